@@ -1,0 +1,107 @@
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "larder/base/unique_fd.h"
+#include "larder/object/blob.h"
+
+namespace larder::arena {
+
+class Slab;
+class Pool;
+
+// Part of one slab, freed at the end of its life. Movable; one owner at a time; may outlive the Arena object.
+class Range {
+ public:
+  Range() = default;
+  Range(Range&& other) noexcept;
+  Range& operator=(Range&& other) noexcept;
+  ~Range();
+
+  // The agent's own, writable mapping.
+  std::byte* data() const;
+  uint64_t size() const { return size_; }
+  uint64_t offset() const { return offset_; }
+  // The slab, to hand to another process; null for an empty range.
+  std::shared_ptr<const object::SharedMemory> memory() const;
+  // A writable description, for the one connection that a window belongs to.
+  absl::StatusOr<base::UniqueFd> OpenWritable() const;
+  // Keeps the first `size` bytes only.
+  void Shrink(uint64_t size);
+
+ private:
+  friend class Pool;
+  Range(std::shared_ptr<Pool> pool, std::shared_ptr<Slab> slab, uint64_t offset, uint64_t size);
+  void Free();
+  std::shared_ptr<Pool> pool_;
+  std::shared_ptr<Slab> slab_;
+  uint64_t offset_ = 0;
+  uint64_t size_ = 0;
+};
+
+// Bytes of ordinary memory taken out of the arena's budget; given back at the end of its life.
+class PrivateCharge {
+ public:
+  PrivateCharge() = default;
+  PrivateCharge(PrivateCharge&& other) noexcept;
+  PrivateCharge& operator=(PrivateCharge&& other) noexcept;
+  ~PrivateCharge();
+
+ private:
+  friend class Pool;
+  std::shared_ptr<Pool> pool_;
+  uint64_t bytes_ = 0;
+};
+
+// A fixed budget of memory, touched at start, cut into slabs: sealed memfds of one namespace each, whose pages another
+// process may map. A slab is used again only when the kernel proves that nobody else can see it (the agent's counted
+// description gets a write lease: fcntl(2), F_SETLEASE), is zeroed then, and stays with its namespace; for another one
+// it is dropped and made anew. Until the proof it is in quarantine. Thread-safe.
+class Arena {
+ public:
+  struct Options {
+    uint64_t size = 1ull << 30;  // bytes, all of it touched by Create
+    uint64_t slab_size = 0;      // a power of two; 0: size/64, within 4..64 MiB
+  };
+  // INVALID_ARGUMENT (BAD_ARENA), RESOURCE_EXHAUSTED when memory or descriptors are short.
+  static absl::StatusOr<std::unique_ptr<Arena>> Create(const Options& options);
+  ~Arena();
+
+  // Memory for sealed objects of `ns`, which others can only ever read: between `least` and `want` bytes in one range
+  // (least <= slab size). Up to 1 MiB it is packed, 64-byte aligned; above, page-aligned, and shorter than `want` only
+  // when it ends with its slab. RESOURCE_EXHAUSTED (ARENA_FULL), naming limit and use.
+  absl::StatusOr<Range> AllocateSealed(const std::string& ns, uint64_t want, uint64_t least);
+  // Memory that the agent and one client both write, all zero: ranges of slabs that serve nothing else, in order, together
+  // `size` bytes (rounded up to pages). At most a third of the arena serves as windows: RESOURCE_EXHAUSTED (NO_WINDOW).
+  absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t size);
+  // Leave to use `bytes` of the heap. RESOURCE_EXHAUSTED (ARENA_FULL).
+  absl::StatusOr<PrivateCharge> ChargePrivate(uint64_t bytes);
+
+  // Tries the proof on what is in quarantine, zeroes what passed. To be called often, off the event threads.
+  void Maintain();
+
+  // Bytes; free + live + quarantined = limit, in whole slabs.
+  struct Usage {
+    uint64_t limit = 0;
+    uint64_t free = 0;
+    uint64_t live = 0;         // slabs in use and private memory
+    uint64_t quarantined = 0;  // slabs without content that some process may still see
+    uint64_t allocated = 0;    // of live: what ranges and private memory hold
+    uint64_t windows = 0;      // of live: write windows
+  };
+  Usage usage() const;
+  uint64_t slab_size() const;
+  // False where the kernel cannot prove reuse (self-test at start): slabs are then dropped, never used again.
+  bool recycles() const;
+
+ private:
+  explicit Arena(std::shared_ptr<Pool> pool);
+  std::shared_ptr<Pool> pool_;
+};
+
+}  // namespace larder::arena

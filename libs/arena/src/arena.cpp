@@ -1,0 +1,354 @@
+#include "larder/arena/arena.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "larder/base/status.h"
+#include "larder/base/units.h"
+#include "src/pool.h"
+
+namespace larder::arena {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kPacked = base::kMiB;  // objects up to this size lie side by side in one slab
+constexpr uint64_t kPackedAlign = 64;
+constexpr uint64_t kSmallSlab = 4 * base::kMiB;
+constexpr size_t kOpenSlabs = 4;  // per namespace
+
+uint64_t RoundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
+
+}  // namespace
+
+// ---- Range, PrivateCharge
+
+Range::Range(std::shared_ptr<Pool> pool, std::shared_ptr<Slab> slab, uint64_t offset, uint64_t size)
+    : pool_(std::move(pool)), slab_(std::move(slab)), offset_(offset), size_(size) {}
+Range::Range(Range&& other) noexcept
+    : pool_(std::move(other.pool_)), slab_(std::move(other.slab_)), offset_(other.offset_), size_(other.size_) {}
+Range& Range::operator=(Range&& other) noexcept {
+  if (this != &other) {
+    Free();
+    pool_ = std::move(other.pool_);
+    slab_ = std::move(other.slab_);
+    offset_ = other.offset_;
+    size_ = other.size_;
+  }
+  return *this;
+}
+Range::~Range() { Free(); }
+void Range::Free() {
+  if (pool_ != nullptr) pool_->Free(slab_, offset_, size_);
+  slab_.reset();
+  pool_.reset();
+}
+std::byte* Range::data() const { return slab_->data() + offset_; }
+std::shared_ptr<const object::SharedMemory> Range::memory() const { return slab_; }
+absl::StatusOr<base::UniqueFd> Range::OpenWritable() const { return slab_->OpenWritable(); }
+void Range::Shrink(uint64_t size) {
+  if (size >= size_) return;
+  pool_->Shrink(*slab_, offset_, size_, size);
+  size_ = size;
+}
+
+PrivateCharge::PrivateCharge(PrivateCharge&& other) noexcept : pool_(std::move(other.pool_)), bytes_(other.bytes_) {}
+PrivateCharge& PrivateCharge::operator=(PrivateCharge&& other) noexcept {
+  if (this != &other) {
+    if (pool_ != nullptr) pool_->FreePrivate(bytes_);
+    pool_ = std::move(other.pool_);
+    bytes_ = other.bytes_;
+  }
+  return *this;
+}
+PrivateCharge::~PrivateCharge() {
+  if (pool_ != nullptr) pool_->FreePrivate(bytes_);
+}
+
+// ---- Pool
+
+absl::Status Pool::Start() {
+  // The proof must fail while another description or mapping exists, and succeed after; else never use memory again.
+  LARDER_ASSIGN_OR_RETURN(SlabPtr probe, Slab::Make(kPage));
+  LARDER_RETURN_IF_ERROR(probe->Assign(SlabUse::kSealed, "probe"));
+  bool proof = probe->ProvenUnshared();
+  {
+    LARDER_ASSIGN_OR_RETURN(base::UniqueFd other, probe->OpenReadOnly());
+    proof = proof && !probe->ProvenUnshared();
+    void* at = ::mmap(nullptr, kPage, PROT_READ, MAP_SHARED, other.get(), 0);
+    if (at == MAP_FAILED) return base::ErrnoError(errno, "map a memfd");
+    other.Reset();
+    proof = proof && !probe->ProvenUnshared();
+    ::munmap(at, kPage);
+  }
+  recycles_ = proof && probe->ProvenUnshared();
+
+  std::vector<SlabPtr> slabs;
+  for (uint64_t made = 0; made + slab_size_ <= limit_; made += slab_size_) {
+    LARDER_ASSIGN_OR_RETURN(SlabPtr slab, Slab::Make(slab_size_));
+    slabs.push_back(std::move(slab));
+  }
+  base::MutexLock lock(mutex_);
+  budget_ -= slabs.size() * slab_size_;
+  free_[{SlabUse::kSpare, "", slab_size_}] = std::move(slabs);
+  return absl::OkStatus();
+}
+
+absl::Status Pool::Full(std::string_view reason, uint64_t asked) const {
+  uint64_t quarantined = 0;
+  for (const SlabPtr& slab : quarantine_) quarantined += slab->size();
+  return base::Error(absl::StatusCode::kResourceExhausted, reason,
+                     "the memory arena has no room for {} (limit {}, in use {}, still mapped by readers of deleted "
+                     "objects {}): delete objects, or raise 'arena'",
+                     base::FormatBytes(asked), base::FormatBytes(limit_), base::FormatBytes(in_use_ + private_bytes_),
+                     base::FormatBytes(quarantined));
+}
+
+Pool::SlabPtr Pool::TakeFree(const Key& key) {
+  auto it = free_.find(key);
+  if (it == free_.end()) return nullptr;
+  SlabPtr slab = std::move(it->second.back());
+  it->second.pop_back();
+  if (it->second.empty()) free_.erase(it);
+  return slab;
+}
+
+bool Pool::MakeRoom(uint64_t bytes) {
+  while (budget_ < bytes) {
+    SlabPtr victim;
+    if (!dirty_.empty()) {
+      victim = std::move(dirty_.front());
+      dirty_.pop_front();
+    } else if (!free_.empty()) {
+      // Spares last: they are what any namespace can take at once. kSpare sorts first.
+      victim = TakeFree(free_.rbegin()->first);
+    } else {
+      return false;
+    }
+    budget_ += victim->size();
+  }
+  return true;
+}
+
+absl::StatusOr<Pool::SlabPtr> Pool::Obtain(SlabUse use, const std::string& ns, uint64_t size) {
+  SlabPtr slab;
+  {
+    base::MutexLock lock(mutex_);
+    slab = TakeFree({use, ns, size});
+    if (slab == nullptr) slab = TakeFree({SlabUse::kSpare, "", size});
+    if (slab == nullptr && !MakeRoom(size)) {
+      // Readers may have let go since: the last chance is in quarantine.
+      std::erase_if(quarantine_, [&](const SlabPtr& held) {
+        if (!recycles_ || !held->ProvenUnshared()) return false;
+        dirty_.push_back(held);
+        return true;
+      });
+      if (!MakeRoom(size)) return Full("ARENA_FULL", size);
+    }
+    if (slab == nullptr) budget_ -= size;
+    in_use_ += size;
+  }
+  // Making and touching takes a while: not under the lock.
+  absl::Status failed;
+  if (slab == nullptr) {
+    auto made = Slab::Make(size);
+    if (made.ok()) {
+      slab = *std::move(made);
+    } else {
+      failed = made.status();
+    }
+  }
+  if (failed.ok() && slab->use == SlabUse::kSpare) failed = slab->Assign(use, ns);
+  if (!failed.ok()) {
+    base::MutexLock lock(mutex_);
+    budget_ += size;
+    in_use_ -= size;
+    return failed;
+  }
+  return slab;
+}
+
+Range Pool::Cut(const SlabPtr& slab, uint64_t offset, uint64_t size) {
+  slab->next = offset + size;
+  slab->live += size;
+  slab->ranges += 1;
+  live_bytes_ += size;
+  return Range(shared_from_this(), slab, offset, size);
+}
+
+absl::StatusOr<Range> Pool::AllocateSealed(const std::string& ns, uint64_t want, uint64_t least) {
+  const bool packed = want <= kPacked;
+  const uint64_t align = packed ? kPackedAlign : kPage;
+  const uint64_t aim = std::min(want, slab_size_);
+  {
+    base::MutexLock lock(mutex_);
+    std::vector<SlabPtr>& open = open_[ns];
+    for (SlabPtr& slab : open) {
+      const uint64_t offset = RoundUp(slab->next, align);
+      if (aim == slab_size_ || offset >= slab->size()) continue;  // a whole slab is worth more than its parts
+      const uint64_t room = slab->size() - offset;
+      if (room < std::min(aim, std::max(least, packed ? aim : uint64_t{0}))) continue;
+      return Cut(slab, offset, std::min(aim, room));
+    }
+  }
+  LARDER_ASSIGN_OR_RETURN(SlabPtr slab, Obtain(SlabUse::kSealed, ns, slab_size_));
+  base::MutexLock lock(mutex_);
+  Range range = Cut(slab, 0, aim);
+  if (aim < slab_size_) {
+    std::vector<SlabPtr>& open = open_[ns];
+    open.push_back(slab);
+    if (open.size() > kOpenSlabs) {
+      auto fullest = std::max_element(open.begin(), open.end(),
+                                      [](const SlabPtr& a, const SlabPtr& b) { return a->next < b->next; });
+      open.erase(fullest);  // its ranges keep it
+    }
+  }
+  return range;
+}
+
+absl::StatusOr<std::vector<Range>> Pool::AllocateWindow(const std::string& ns, uint64_t size) {
+  size = RoundUp(std::max<uint64_t>(size, 1), kPage);
+  // Small windows get small slabs, so that many clients can write at once.
+  const uint64_t slab_size = size <= kSmallSlab ? std::min(kSmallSlab, slab_size_) : slab_size_;
+  const uint64_t whole = RoundUp(size, slab_size);
+  {
+    base::MutexLock lock(mutex_);
+    if (window_bytes_ + whole > limit_ / 3) return Full("NO_WINDOW", size);
+    window_bytes_ += whole;
+  }
+  std::vector<Range> window;
+  for (uint64_t left = size, taken = 0; left > 0; taken += slab_size) {
+    absl::StatusOr<SlabPtr> slab = Obtain(SlabUse::kWindow, ns, slab_size);
+    base::MutexLock lock(mutex_);
+    if (!slab.ok()) {
+      window_bytes_ -= whole - taken;  // what was taken is given back by its ranges
+      return slab.status();
+    }
+    const uint64_t part = std::min(left, slab_size);
+    window.push_back(Cut(*slab, 0, part));
+    left -= part;
+  }
+  return window;
+}
+
+absl::StatusOr<PrivateCharge> Pool::ChargePrivate(uint64_t bytes) {
+  base::MutexLock lock(mutex_);
+  if (!MakeRoom(bytes)) return Full("ARENA_FULL", bytes);
+  budget_ -= bytes;
+  private_bytes_ += bytes;
+  PrivateCharge charge;
+  charge.pool_ = shared_from_this();
+  charge.bytes_ = bytes;
+  return charge;
+}
+
+void Pool::FreePrivate(uint64_t bytes) {
+  base::MutexLock lock(mutex_);
+  budget_ += bytes;
+  private_bytes_ -= bytes;
+}
+
+void Pool::Shrink(Slab& slab, uint64_t offset, uint64_t old_size, uint64_t new_size) {
+  base::MutexLock lock(mutex_);
+  if (slab.next == offset + old_size) slab.next = offset + new_size;
+  slab.live -= old_size - new_size;
+  live_bytes_ -= old_size - new_size;
+}
+
+void Pool::Free(const SlabPtr& slab, uint64_t, uint64_t size) {
+  base::MutexLock lock(mutex_);
+  slab->live -= size;
+  slab->ranges -= 1;
+  live_bytes_ -= size;
+  if (slab->ranges != 0) return;
+  if (slab->use == SlabUse::kWindow) window_bytes_ -= slab->size();
+  auto open = open_.find(slab->ns);
+  if (open != open_.end()) {
+    std::erase(open->second, slab);
+    if (open->second.empty()) open_.erase(open);
+  }
+  Retire(slab);
+}
+
+void Pool::Retire(SlabPtr slab) {
+  in_use_ -= slab->size();
+  if (!recycles_) {
+    budget_ += slab->size();  // dropped: its pages go with its last mapping
+    return;
+  }
+  if (slab->ProvenUnshared()) {
+    dirty_.push_back(std::move(slab));
+  } else {
+    quarantine_.push_back(std::move(slab));
+  }
+}
+
+void Pool::Maintain() {
+  {
+    base::MutexLock lock(mutex_);
+    std::erase_if(quarantine_, [&](const SlabPtr& slab) {
+      if (!slab->ProvenUnshared()) return false;
+      dirty_.push_back(slab);
+      return true;
+    });
+  }
+  while (true) {
+    SlabPtr slab;
+    {
+      base::MutexLock lock(mutex_);
+      if (dirty_.empty()) return;
+      slab = std::move(dirty_.front());
+      dirty_.pop_front();
+      in_use_ += slab->size();  // while nobody else may count it as free
+    }
+    // A window's client may have written anywhere; a sealed slab was written up to `next` only, but Shrink moves that back.
+    std::memset(slab->data(), 0, slab->size());
+    slab->next = 0;
+    base::MutexLock lock(mutex_);
+    in_use_ -= slab->size();
+    free_[KeyOf(*slab)].push_back(std::move(slab));
+  }
+}
+
+Arena::Usage Pool::usage() const {
+  base::MutexLock lock(mutex_);
+  Arena::Usage usage{.limit = limit_, .live = in_use_ + private_bytes_, .allocated = live_bytes_ + private_bytes_,
+                     .windows = window_bytes_};
+  for (const SlabPtr& slab : quarantine_) usage.quarantined += slab->size();
+  usage.free = limit_ - usage.live - usage.quarantined;
+  return usage;
+}
+
+// ---- Arena
+
+absl::StatusOr<std::unique_ptr<Arena>> Arena::Create(const Options& options) {
+  const uint64_t slab_size =
+      options.slab_size != 0 ? options.slab_size
+                             : std::bit_floor(std::clamp(options.size / 64, kSmallSlab, 16 * kSmallSlab));
+  if (!std::has_single_bit(slab_size) || slab_size < base::kMiB || options.size < 4 * slab_size) {
+    return base::InvalidArgument("BAD_ARENA", "an arena of {} with slabs of {} is too small (at least four slabs; 16MiB)",
+                                 base::FormatBytes(options.size), base::FormatBytes(slab_size));
+  }
+  auto pool = std::make_shared<Pool>(options.size, slab_size);
+  LARDER_RETURN_IF_ERROR(pool->Start());
+  return std::unique_ptr<Arena>(new Arena(std::move(pool)));
+}
+
+Arena::Arena(std::shared_ptr<Pool> pool) : pool_(std::move(pool)) {}
+Arena::~Arena() = default;
+
+absl::StatusOr<Range> Arena::AllocateSealed(const std::string& ns, uint64_t want, uint64_t least) {
+  return pool_->AllocateSealed(ns, want, least);
+}
+absl::StatusOr<std::vector<Range>> Arena::AllocateWindow(const std::string& ns, uint64_t size) {
+  return pool_->AllocateWindow(ns, size);
+}
+absl::StatusOr<PrivateCharge> Arena::ChargePrivate(uint64_t bytes) { return pool_->ChargePrivate(bytes); }
+void Arena::Maintain() { pool_->Maintain(); }
+Arena::Usage Arena::usage() const { return pool_->usage(); }
+uint64_t Arena::slab_size() const { return pool_->slab_size(); }
+bool Arena::recycles() const { return pool_->recycles(); }
+
+}  // namespace larder::arena

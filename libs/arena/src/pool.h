@@ -1,0 +1,63 @@
+#pragma once
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "larder/arena/arena.h"
+#include "larder/base/mutex.h"
+#include "src/slab.h"
+
+namespace larder::arena {
+
+// The slabs and the budget. Every slab is in exactly one place: in use (ranges > 0, or open for more), in quarantine,
+// dirty (proven, not yet zeroed) or free.
+class Pool : public std::enable_shared_from_this<Pool> {
+ public:
+  explicit Pool(uint64_t limit, uint64_t slab_size) : limit_(limit), slab_size_(slab_size), budget_(limit) {}
+
+  absl::Status Start();
+  absl::StatusOr<Range> AllocateSealed(const std::string& ns, uint64_t want, uint64_t least);
+  absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t size);
+  absl::StatusOr<PrivateCharge> ChargePrivate(uint64_t bytes);
+  void Maintain();
+  Arena::Usage usage() const;
+  uint64_t slab_size() const { return slab_size_; }
+  bool recycles() const { return recycles_; }
+
+  void Free(const std::shared_ptr<Slab>& slab, uint64_t offset, uint64_t size);
+  void Shrink(Slab& slab, uint64_t offset, uint64_t old_size, uint64_t new_size);
+  void FreePrivate(uint64_t bytes);
+
+ private:
+  using SlabPtr = std::shared_ptr<Slab>;
+  using Key = std::tuple<SlabUse, std::string, uint64_t>;  // use, namespace, size
+  static Key KeyOf(const Slab& slab) { return {slab.use, slab.ns, slab.size()}; }
+
+  absl::StatusOr<SlabPtr> Obtain(SlabUse use, const std::string& ns, uint64_t size) LARDER_EXCLUDES(mutex_);
+  SlabPtr TakeFree(const Key& key) LARDER_REQUIRES(mutex_);
+  // Drops free slabs until `bytes` of the budget are free; false, and nothing promised, if that is not enough.
+  bool MakeRoom(uint64_t bytes) LARDER_REQUIRES(mutex_);
+  void Retire(SlabPtr slab) LARDER_REQUIRES(mutex_);
+  absl::Status Full(std::string_view reason, uint64_t asked) const LARDER_REQUIRES(mutex_);
+  Range Cut(const SlabPtr& slab, uint64_t offset, uint64_t size) LARDER_REQUIRES(mutex_);
+
+  const uint64_t limit_;
+  const uint64_t slab_size_;
+  bool recycles_ = true;
+
+  mutable base::Mutex mutex_;
+  uint64_t budget_ LARDER_GUARDED_BY(mutex_);         // bytes that are neither in a slab nor charged
+  uint64_t private_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t window_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t live_bytes_ LARDER_GUARDED_BY(mutex_) = 0;   // in ranges
+  uint64_t in_use_ LARDER_GUARDED_BY(mutex_) = 0;       // bytes of slabs in use
+  std::map<Key, std::vector<SlabPtr>> free_ LARDER_GUARDED_BY(mutex_);
+  std::deque<SlabPtr> quarantine_ LARDER_GUARDED_BY(mutex_);
+  std::deque<SlabPtr> dirty_ LARDER_GUARDED_BY(mutex_);
+  std::map<std::string, std::vector<SlabPtr>> open_ LARDER_GUARDED_BY(mutex_);  // sealed slabs with room, per namespace
+};
+
+}  // namespace larder::arena

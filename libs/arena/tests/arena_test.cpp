@@ -1,0 +1,224 @@
+#include "larder/arena/arena.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cstring>
+#include <random>
+
+#include "larder/base/testing/status_matchers.h"
+#include "larder/base/units.h"
+
+namespace larder::arena {
+namespace {
+
+using base::kMiB;
+using base::IsOk;
+using base::StatusIs;
+
+std::unique_ptr<Arena> MakeArena(uint64_t slabs = 8) {
+  auto arena = Arena::Create({.size = slabs * kMiB, .slab_size = kMiB});
+  EXPECT_THAT(arena.status(), IsOk());
+  return *std::move(arena);
+}
+
+void ExpectWhole(const Arena& arena) {
+  const Arena::Usage usage = arena.usage();
+  EXPECT_EQ(usage.free + usage.live + usage.quarantined, usage.limit);
+}
+
+struct Mapping {
+  Mapping(const object::SharedMemory& memory, int prot) : size(memory.size()) {
+    auto fd = memory.OpenReadOnly();
+    EXPECT_THAT(fd.status(), IsOk());
+    at = ::mmap(nullptr, size, prot, MAP_SHARED, fd->get(), 0);
+  }
+  ~Mapping() {
+    if (at != MAP_FAILED) ::munmap(at, size);
+  }
+  uint64_t size;
+  void* at;
+};
+
+TEST(Arena, SealedMemoryCannotBeWrittenThroughAnythingThatLeavesTheAgent) {
+  auto arena = MakeArena();
+  auto range = arena->AllocateSealed("a", 1000, 1000);
+  ASSERT_THAT(range.status(), IsOk());
+  std::memset(range->data(), 'x', 1000);
+  auto fd = range->memory()->OpenReadOnly();
+  ASSERT_THAT(fd.status(), IsOk());
+  const int seals = ::fcntl(fd->get(), F_GET_SEALS);
+  EXPECT_EQ(seals, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | 0x10);
+  // Root opens it anew for writing: the seals still hold.
+  base::UniqueFd writable(::open(fmt::format("/proc/self/fd/{}", fd->get()).c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(writable);
+  EXPECT_EQ(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, writable.get(), 0), MAP_FAILED);
+  EXPECT_EQ(::pwrite(writable.get(), "y", 1, 0), -1);
+  EXPECT_EQ(::ftruncate(writable.get(), 0), -1);
+  EXPECT_EQ(::fallocate(writable.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), -1);
+  Mapping seen(*range->memory(), PROT_READ);
+  EXPECT_EQ(static_cast<const char*>(seen.at)[999], 'x');
+}
+
+TEST(Arena, MemoryThatSomebodyStillMapsStaysInQuarantine) {
+  auto arena = MakeArena();
+  ASSERT_TRUE(arena->recycles());
+  auto range = arena->AllocateSealed("a", kMiB, kMiB);
+  ASSERT_THAT(range.status(), IsOk());
+  std::memset(range->data(), 'x', kMiB);
+  {
+    Mapping seen(*range->memory(), PROT_READ);
+    *range = Range();
+    arena->Maintain();
+    EXPECT_EQ(arena->usage().quarantined, kMiB);
+    EXPECT_EQ(static_cast<const char*>(seen.at)[77], 'x');
+    ExpectWhole(*arena);
+  }
+  arena->Maintain();
+  EXPECT_EQ(arena->usage().quarantined, 0u);
+  EXPECT_EQ(arena->usage().free, arena->usage().limit);
+}
+
+TEST(Arena, QuarantineIsTriedAgainBeforeACreateIsRefused) {
+  auto arena = MakeArena(4);
+  std::vector<Range> ranges;
+  for (int i = 0; i < 4; ++i) ranges.push_back(*arena->AllocateSealed("a", kMiB, kMiB));
+  {
+    Mapping seen(*ranges.front().memory(), PROT_READ);
+    ranges.erase(ranges.begin());
+    EXPECT_THAT(arena->AllocateSealed("a", kMiB, kMiB).status(),
+                StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
+  }
+  EXPECT_THAT(arena->AllocateSealed("a", kMiB, kMiB).status(), IsOk());
+}
+
+TEST(Arena, NoSlabServesTwoNamespacesNotEvenOneAfterTheOther) {
+  auto arena = MakeArena(4);
+  std::vector<uint64_t> of_a;
+  {
+    std::vector<Range> ranges;
+    for (int i = 0; i < 4; ++i) {
+      ranges.push_back(*arena->AllocateSealed("a", kMiB, kMiB));
+      of_a.push_back(ranges.back().memory()->id());
+    }
+  }
+  arena->Maintain();
+  std::vector<Range> ranges;
+  for (int i = 0; i < 4; ++i) {
+    auto range = arena->AllocateSealed("b", kMiB, kMiB);
+    ASSERT_THAT(range.status(), IsOk());
+    EXPECT_THAT(of_a, testing::Not(testing::Contains(range->memory()->id())));
+    EXPECT_EQ(range->data()[123], std::byte{0});
+    ranges.push_back(*std::move(range));
+  }
+}
+
+TEST(Arena, MemoryUsedAgainByItsNamespaceIsZeroed) {
+  auto arena = MakeArena(4);
+  uint64_t id = 0;
+  {
+    auto window = arena->AllocateWindow("a", kMiB);
+    ASSERT_THAT(window.status(), IsOk());
+    std::memset(window->front().data(), 'x', kMiB);
+    id = window->front().memory()->id();
+  }
+  arena->Maintain();
+  auto window = arena->AllocateWindow("a", 100);
+  ASSERT_THAT(window.status(), IsOk());
+  EXPECT_EQ(window->front().memory()->id(), id);
+  for (uint64_t i = 0; i < kMiB; ++i) ASSERT_EQ(window->front().data()[i], std::byte{0});
+}
+
+TEST(Arena, SmallObjectsArePackedAndLargeOnesArePageAligned) {
+  auto arena = MakeArena();
+  Range a = *arena->AllocateSealed("a", 100, 100);
+  Range b = *arena->AllocateSealed("a", 100, 100);
+  EXPECT_EQ(a.memory()->id(), b.memory()->id());
+  EXPECT_EQ(b.offset() - a.offset(), 128u);
+  auto arena2 = Arena::Create({.size = 16 * kMiB, .slab_size = 4 * kMiB});
+  Range first = *(*arena2)->AllocateSealed("a", 3 * kMiB, 4096);
+  Range second = *(*arena2)->AllocateSealed("a", 3 * kMiB, 4096);
+  EXPECT_EQ(second.memory()->id(), first.memory()->id());
+  EXPECT_EQ(second.offset(), 3 * kMiB);
+  EXPECT_EQ(second.size(), kMiB) << "the rest goes to another slab, mapped beside it";
+}
+
+TEST(Arena, WindowsNeverTakeMoreThanAThird) {
+  auto arena = MakeArena(6);
+  auto first = arena->AllocateWindow("a", 2 * kMiB);
+  ASSERT_THAT(first.status(), IsOk());
+  EXPECT_THAT(arena->AllocateWindow("a", 1).status(), StatusIs(absl::StatusCode::kResourceExhausted, "NO_WINDOW"));
+  first->clear();
+  EXPECT_THAT(arena->AllocateWindow("a", 1).status(), IsOk());
+}
+
+TEST(Arena, PrivateMemoryComesOutOfTheSameBudget) {
+  auto arena = MakeArena(4);
+  auto charge = arena->ChargePrivate(4 * kMiB);
+  ASSERT_THAT(charge.status(), IsOk());
+  EXPECT_THAT(arena->AllocateSealed("a", 1, 1).status(), StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
+  *charge = PrivateCharge();
+  EXPECT_THAT(arena->AllocateSealed("a", 1, 1).status(), IsOk());
+  ExpectWhole(*arena);
+}
+
+TEST(Arena, RangesOutliveTheArena) {
+  auto arena = MakeArena();
+  Range range = *arena->AllocateSealed("a", 100, 100);
+  arena.reset();
+  range.data()[0] = std::byte{1};
+}
+
+TEST(Arena, RefusesSizesThatCannotWork) {
+  EXPECT_THAT(Arena::Create({.size = kMiB}).status(), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_ARENA"));
+  EXPECT_THAT(Arena::Create({.size = 64 * kMiB, .slab_size = 3 * kMiB}).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, "BAD_ARENA"));
+}
+
+TEST(Arena, AddsUpAfterAnySequenceOfCalls) {
+  auto arena = MakeArena(16);
+  std::mt19937_64 random(7);
+  std::vector<Range> ranges;
+  std::vector<PrivateCharge> charges;
+  for (int step = 0; step < 4000; ++step) {
+    const std::string ns = random() % 2 ? "a" : "b";
+    switch (random() % 6) {
+      case 0:
+      case 1:
+        if (auto r = arena->AllocateSealed(ns, 1 + random() % (2 * kMiB), 1); r.ok()) ranges.push_back(*std::move(r));
+        break;
+      case 2:
+        if (auto w = arena->AllocateWindow(ns, 1 + random() % (3 * kMiB)); w.ok()) {
+          for (Range& range : *w) ranges.push_back(std::move(range));
+        }
+        break;
+      case 3:
+        if (auto c = arena->ChargePrivate(random() % 70000); c.ok()) charges.push_back(*std::move(c));
+        break;
+      case 4:
+        for (int k = 0; k < 3 && !ranges.empty(); ++k) {
+          std::swap(ranges[random() % ranges.size()], ranges.back());
+          ranges.pop_back();
+        }
+        if (!charges.empty()) charges.pop_back();
+        break;
+      default:
+        arena->Maintain();
+    }
+    const Arena::Usage usage = arena->usage();
+    ASSERT_EQ(usage.free + usage.live + usage.quarantined, usage.limit);
+    ASSERT_LE(usage.live, usage.limit);
+    ASSERT_LE(usage.allocated, usage.live);
+    ASSERT_LE(usage.windows, usage.limit / 3 + kMiB);
+  }
+  ranges.clear();
+  charges.clear();
+  arena->Maintain();
+  EXPECT_EQ(arena->usage().free, arena->usage().limit);
+}
+
+}  // namespace
+}  // namespace larder::arena

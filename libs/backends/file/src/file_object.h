@@ -1,0 +1,81 @@
+#pragma once
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "larder/base/unique_fd.h"
+#include "larder/object/blob.h"
+#include "src/header.h"
+
+namespace larder::backends::file {
+
+// The disk budget of one backend; shared with its files, which give back what they took.
+class DiskBudget {
+ public:
+  explicit DiskBudget(uint64_t limit) : limit_(limit) {}
+  // RESOURCE_EXHAUSTED (DISK_FULL) naming limit and use.
+  absl::Status Take(uint64_t bytes);
+  // What is there already, limit or not.
+  void Count(uint64_t bytes) { used_.fetch_add(bytes); }
+  void Give(uint64_t bytes) { used_.fetch_sub(bytes); }
+  uint64_t limit() const { return limit_; }
+  uint64_t used() const { return used_.load(); }
+
+ private:
+  const uint64_t limit_;  // 0: none
+  std::atomic<uint64_t> used_{0};
+};
+
+// A file being written in the creating folder; removed at the end of its life unless published.
+class FileBlob final : public object::Blob {
+ public:
+  static absl::StatusOr<std::unique_ptr<FileBlob>> Make(std::filesystem::path path, std::shared_ptr<DiskBudget> budget,
+                                                        uint64_t size_hint);
+  ~FileBlob() override;
+  absl::Status Append(base::ByteSpan bytes) override;
+  uint64_t size() const override { return size_; }
+  uint32_t crc32c() const override { return crc_; }
+  // Writes header and checksums, and flushes.
+  absl::Status Finish(Header header);
+  // Renames a finished file to `target`, where it stays.
+  absl::StatusOr<std::shared_ptr<const object::BlobView>> Publish(const std::filesystem::path& target);
+
+ private:
+  FileBlob(std::filesystem::path path, std::shared_ptr<DiskBudget> budget)
+      : path_(std::move(path)), budget_(std::move(budget)) {}
+  std::filesystem::path path_;
+  std::shared_ptr<DiskBudget> budget_;
+  base::UniqueFd fd_;
+  uint64_t charged_ = 0;
+  uint64_t size_ = 0;
+  uint32_t crc_ = 0;
+  std::vector<uint32_t> grains_;  // finished ones, then the last, unfinished one
+};
+
+// A published file, open. Reads verify the grains they touch.
+class FileView final : public object::BlobView {
+ public:
+  FileView(base::UniqueFd fd, uint64_t size, std::vector<uint32_t> grains, std::shared_ptr<DiskBudget> budget,
+           uint64_t charged)
+      : fd_(std::move(fd)), size_(size), grains_(std::move(grains)), budget_(std::move(budget)), charged_(charged) {}
+  ~FileView() override;
+  uint64_t size() const override { return size_; }
+  absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override;
+
+  struct Opened {
+    Header header;
+    std::shared_ptr<const FileView> view;
+  };
+  // DATA_LOSS (BAD_HEADER, BAD_TABLE, SHORT_FILE) if it is damaged. The bytes are verified as they are read.
+  static absl::StatusOr<Opened> Open(const std::filesystem::path& path, std::shared_ptr<DiskBudget> budget);
+
+ private:
+  base::UniqueFd fd_;
+  uint64_t size_;
+  std::vector<uint32_t> grains_;
+  std::shared_ptr<DiskBudget> budget_;
+  uint64_t charged_;
+};
+
+}  // namespace larder::backends::file

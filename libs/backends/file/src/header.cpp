@@ -1,0 +1,79 @@
+#include "src/header.h"
+
+#include <algorithm>
+
+#include "larder/base/codec.h"
+#include "larder/base/digest.h"
+#include "larder/base/status.h"
+
+namespace larder::backends::file {
+namespace {
+
+constexpr uint64_t kMagic = 0x314A424F5244524C;  // "LRDROBJ1"
+
+absl::Status Bad(std::string_view why) {
+  return base::Error(absl::StatusCode::kDataLoss, "BAD_HEADER", "not an object's file: {}", why);
+}
+
+}  // namespace
+
+absl::StatusOr<std::array<std::byte, kHeaderSize>> EncodeHeader(const Header& header) {
+  const object::ObjectInfo& info = header.info;
+  base::ByteWriter out;
+  out.U64(kMagic).U32(0 /* CRC, last */);
+  out.U64(info.epoch.value).U64(info.size).U32(header.crc32c).U32(header.table_crc32c);
+  out.I64(header.sealed_at_ms);
+  out.I64(info.meta.ttl ? std::chrono::duration_cast<std::chrono::milliseconds>(*info.meta.ttl).count() : -1);
+  out.U32(info.meta.wanted_replicas).U32(info.meta.piece_length);
+  const bool sha = info.digest.kind == base::Digest::Kind::kSha256;
+  out.U8(sha ? 1 : 0);
+  if (sha) out.Raw(std::as_bytes(std::span(info.digest.sha256)));
+  out.Str(info.id.ns).Str(info.id.key).Str(info.meta.application);
+  out.U16(static_cast<uint16_t>(info.meta.tags.size()));
+  for (const std::string& tag : info.meta.tags) out.Str(tag);
+  if (out.size() > kHeaderSize) {
+    return base::InvalidArgument("BAD_META", "key, tags and application take {} bytes of at most {}", out.size(), kHeaderSize);
+  }
+  std::array<std::byte, kHeaderSize> bytes{};
+  std::copy(out.bytes().begin(), out.bytes().end(), bytes.begin());
+  const uint32_t crc = base::Crc32c(base::ByteSpan(bytes).subspan(12));
+  std::memcpy(bytes.data() + 8, &crc, sizeof crc);
+  return bytes;
+}
+
+absl::StatusOr<Header> DecodeHeader(base::ByteSpan bytes) {
+  if (bytes.size() != kHeaderSize) return Bad("it is too short");
+  base::ByteReader in(bytes);
+  if (in.U64() != kMagic) return Bad("it begins otherwise");
+  if (in.U32() != base::Crc32c(bytes.subspan(12))) return Bad("its header's checksum is wrong");
+  Header header;
+  object::ObjectInfo& info = header.info;
+  info.state = object::ObjectState::kSealed;
+  info.epoch.value = in.U64();
+  info.size = in.U64();
+  header.crc32c = in.U32();
+  header.table_crc32c = in.U32();
+  header.sealed_at_ms = in.I64();
+  if (const int64_t ttl = in.I64(); ttl >= 0) {
+    if (ttl > 100LL * 365 * 86400 * 1000) return Bad("its TTL is beyond reason");
+    info.meta.ttl = std::chrono::milliseconds(ttl);
+  }
+  info.meta.wanted_replicas = in.U32();
+  info.meta.piece_length = in.U32();
+  info.digest = base::Crc32cDigest(header.crc32c);
+  if (in.U8() != 0) {
+    base::Sha256Digest sha{};
+    const base::ByteSpan raw = in.Raw(sha.size());
+    if (in.ok()) std::memcpy(sha.data(), raw.data(), sha.size());
+    info.digest = base::Sha256DigestOf(sha);
+  }
+  info.id.ns = in.Str();
+  info.id.key = in.Str();
+  info.meta.application = in.Str();
+  for (uint16_t n = in.U16(); n > 0 && in.ok(); --n) info.meta.tags.emplace_back(in.Str());
+  if (!in.ok()) return Bad("its header is cut off");
+  if (!object::CheckNamespace(info.id.ns).ok() || !object::CheckKey(info.id.key).ok()) return Bad("its name is none");
+  return header;
+}
+
+}  // namespace larder::backends::file

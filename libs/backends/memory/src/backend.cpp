@@ -1,0 +1,51 @@
+#include "larder/backends/memory/backend.h"
+
+#include "larder/base/status.h"
+#include "src/blob.h"
+
+namespace larder::backends::memory {
+namespace {
+
+class MemoryBackend final : public object::Backend {
+ public:
+  explicit MemoryBackend(arena::Arena& arena) : arena_(arena) {}
+
+  absl::StatusOr<std::unique_ptr<object::Blob>> Create(const object::ObjectId& id, object::Epoch,
+                                                       uint64_t size_hint) override {
+    auto blob = std::make_unique<MemoryBlob>(arena_, id.ns);
+    if (size_hint > 0) LARDER_RETURN_IF_ERROR(blob->Reserve(size_hint));
+    return blob;
+  }
+  absl::StatusOr<std::shared_ptr<const object::BlobView>> Seal(std::unique_ptr<object::Blob> blob,
+                                                               const object::ObjectInfo&) override {
+    return std::make_shared<const MemoryView>(static_cast<MemoryBlob&>(*blob).Take());
+  }
+  absl::Status Remove(const object::ObjectId&, object::Epoch) override { return absl::OkStatus(); }
+  absl::Status SetPinned(const object::ObjectId&, object::Epoch, bool) override { return absl::OkStatus(); }
+  absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
+  Usage usage() const override {
+    const arena::Arena::Usage usage = arena_.usage();
+    return {.limit = usage.limit, .used = usage.live, .quarantined = usage.quarantined};
+  }
+  std::string_view tier() const override { return "hot"; }
+  object::Durability durability() const override { return object::Durability::kMemory; }
+  bool blocks() const override { return false; }
+
+ private:
+  arena::Arena& arena_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<object::Backend>> Make(const object::BackendSettings& settings) {
+  if (settings.arena == nullptr) {
+    return base::InvalidArgument("NO_ARENA", "the memory backend needs an arena");
+  }
+  return std::make_unique<MemoryBackend>(*settings.arena);
+}
+
+void Register(object::BackendRegistry& registry) {
+  registry.Add({.name = "memory", .help = "Objects in the node's arena; readers map them without a copy.", .make = Make});
+}
+
+}  // namespace larder::backends::memory

@@ -1,0 +1,172 @@
+#include "src/blob.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "larder/base/digest.h"
+#include "larder/base/status.h"
+#include "larder/base/units.h"
+
+namespace larder::backends::memory {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kHeapOverhead = 64;             // per private object, charged beside its bytes
+constexpr uint64_t kGrowth = 2 * base::kMiB;       // step for objects of unknown size; above the arena's packing limit
+constexpr uint64_t kPackedLimit = base::kMiB;
+
+uint64_t RoundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
+
+}  // namespace
+
+absl::Status MemoryBlob::Reserve(uint64_t size) {
+  if (content_.ranges.empty() && size <= kPrivateLimit) return ReservePrivate(size);
+  return ReserveRanges(size);
+}
+
+absl::Status MemoryBlob::ReservePrivate(uint64_t size) {
+  if (size <= content_.small_capacity) return absl::OkStatus();
+  const uint64_t capacity = std::min(kPrivateLimit, std::max(size, 2 * content_.small_capacity));
+  LARDER_ASSIGN_OR_RETURN(arena::PrivateCharge charge, arena_.ChargePrivate(capacity + kHeapOverhead));
+  std::unique_ptr<std::byte[]> bytes(new std::byte[capacity]);
+  if (content_.size > 0) std::memcpy(bytes.get(), content_.small.get(), content_.size);
+  content_.small = std::move(bytes);
+  content_.small_capacity = capacity;
+  content_.charge = std::move(charge);
+  return absl::OkStatus();
+}
+
+absl::Status MemoryBlob::ReserveRanges(uint64_t size) {
+  if (size <= content_.range_bytes) return absl::OkStatus();
+  const bool first = content_.ranges.empty();
+  // A packed range does not begin at a page, so nothing can be laid beside it: begin anew.
+  const bool restart = first || (content_.ranges.size() == 1 && content_.range_bytes <= kPackedLimit);
+  std::vector<arena::Range> added;
+  uint64_t missing = restart ? size : size - content_.range_bytes;
+  const bool packed = restart && size <= kPackedLimit;
+  if (!packed) missing = RoundUp(missing, kPage);
+  while (missing > 0) {
+    LARDER_ASSIGN_OR_RETURN(arena::Range range,
+                            arena_.AllocateSealed(ns_, packed ? missing : std::max(missing, kPackedLimit + kPage),
+                                                  packed ? missing : kPage));
+    missing -= std::min(missing, range.size());
+    added.push_back(std::move(range));
+  }
+  if (restart) {
+    // What was there moves along: it is at most kPackedLimit.
+    if (content_.size > 0) {
+      const std::byte* from = first ? content_.small.get() : content_.ranges.front().data();
+      uint64_t moved = 0;
+      for (size_t i = 0; moved < content_.size; ++i) {
+        const uint64_t part = std::min(added[i].size(), content_.size - moved);
+        std::memcpy(added[i].data(), from + moved, part);
+        moved += part;
+        current_ = i;
+        in_current_ = part;
+      }
+    }
+    content_.ranges.clear();
+    content_.range_bytes = 0;
+    content_.small.reset();
+    content_.small_capacity = 0;
+    content_.charge = arena::PrivateCharge();
+  }
+  for (arena::Range& range : added) {
+    content_.range_bytes += range.size();
+    content_.ranges.push_back(std::move(range));
+  }
+  return absl::OkStatus();
+}
+
+void MemoryBlob::CopyIn(std::byte* to, base::ByteSpan bytes) {
+  while (!bytes.empty()) {
+    const base::ByteSpan step = bytes.first(std::min<size_t>(bytes.size(), kPrivateLimit));
+    std::memcpy(to, step.data(), step.size());
+    // Of the copy: the source may be memory that somebody else is writing.
+    crc_ = base::Crc32c({to, step.size()}, crc_);
+    to += step.size();
+    bytes = bytes.subspan(step.size());
+  }
+}
+
+absl::Status MemoryBlob::Append(base::ByteSpan bytes) {
+  const uint64_t size = content_.size + bytes.size();
+  const bool small = content_.ranges.empty() && size <= kPrivateLimit;
+  const uint64_t capacity = small ? content_.small_capacity : content_.range_bytes;
+  if (size > capacity) {
+    // Of unknown size: grow in steps, so that many small appends stay few ranges.
+    LARDER_RETURN_IF_ERROR(Reserve(small ? size : RoundUp(size, kGrowth)));
+  }
+  if (small) {
+    CopyIn(content_.small.get() + content_.size, bytes);
+    content_.size = size;
+    return absl::OkStatus();
+  }
+  while (!bytes.empty()) {
+    arena::Range& range = content_.ranges[current_];
+    if (in_current_ == range.size()) {
+      ++current_;
+      in_current_ = 0;
+      continue;
+    }
+    const base::ByteSpan part = bytes.first(std::min<uint64_t>(bytes.size(), range.size() - in_current_));
+    CopyIn(range.data() + in_current_, part);
+    in_current_ += part.size();
+    content_.size += part.size();
+    bytes = bytes.subspan(part.size());
+  }
+  return absl::OkStatus();
+}
+
+Content MemoryBlob::Take() {
+  if (!content_.ranges.empty()) {
+    content_.ranges.resize(content_.size == 0 ? 0 : current_ + 1);
+    if (content_.size > 0) content_.ranges.back().Shrink(in_current_);
+  } else if (content_.small_capacity > content_.size + content_.size / 4 + kHeapOverhead) {
+    if (auto charge = arena_.ChargePrivate(content_.size + kHeapOverhead); charge.ok()) {
+      std::unique_ptr<std::byte[]> exact(new std::byte[content_.size]);
+      if (content_.size > 0) std::memcpy(exact.get(), content_.small.get(), content_.size);
+      content_.small = std::move(exact);
+      content_.charge = *std::move(charge);
+    }
+  }
+  return std::move(content_);
+}
+
+MemoryView::MemoryView(Content content) : content_(std::move(content)) {
+  for (const arena::Range& range : content_.ranges) {
+    extents_.push_back({.memory = range.memory(), .offset = range.offset(), .length = range.size()});
+  }
+}
+
+absl::Status MemoryView::Read(uint64_t offset, base::MutableByteSpan out) const {
+  if (offset > content_.size || out.size() > content_.size - offset) {
+    return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset, out.size(),
+                       content_.size);
+  }
+  if (out.empty()) return absl::OkStatus();
+  if (content_.ranges.empty()) {
+    std::memcpy(out.data(), content_.small.get() + offset, out.size());
+    return absl::OkStatus();
+  }
+  for (const arena::Range& range : content_.ranges) {
+    if (offset >= range.size()) {
+      offset -= range.size();
+      continue;
+    }
+    const size_t part = std::min<uint64_t>(out.size(), range.size() - offset);
+    std::memcpy(out.data(), range.data() + offset, part);
+    out = out.subspan(part);
+    offset = 0;
+    if (out.empty()) break;
+  }
+  return absl::OkStatus();
+}
+
+std::optional<base::ByteSpan> MemoryView::Bytes() const {
+  if (content_.ranges.empty()) return base::ByteSpan(content_.small.get(), content_.size);
+  if (content_.ranges.size() == 1) return base::ByteSpan(content_.ranges.front().data(), content_.size);
+  return std::nullopt;
+}
+
+}  // namespace larder::backends::memory

@@ -1,0 +1,62 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "larder/arena/arena.h"
+#include "larder/object/blob.h"
+
+namespace larder::backends::memory {
+
+// Up to this size an object is private memory and travels inline; also the step at which bytes are copied and summed
+// while they are in the cache.
+inline constexpr uint64_t kPrivateLimit = 64 * 1024;
+
+// Where an object's bytes lie: either private, or in ranges of sealed slabs.
+struct Content {
+  uint64_t size = 0;
+  std::unique_ptr<std::byte[]> small;
+  uint64_t small_capacity = 0;
+  arena::PrivateCharge charge;
+  std::vector<arena::Range> ranges;
+  uint64_t range_bytes = 0;  // sum of the ranges' sizes
+};
+
+class MemoryBlob final : public object::Blob {
+ public:
+  MemoryBlob(arena::Arena& arena, std::string ns) : arena_(arena), ns_(std::move(ns)) {}
+  // Room for `size` bytes in all, got now.
+  absl::Status Reserve(uint64_t size);
+  absl::Status Append(base::ByteSpan bytes) override;
+  uint64_t size() const override { return content_.size; }
+  uint32_t crc32c() const override { return crc_; }
+  // The bytes, without the room that was not used.
+  Content Take();
+
+ private:
+  absl::Status ReservePrivate(uint64_t size);
+  absl::Status ReserveRanges(uint64_t size);
+  void CopyIn(std::byte* to, base::ByteSpan bytes);
+
+  arena::Arena& arena_;
+  std::string ns_;
+  Content content_;
+  size_t current_ = 0;       // the range that the next byte goes to
+  uint64_t in_current_ = 0;  // bytes in it
+  uint32_t crc_ = 0;
+};
+
+class MemoryView final : public object::BlobView {
+ public:
+  explicit MemoryView(Content content);
+  uint64_t size() const override { return content_.size; }
+  absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override;
+  std::optional<base::ByteSpan> Bytes() const override;
+  std::span<const object::Extent> Shareable() const override { return extents_; }
+
+ private:
+  Content content_;
+  std::vector<object::Extent> extents_;
+};
+
+}  // namespace larder::backends::memory

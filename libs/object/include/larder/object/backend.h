@@ -1,0 +1,50 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "larder/base/clock.h"
+#include "larder/object/blob.h"
+#include "larder/object/object.h"
+
+namespace larder::object {
+
+// How bytes are stored. Knows nothing of leases, namespaces' rights or sockets. Thread-safe.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  // An empty blob for one creation of `id`. `size_hint` 0: unknown; a known size that can never fit is refused now:
+  // RESOURCE_EXHAUSTED (ARENA_FULL, DISK_FULL) naming limit and use.
+  virtual absl::StatusOr<std::unique_ptr<Blob>> Create(const ObjectId& id, Epoch epoch, uint64_t size_hint) = 0;
+  // Makes the blob's bytes those of a sealed object described by `info` (size, digest, meta, epoch filled in). The blob
+  // is used up, also by a failure. Replaces what `id` had before; earlier views stay valid.
+  virtual absl::StatusOr<std::shared_ptr<const BlobView>> Seal(std::unique_ptr<Blob> blob, const ObjectInfo& info) = 0;
+  // Forgets a sealed object. Its bytes are freed when the last view is gone.
+  virtual absl::Status Remove(const ObjectId& id, Epoch epoch) = 0;
+  // Records a changed pin mark, where it must survive a restart.
+  virtual absl::Status SetPinned(const ObjectId& id, Epoch epoch, bool pinned) = 0;
+
+  // What survived from before; called once, before anything else. Objects whose TTL has passed are removed, half-written
+  // ones too. What is damaged is set aside and counted, never returned.
+  struct Recovered {
+    ObjectInfo info;
+    std::shared_ptr<const BlobView> view;
+  };
+  virtual absl::StatusOr<std::vector<Recovered>> Recover() = 0;
+
+  // The budget, in bytes.
+  struct Usage {
+    uint64_t limit = 0;
+    uint64_t used = 0;         // by objects, sealed or not
+    uint64_t quarantined = 0;  // free, but some process may still see it
+  };
+  virtual Usage usage() const = 0;
+  // The tier that objects here belong to: "hot" or "warm".
+  virtual std::string_view tier() const = 0;
+  virtual Durability durability() const = 0;
+  // Its calls may wait for a disk or a network: not for event threads.
+  virtual bool blocks() const = 0;
+};
+
+}  // namespace larder::object

@@ -1,0 +1,61 @@
+#pragma once
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "larder/base/bytes.h"
+#include "larder/base/unique_fd.h"
+
+namespace larder::object {
+
+// Sealed memory that another process may map: its holder can never change a byte of it. Thread-safe.
+class SharedMemory {
+ public:
+  virtual ~SharedMemory() = default;
+  // Unique within this process's life, never reused.
+  virtual uint64_t id() const = 0;
+  virtual uint64_t size() const = 0;
+  // A new read-only description of it. RESOURCE_EXHAUSTED when descriptors are short.
+  virtual absl::StatusOr<base::UniqueFd> OpenReadOnly() const = 0;
+};
+
+// `length` bytes of an object at `offset` of `memory`. The extents of one object stand in the order of its bytes; all but
+// the last have lengths that are multiples of the page size and all offsets are page-aligned if there is more than one.
+struct Extent {
+  std::shared_ptr<const SharedMemory> memory;
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+
+// The window on a sealed object's bytes. While it lives the bytes stay and never change. Thread-safe. Capabilities:
+class BlobView {
+ public:
+  virtual ~BlobView() = default;
+  virtual uint64_t size() const = 0;
+  // Fills `out` with the bytes from `offset`; out of range: INVALID_ARGUMENT (OUT_OF_RANGE). May block on disk.
+  // DATA_LOSS (CHECKSUM) when what lies there is not what was sealed.
+  virtual absl::Status Read(uint64_t offset, base::MutableByteSpan out) const = 0;
+  // The whole object as one piece of this process's memory, where it lies in such.
+  virtual std::optional<base::ByteSpan> Bytes() const { return std::nullopt; }
+  // Where other processes may map it; empty: it cannot be shared, carry its bytes.
+  virtual std::span<const Extent> Shareable() const { return {}; }
+};
+
+// The bytes of one object while the agent writes them: append, then seal. Owned by a peer; one caller at a time.
+// Dropping it unsealed frees everything.
+class Blob {
+ public:
+  virtual ~Blob() = default;
+  // Adds bytes at the end, checksummed from the copy that was kept. RESOURCE_EXHAUSTED (ARENA_FULL, DISK_FULL) leaves the
+  // blob as it was.
+  virtual absl::Status Append(base::ByteSpan bytes) = 0;
+  virtual uint64_t size() const = 0;
+  // CRC-32C of all bytes so far.
+  virtual uint32_t crc32c() const = 0;
+};
+
+}  // namespace larder::object

@@ -1,0 +1,48 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "larder/base/clock.h"
+#include "larder/base/digest.h"
+#include "larder/object/ids.h"
+
+namespace larder::object {
+
+enum class ObjectState : uint8_t { kCreating = 1, kSealed = 2, kDeleted = 3 };
+std::string_view StateName(ObjectState state);  // "CREATING", "SEALED", "DELETED"
+
+// When a seal is acknowledged.
+enum class AckPolicy : uint8_t { kDefault = 0, kLocal = 1, kTracked = 2, kReplicated = 3, kOrigin = 4 };
+std::string_view AckName(AckPolicy ack);  // "local", "tracked", …
+// What an acknowledged seal survives: kMemory nothing, kAsync a kill -9, kSync a power loss.
+enum class Durability : uint8_t { kMemory = 1, kAsync = 2, kSync = 3 };
+std::string_view DurabilityName(Durability durability);
+
+// What a creator says of an object; kept with it.
+struct ObjectMeta {
+  std::optional<base::Duration> ttl;  // object TTL, from the seal on; none: for ever
+  std::vector<std::string> tags;
+  std::string application;
+  uint32_t wanted_replicas = 1;
+  uint32_t piece_length = 0;  // bytes; 0: chosen by size at the seal
+};
+
+// What everybody may know of an object. Sizes in bytes.
+struct ObjectInfo {
+  ObjectId id;
+  ObjectState state = ObjectState::kCreating;
+  Epoch epoch;
+  uint64_t size = 0;
+  base::Digest digest;
+  ObjectMeta meta;
+  std::optional<base::Duration> ttl_left;
+  bool pinned = false;
+  std::string tier;  // "hot" or "warm", where this node keeps it
+};
+
+// The piece length for an object of `size` bytes: the largest power of two <= size/64, within 1..4 MiB.
+uint32_t PieceLengthFor(uint64_t size);
+
+}  // namespace larder::object

@@ -1,0 +1,132 @@
+#pragma once
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "larder/base/clock.h"
+#include "larder/object/blob.h"
+#include "larder/object/object.h"
+
+namespace larder::object {
+
+template <typename T>
+using Done = std::function<void(T)>;
+
+// Who a session belongs to, as the agent knows it (not as the client says, but for `open` identity).
+struct SessionOwner {
+  std::string ns;
+  int32_t pid = 0;  // for people; 0 unknown
+};
+
+struct CreateRequest {
+  std::string key;         // empty: content-addressed, named "sha256:<hex>" by the seal
+  uint64_t size_hint = 0;  // bytes; 0 unknown
+  bool overwrite = false;
+  // The key exists: go on, and let the seal succeed if the bytes are the same (else it says ALREADY_EXISTS).
+  bool accept_same_content = false;
+  bool want_sha256 = false;  // digest "sha256:" though the key is the user's
+  AckPolicy ack = AckPolicy::kDefault;
+  uint32_t ack_replicas = 0;
+  ObjectMeta meta;
+};
+struct CreateGrant {
+  LeaseId lease;
+  Epoch epoch;
+  base::Duration lease_ttl{};
+};
+
+struct SealRequest {
+  uint64_t size = 0;              // bytes that must have been appended; else INVALID_ARGUMENT (SIZE_MISMATCH)
+  base::Digest expected;          // kNone: not checked; else DATA_LOSS (DIGEST_MISMATCH), nothing published
+};
+struct SealResult {
+  ObjectInfo info;
+  AckPolicy ack = AckPolicy::kLocal;
+  Durability durability = Durability::kMemory;
+  bool existed = false;  // the same content was there already; this creation was dropped
+};
+
+struct ReadGrant {
+  LeaseId lease;
+  base::Duration lease_ttl{};
+  ObjectInfo info;
+  std::shared_ptr<const BlobView> view;
+};
+
+struct ListRequest {
+  std::string prefix;
+  std::string after;    // return keys greater than this
+  uint32_t limit = 1000;  // 1..1000
+};
+struct ListPage {
+  std::vector<ObjectInfo> objects;  // sealed ones, by key
+  bool more = false;                // go on after the last key
+};
+
+// What a peer holds now; free of everything once no session and no object is left.
+struct PeerUsage {
+  uint64_t sessions = 0;
+  uint64_t create_leases = 0;
+  uint64_t read_leases = 0;
+  uint64_t objects = 0;  // sealed
+  uint64_t bytes = 0;    // of sealed objects
+};
+
+// How objects are managed: keys, states, epochs, leases over the bytes of a backend (or of other peers, to which a
+// composed peer is an ordinary caller). Everything belongs to a session, which has one namespace; a session that closes
+// gives everything back at once. Thread-safe. A `done` is called exactly once, maybe before the call returns, maybe on
+// another thread, never under a lock of the peer's. Errors common to all: NOT_FOUND (NO_SESSION), INVALID_ARGUMENT (BAD_KEY).
+class Peer {
+ public:
+  virtual ~Peer() = default;
+
+  // INVALID_ARGUMENT (BAD_NAMESPACE), RESOURCE_EXHAUSTED (TOO_MANY_SESSIONS).
+  virtual absl::StatusOr<SessionId> OpenSession(const SessionOwner& owner) = 0;
+  // Ends all of the session's leases: its CREATING objects and read leases are gone when this returns. Idempotent.
+  virtual void CloseSession(SessionId session) = 0;
+
+  // A create lease. Waits, until `deadline`, for another creator of the key to end (DEADLINE_EXCEEDED then).
+  // ALREADY_EXISTS (EXISTS) when it is sealed and neither overwrite nor accept_same_content is set;
+  // INVALID_ARGUMENT (ACK_IMPOSSIBLE) for a policy this installation can never give; RESOURCE_EXHAUSTED (ARENA_FULL…).
+  virtual void Create(SessionId session, CreateRequest request, base::Deadline deadline,
+                      Done<absl::StatusOr<CreateGrant>> done) = 0;
+  // Appends to a CREATING object; the bytes are copied before it returns. One call at a time per lease. ABORTED
+  // (EPOCH_STALE, LEASE_LOST) when the lease is not this session's or has ended. May take as long as a copy or a disk write.
+  virtual absl::Status Append(SessionId session, LeaseId lease, Epoch epoch, base::ByteSpan bytes) = 0;
+  // Makes it SEALED and visible; ends the create lease, also by failure (but for SIZE_MISMATCH). A repeat
+  // for the same lease answers as the first did. Errors as Append's, DATA_LOSS (DIGEST_MISMATCH), ALREADY_EXISTS (EXISTS).
+  virtual void Seal(SessionId session, LeaseId lease, Epoch epoch, const SealRequest& request,
+                    Done<absl::StatusOr<SealResult>> done) = 0;
+  // Ends a create lease, freeing its bytes. Idempotent; of a sealed one: FAILED_PRECONDITION (SEALED).
+  virtual absl::Status Discard(SessionId session, LeaseId lease, Epoch epoch) = 0;
+
+  // A read lease and the view. NOT_FOUND (NO_OBJECT) unless SEALED and within its TTL.
+  virtual void Get(SessionId session, const std::string& key, base::Deadline deadline,
+                   Done<absl::StatusOr<ReadGrant>> done) = 0;
+  // The view of a read lease that the session still holds; ABORTED (LEASE_LOST) otherwise.
+  virtual absl::StatusOr<std::shared_ptr<const BlobView>> ViewOf(SessionId session, LeaseId lease) = 0;
+  // Ends a read lease. Idempotent.
+  virtual void Release(SessionId session, LeaseId lease) = 0;
+  // Renews all leases of the session; returns those that had lapsed since the last call.
+  virtual absl::StatusOr<std::vector<LeaseId>> Renew(SessionId session) = 0;
+
+  virtual absl::StatusOr<ObjectInfo> Stat(SessionId session, const std::string& key) = 0;
+  virtual absl::StatusOr<ListPage> List(SessionId session, const ListRequest& request) = 0;
+  // Hides the object at once; frees it after its last read lease. NOT_FOUND (NO_OBJECT).
+  virtual absl::Status Delete(SessionId session, const std::string& key) = 0;
+  // A pinned object is not evicted. NOT_FOUND (NO_OBJECT).
+  virtual absl::Status SetPinned(SessionId session, const std::string& key, bool pinned) = 0;
+
+  virtual PeerUsage usage() const = 0;
+  // Its calls, besides OpenSession, CloseSession, Release, Renew, ViewOf, Stat and List, may wait for a disk or a network: not for
+  // event threads.
+  virtual bool blocks() const = 0;
+  // Ends leases and objects whose time has come. To be called a few times a second.
+  virtual void Tick() = 0;
+};
+
+}  // namespace larder::object

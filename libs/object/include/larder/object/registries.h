@@ -1,0 +1,80 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "larder/base/clock.h"
+#include "larder/base/executor.h"
+#include "larder/object/backend.h"
+#include "larder/object/peer.h"
+#include "larder/object/registry.h"
+#include "larder/object/transport.h"
+
+namespace larder::arena {
+class Arena;
+}
+
+namespace larder::object {
+
+// What extensions are made from. Pointers outlive what is made.
+struct BackendSettings {
+  std::string path;         // what follows "SCHEME://"
+  uint64_t max_bytes = 0;   // 0: no limit of its own
+  const base::Clock* clock = nullptr;
+  arena::Arena* arena = nullptr;  // the node's memory
+};
+struct BackendEntry {
+  std::string name;  // the scheme
+  std::string help;
+  std::function<absl::StatusOr<std::unique_ptr<Backend>>(const BackendSettings&)> make;
+};
+using BackendRegistry = Registry<BackendEntry>;
+
+struct PeerSettings {
+  std::vector<Backend*> backends;  // hottest first
+  const base::Clock* clock = nullptr;
+  base::Executor* executor = nullptr;  // for what waits on disk
+  base::Duration lease_ttl = std::chrono::seconds(30);
+  std::string node;
+};
+struct PeerEntry {
+  std::string name;
+  std::string help;
+  // Recovers what the backends kept.
+  std::function<absl::StatusOr<std::unique_ptr<Peer>>(const PeerSettings&)> make;
+};
+using PeerRegistry = Registry<PeerEntry>;
+
+// What a listener tells of itself; called on its threads, must not block.
+class TransportObserver {
+ public:
+  virtual ~TransportObserver() = default;
+  virtual void ConnectionOpened() {}
+  virtual void ConnectionClosed() {}
+  // Refused or cut off: "hello_timeout", "bad_record", "denied", "too_many", "slow".
+  virtual void Denied(std::string_view /*reason*/) {}
+};
+
+struct ListenSettings {
+  std::string address;  // what follows "SCHEME://"
+  Peer* peer = nullptr;
+  const base::Clock* clock = nullptr;
+  base::Executor* executor = nullptr;  // for copies and what waits on disk
+  arena::Arena* arena = nullptr;       // for write windows
+  TransportObserver* observer = nullptr;
+  std::string node;
+  std::string version;
+  base::Duration lease_ttl = std::chrono::seconds(30);
+  // Who the connected process is, from what the kernel says and the namespace it asks for.
+  std::function<absl::StatusOr<SessionOwner>(int32_t pid, const std::string& asked_ns)> identify;
+};
+struct TransportEntry {
+  std::string name;  // the scheme
+  std::string help;
+  std::function<absl::StatusOr<std::unique_ptr<Channel>>(const std::string& address, const DialOptions&)> dial;
+  std::function<absl::StatusOr<std::unique_ptr<Listener>>(const ListenSettings&)> listen;
+};
+using TransportRegistry = Registry<TransportEntry>;
+
+}  // namespace larder::object

@@ -1,0 +1,80 @@
+#pragma once
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "larder/base/bytes.h"
+#include "larder/base/clock.h"
+#include "larder/object/object.h"
+#include "larder/object/peer.h"
+
+namespace larder::object {
+
+// The client's side of one creation. Dropped unsealed, it discards. One caller at a time.
+class ObjectWriter {
+ public:
+  virtual ~ObjectWriter() = default;
+  virtual Epoch epoch() const = 0;
+  // A writable window of `size` bytes, all zero, that becomes the object's content at the seal. Once per object, and not
+  // together with Write: FAILED_PRECONDITION (MIXED_WRITE). UNIMPLEMENTED where the transport shares no memory.
+  virtual absl::StatusOr<base::MutableByteSpan> Buffer(uint64_t size) = 0;
+  // Appends; blocks while earlier bytes are on their way. An error ends the creation.
+  virtual absl::Status Write(base::ByteSpan bytes) = 0;
+  // Where the next bytes may be put without a copy of the caller's own: at most `want` bytes, at least one; Commit(n)
+  // appends the first n of them. Valid until the next call.
+  virtual absl::StatusOr<base::MutableByteSpan> Prepare(uint64_t want) = 0;
+  virtual absl::Status Commit(uint64_t written) = 0;
+  virtual absl::StatusOr<SealResult> Seal(const base::Digest& expected) = 0;
+  virtual absl::Status Discard() = 0;
+};
+
+// The client's window on one sealed object, with its read lease; released at the end of its life. Thread-safe.
+class ObjectReader {
+ public:
+  virtual ~ObjectReader() = default;
+  virtual const ObjectInfo& info() const = 0;
+  // All bytes, mapped or received, if the transport gives them at once.
+  virtual std::optional<base::ByteSpan> Bytes() const = 0;
+  // Copies the bytes from `offset`; works on every transport. OUT_OF_RANGE past the end.
+  virtual absl::Status Read(uint64_t offset, base::MutableByteSpan out) = 0;
+};
+
+// One session of a client with an agent. Thread-safe. UNAVAILABLE (CONNECTION_LOST) once it is broken: dial anew.
+class Channel {
+ public:
+  virtual ~Channel() = default;
+  virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> Create(const CreateRequest& request, base::Deadline deadline) = 0;
+  virtual absl::StatusOr<std::unique_ptr<ObjectReader>> Get(const std::string& key, base::Deadline deadline) = 0;
+  // All in one round trip; for small objects.
+  virtual absl::StatusOr<SealResult> Put(const CreateRequest& request, base::ByteSpan bytes, base::Deadline deadline) = 0;
+  virtual absl::StatusOr<ObjectInfo> Stat(const std::string& key) = 0;
+  virtual absl::StatusOr<ListPage> List(const ListRequest& request) = 0;
+  virtual absl::Status Delete(const std::string& key) = 0;
+  virtual absl::Status SetPinned(const std::string& key, bool pinned) = 0;
+  // The namespace and node that the agent says.
+  virtual const std::string& ns() const = 0;
+  virtual const std::string& node() const = 0;
+  virtual bool broken() const = 0;
+};
+
+struct DialOptions {
+  std::string ns;  // empty: the agent's choice
+  base::Deadline deadline = base::kNoDeadline;
+};
+
+// The agent's side: serves a peer until stopped.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  virtual absl::Status Start() = 0;
+  // Takes no new connections, lets running requests end until `deadline`, closes.
+  virtual void Stop(base::Deadline deadline) = 0;
+};
+
+}  // namespace larder::object

@@ -1,0 +1,47 @@
+#pragma once
+#include <memory>
+
+#include "larder/object/backend.h"
+#include "larder/object/peer.h"
+#include "larder/object/registries.h"
+
+namespace larder::peers {
+
+// The manager of one backend's objects: an island, which acknowledges `local`.
+class SinglePeer final : public object::Peer {
+ public:
+  // `backend` outlives the peer.
+  SinglePeer(object::Backend& backend, const object::PeerSettings& settings);
+  ~SinglePeer() override;
+  // Takes over what the backend kept; before any session.
+  absl::Status Recover();
+
+  absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner) override;
+  void CloseSession(object::SessionId session) override;
+  void Create(object::SessionId session, object::CreateRequest request, base::Deadline deadline,
+              object::Done<absl::StatusOr<object::CreateGrant>> done) override;
+  absl::Status Append(object::SessionId session, object::LeaseId lease, object::Epoch epoch,
+                      base::ByteSpan bytes) override;
+  void Seal(object::SessionId session, object::LeaseId lease, object::Epoch epoch, const object::SealRequest& request,
+            object::Done<absl::StatusOr<object::SealResult>> done) override;
+  absl::Status Discard(object::SessionId session, object::LeaseId lease, object::Epoch epoch) override;
+  void Get(object::SessionId session, const std::string& key, base::Deadline deadline,
+           object::Done<absl::StatusOr<object::ReadGrant>> done) override;
+  absl::StatusOr<std::shared_ptr<const object::BlobView>> ViewOf(object::SessionId session,
+                                                                 object::LeaseId lease) override;
+  void Release(object::SessionId session, object::LeaseId lease) override;
+  absl::StatusOr<std::vector<object::LeaseId>> Renew(object::SessionId session) override;
+  absl::StatusOr<object::ObjectInfo> Stat(object::SessionId session, const std::string& key) override;
+  absl::StatusOr<object::ListPage> List(object::SessionId session, const object::ListRequest& request) override;
+  absl::Status Delete(object::SessionId session, const std::string& key) override;
+  absl::Status SetPinned(object::SessionId session, const std::string& key, bool pinned) override;
+  object::PeerUsage usage() const override;
+  bool blocks() const override;
+  void Tick() override;
+
+ private:
+  class State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace larder::peers

@@ -1,0 +1,59 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "larder/base/clock.h"
+#include "larder/object/peer.h"
+
+namespace larder::peers {
+
+// Sessions and which leases they hold. Not thread-safe: the peer's lock guards it. A lease lives while its session was
+// renewed, or itself granted, within the last lease TTL.
+class SessionTable {
+ public:
+  explicit SessionTable(base::Duration lease_ttl) : lease_ttl_(lease_ttl) {}
+
+  struct Lapsed {
+    object::SessionId session;
+    object::LeaseId lease;
+  };
+  // What a seal answered, kept for its repeat.
+  static constexpr size_t kAnswersKept = 64;
+
+  object::SessionId Open(std::string ns, base::MonotonicTime now);
+  // The leases it held; empty for an unknown session.
+  std::vector<object::LeaseId> Close(object::SessionId session);
+  // Null for an unknown session.
+  const std::string* NamespaceOf(object::SessionId session) const;
+  object::LeaseId Grant(object::SessionId session, base::MonotonicTime now);
+  // False if the session does not hold it (any more).
+  bool Holds(object::SessionId session, object::LeaseId lease) const;
+  void End(object::SessionId session, object::LeaseId lease);
+  // Those that lapsed since the last call.
+  std::optional<std::vector<object::LeaseId>> Renew(object::SessionId session, base::MonotonicTime now);
+  // Ends the leases whose time is over and remembers them for Renew.
+  std::vector<Lapsed> Expire(base::MonotonicTime now);
+
+  void KeepAnswer(object::SessionId session, object::LeaseId lease, const object::SealResult& answer);
+  const object::SealResult* AnswerOf(object::SessionId session, object::LeaseId lease) const;
+
+  size_t size() const { return sessions_.size(); }
+
+ private:
+  struct Session {
+    std::string ns;
+    base::MonotonicTime renewed;
+    std::unordered_map<object::LeaseId, base::MonotonicTime> leases;  // when granted
+    std::vector<object::LeaseId> lapsed;
+    std::map<object::LeaseId, object::SealResult> answers;
+  };
+  base::Duration lease_ttl_;
+  uint64_t next_session_ = 1;
+  uint64_t next_lease_ = 1;
+  std::unordered_map<object::SessionId, Session> sessions_;
+};
+
+}  // namespace larder::peers

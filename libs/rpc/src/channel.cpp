@@ -1,0 +1,33 @@
+#include "larder/rpc/channel.h"
+
+#include <grpcpp/channel.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+namespace larder::rpc {
+namespace {
+
+constexpr int kFirstReconnectMs = 100;
+constexpr int kSlowestReconnectMs = 2000;
+
+std::shared_ptr<grpc::Channel> DialTarget(const std::string& target) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kSlowestReconnectMs);
+  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> Dial(const std::string& address) { return DialTarget(address); }
+
+std::shared_ptr<grpc::Channel> DialUnix(const std::filesystem::path& path) {
+  return DialTarget("unix:" + path.native());
+}
+
+}  // namespace larder::rpc

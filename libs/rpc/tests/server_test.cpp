@@ -1,0 +1,232 @@
+#include "larder/rpc/server.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <future>
+#include <thread>
+
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "larder/base/executor.h"
+#include "larder/base/testing/manual_clock.h"
+#include "larder/base/testing/status_matchers.h"
+#include "larder/base/testing/temp_dir.h"
+#include "larder/base/unique_fd.h"
+#include "larder/rpc/address.h"
+#include "larder/rpc/channel.h"
+#include "tests/echo_service.h"
+
+namespace larder::rpc {
+namespace {
+
+using absl::StatusCode;
+using base::IsOk;
+using base::StatusIs;
+using HealthReply = grpc::health::v1::HealthCheckResponse;
+
+class ServerTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Server> Make(ServerOptions options) {
+    auto server = std::make_unique<Server>(std::move(options), log);
+    server->Add(echo);
+    return server;
+  }
+  static std::shared_ptr<grpc::Channel> DialPort(const Server& server) {
+    return Dial(FormatHostPort({"127.0.0.1", server.port()}));
+  }
+  static absl::StatusOr<HealthReply::ServingStatus> Check(const std::shared_ptr<grpc::Channel>& channel) {
+    grpc::ClientContext context;
+    HealthReply reply;
+    const grpc::Status status = grpc::health::v1::Health::NewStub(channel)->Check(&context, {}, &reply);
+    if (!status.ok()) return FromGrpc(status, context);
+    return reply.status();
+  }
+
+  base::ManualClock clock;
+  observe::Logger log{{.output = [](std::string_view) {}}, clock};
+  base::TempDir dir;
+  const std::filesystem::path path = dir / "control.sock";
+  EchoService echo;
+};
+
+TEST_F(ServerTest, CarriesAnErrorAndItsReasonOverAUnixSocket) {
+  const auto server = Make({.unix_path = path});
+  ASSERT_THAT(server->Start(), IsOk());
+  testing::SayRequest request;
+  request.set_text("ü");
+  request.set_code(static_cast<int>(StatusCode::kFailedPrecondition));
+  request.set_reason("EPOCH_STALE");
+  grpc::ClientContext context;
+  const auto said = Say(DialUnix(path), request, context);
+  EXPECT_THAT(said, StatusIs(StatusCode::kFailedPrecondition, "EPOCH_STALE"));
+  EXPECT_EQ(base::Message(said.status()), "as asked: ü");
+}
+
+TEST_F(ServerTest, TellsGrpcsOwnUnavailableByItsMissingReason) {
+  EXPECT_THAT(Say(DialUnix(path), "hello"), StatusIs(StatusCode::kUnavailable, ""));
+}
+
+TEST_F(ServerTest, AnswersOnTcpAndUnixSocketAtOnce) {
+  const auto server = Make({.address = "127.0.0.1:0", .unix_path = path});
+  ASSERT_THAT(server->Start(), IsOk());
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::string over_tcp, Say(DialPort(*server), "tcp"));
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::string over_unix, Say(DialUnix(path), "unix"));
+  EXPECT_EQ(over_tcp, "tcp");
+  EXPECT_EQ(over_unix, "unix");
+}
+
+TEST_F(ServerTest, HealthFollowsSetServing) {
+  const auto server = Make({.unix_path = path});
+  ASSERT_THAT(server->Start(), IsOk());
+  const auto channel = DialUnix(path);
+  LARDER_ASSERT_OK_AND_ASSIGN(const auto started, Check(channel));
+  EXPECT_EQ(started, HealthReply::SERVING);
+  server->SetServing(false);
+  LARDER_ASSERT_OK_AND_ASSIGN(const auto draining, Check(channel));
+  EXPECT_EQ(draining, HealthReply::NOT_SERVING);
+}
+
+TEST_F(ServerTest, ReflectionListsItsServices) {
+  const auto server = Make({.unix_path = path});
+  ASSERT_THAT(server->Start(), IsOk());
+  const grpc::Slice list_services(std::string("\x3a\x00", 2));  // ServerReflectionRequest{list_services: ""}
+  const grpc::ByteBuffer request(&list_services, 1);
+  grpc::ByteBuffer response;
+  grpc::ClientContext context;
+  grpc::GenericStub stub(DialUnix(path));
+  std::promise<grpc::Status> done;
+  stub.UnaryCall(&context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", {}, &request, &response,
+                 [&](grpc::Status status) { done.set_value(std::move(status)); });
+  ASSERT_TRUE(done.get_future().get().ok());
+  grpc::Slice answer;
+  ASSERT_TRUE(response.DumpToSingleSlice(&answer).ok());
+  const std::string text(reinterpret_cast<const char*>(answer.begin()), answer.size());
+  EXPECT_THAT(text, ::testing::HasSubstr("larder.rpc.testing.Echo"));
+}
+
+TEST_F(ServerTest, AStaleSocketDoesNotStopAStart) {
+  {
+    const base::UniqueFd stale(::socket(AF_UNIX, SOCK_STREAM, 0));
+    sockaddr_un address = {.sun_family = AF_UNIX};
+    std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+    ASSERT_EQ(::bind(stale.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  }
+  ASSERT_TRUE(std::filesystem::is_socket(path));
+  const auto server = Make({.unix_path = path});
+  ASSERT_THAT(server->Start(), IsOk());
+  EXPECT_THAT(Say(DialUnix(path), "hello"), IsOk());
+}
+
+TEST_F(ServerTest, TheSocketHasTheModeAskedForAndNothingLiesBesideIt) {
+  const auto server = Make({.unix_path = path, .unix_mode = 0606});
+  ASSERT_THAT(server->Start(), IsOk());
+  struct stat status = {};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0606u);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
+}
+
+TEST_F(ServerTest, StopRemovesTheSocket) {
+  const auto server = Make({.unix_path = path});
+  ASSERT_THAT(server->Start(), IsOk());
+  server->Stop(base::kNoDeadline);
+  server->Stop(base::kNoDeadline);
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(ServerTest, ASuccessorTakesThePathAndKeepsIt) {
+  const auto old_server = Make({.unix_path = path});
+  ASSERT_THAT(old_server->Start(), IsOk());
+  EchoService other;
+  Server successor({.unix_path = path}, log);
+  successor.Add(other);
+  ASSERT_THAT(successor.Start(), IsOk());
+  old_server->Stop(base::kNoDeadline);
+  EXPECT_THAT(Say(DialUnix(path), "hello"), IsOk());
+}
+
+TEST_F(ServerTest, RefusesAPortThatIsTaken) {
+  const auto first = Make({.address = "127.0.0.1:0"});
+  ASSERT_THAT(first->Start(), IsOk());
+  const auto second = Make({.address = FormatHostPort({"127.0.0.1", first->port()})});
+  EXPECT_THAT(second->Start(), StatusIs(StatusCode::kFailedPrecondition, "CANNOT_LISTEN"));
+  EXPECT_EQ(second->port(), 0);
+}
+
+TEST_F(ServerTest, RefusesWhatItCannotListenOn) {
+  EXPECT_THAT(Make({})->Start(), StatusIs(StatusCode::kInvalidArgument, "NO_ADDRESS"));
+  EXPECT_THAT(Make({.address = "localhost"})->Start(), StatusIs(StatusCode::kInvalidArgument, "BAD_ADDRESS"));
+  EXPECT_THAT(Make({.unix_path = dir / std::string(120, 'x')})->Start(),
+              StatusIs(StatusCode::kInvalidArgument, "PATH_TOO_LONG"));
+  EXPECT_THAT(Make({.unix_path = dir / "none/control.sock"})->Start(),
+              StatusIs(StatusCode::kFailedPrecondition, "CANNOT_LISTEN"));
+}
+
+TEST_F(ServerTest, APathThatCannotBeReplacedLeavesNothingListening) {
+  std::filesystem::create_directories(path / "inner");
+  const auto server = Make({.unix_path = path});
+  EXPECT_THAT(server->Start(), StatusIs(StatusCode::kFailedPrecondition, "CANNOT_LISTEN"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
+}
+
+TEST_F(ServerTest, RefusesAMessageOverTheLimit) {
+  const auto server = Make({.unix_path = path});
+  ASSERT_THAT(server->Start(), IsOk());
+  grpc::ChannelArguments unlimited;
+  unlimited.SetMaxSendMessageSize(-1);
+  const auto channel =
+      grpc::CreateCustomChannel("unix:" + path.native(), grpc::InsecureChannelCredentials(), unlimited);
+  EXPECT_THAT(Say(channel, std::string(kMaxMessageBytes + 1, 'x')), StatusIs(StatusCode::kResourceExhausted, ""));
+  EXPECT_THAT(Say(DialUnix(path), std::string(kMaxMessageBytes - 100, 'x')), IsOk());
+}
+
+TEST_F(ServerTest, StopLetsACallInFlightEnd) {
+  base::ThreadPool pool("echo", 1);
+  std::promise<void> entered;
+  std::promise<void> release;
+  echo.on_say = [&](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
+    return UnaryOn(pool, context, [&, request, response] {
+      entered.set_value();
+      release.get_future().wait();
+      return EchoService::Answer(*request, *response);
+    });
+  };
+  const auto server = Make({.unix_path = path});
+  ASSERT_THAT(server->Start(), IsOk());
+  auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path), "late"); });
+  entered.get_future().wait();
+  auto stopped = std::async(std::launch::async, [&] { server->Stop(base::kNoDeadline); });
+  while (std::filesystem::exists(path)) std::this_thread::yield();  // until Stop has begun
+  EXPECT_EQ(stopped.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  release.set_value();
+  stopped.wait();
+  EXPECT_EQ(*said.get(), "late");
+}
+
+TEST_F(ServerTest, StopCancelsWhatIsInFlightAtItsDeadline) {
+  base::ThreadPool pool("echo", 1);
+  std::promise<void> entered;
+  echo.on_say = [&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
+    return UnaryOn(pool, context, [&, context]() -> absl::Status {
+      entered.set_value();
+      while (!context->IsCancelled()) std::this_thread::yield();
+      return absl::CancelledError("stopped");
+    });
+  };
+  const auto server = Make({.unix_path = path});
+  ASSERT_THAT(server->Start(), IsOk());
+  auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path), "never"); });
+  entered.get_future().wait();
+  server->Stop(base::Deadline());
+  EXPECT_FALSE(said.get().ok());
+}
+
+}  // namespace
+}  // namespace larder::rpc

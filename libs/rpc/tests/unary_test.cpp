@@ -1,0 +1,122 @@
+#include "larder/rpc/unary.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include "larder/base/testing/manual_clock.h"
+#include "larder/base/testing/status_matchers.h"
+#include "larder/base/testing/temp_dir.h"
+#include "larder/rpc/channel.h"
+#include "larder/rpc/server.h"
+#include "tests/echo_service.h"
+
+namespace larder::rpc {
+namespace {
+
+using absl::StatusCode;
+using base::IsOk;
+using base::StatusIs;
+
+// Keeps a task until it is told to run it.
+class HeldExecutor final : public base::Executor {
+ public:
+  bool Submit(std::function<void()> task) override {
+    task_.set_value(std::move(task));
+    return true;
+  }
+  void RunOne() { task_.get_future().get()(); }
+
+ private:
+  std::promise<std::function<void()>> task_;
+};
+
+class UnaryTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    server.Add(echo);
+    ASSERT_THAT(server.Start(), IsOk());
+  }
+  void RunOn(base::Executor& executor) {
+    echo.on_say = [&](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
+      return UnaryOn(executor, context, [this, request, response] {
+        handled_by = std::this_thread::get_id();
+        ++handled;
+        return EchoService::Answer(*request, *response);
+      });
+    };
+  }
+
+  base::ManualClock clock;
+  observe::Logger log{{.output = [](std::string_view) {}}, clock};
+  base::TempDir dir;
+  const std::filesystem::path path = dir / "s";
+  EchoService echo;
+  std::atomic<int> handled = 0;
+  std::atomic<std::thread::id> handled_by;
+  Server server{{.unix_path = path}, log};  // last, so that it stops before what its calls use
+};
+
+TEST_F(UnaryTest, EndsTheCallWithTheHandlersResult) {
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::string said, Say(DialUnix(path), "hello"));
+  EXPECT_EQ(said, "hello");
+  echo.on_say = [](Context* context, const testing::SayRequest*, testing::SayResponse*) {
+    return Unary(context, [] { return base::Error(StatusCode::kNotFound, "NO_OBJECT", "no such object"); });
+  };
+  EXPECT_THAT(Say(DialUnix(path), "hello"), StatusIs(StatusCode::kNotFound, "NO_OBJECT"));
+}
+
+TEST_F(UnaryTest, EveryCodeSurvivesTheWire) {
+  for (int code = 1; code <= static_cast<int>(StatusCode::kUnauthenticated); ++code) {
+    testing::SayRequest request;
+    request.set_code(code);
+    request.set_reason("R" + std::to_string(code));
+    grpc::ClientContext context;
+    EXPECT_THAT(Say(DialUnix(path), request, context), StatusIs(static_cast<StatusCode>(code), request.reason()));
+  }
+}
+
+TEST_F(UnaryTest, RunsAHandlerThatWaitsOnTheExecutorsThread) {
+  base::ThreadPool pool("pool", 1);
+  std::promise<std::thread::id> id;
+  pool.Submit([&] { id.set_value(std::this_thread::get_id()); });
+  RunOn(pool);
+  EXPECT_THAT(Say(DialUnix(path), "hello"), IsOk());
+  EXPECT_EQ(handled_by.load(), id.get_future().get());
+  server.Stop(base::kNoDeadline);
+}
+
+TEST_F(UnaryTest, RefusesACallWhenTheExecutorIsStopping) {
+  base::ThreadPool pool("pool", 1);
+  pool.Stop();
+  RunOn(pool);
+  EXPECT_THAT(Say(DialUnix(path), "hello"), StatusIs(StatusCode::kUnavailable, "STOPPING"));
+  EXPECT_EQ(handled, 0);
+}
+
+TEST_F(UnaryTest, DropsACallWhoseClientLeftBeforeItsTurn) {
+  HeldExecutor executor;
+  std::promise<Context*> entered;
+  echo.on_say = [&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
+    Reactor* reactor = UnaryOn(executor, context, [this] {
+      ++handled;
+      return absl::OkStatus();
+    });
+    entered.set_value(context);
+    return reactor;
+  };
+  grpc::ClientContext client;
+  auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path), {}, client); });
+  const Context* context = entered.get_future().get();
+  client.TryCancel();
+  while (!context->IsCancelled()) std::this_thread::yield();
+  executor.RunOne();
+  EXPECT_THAT(said.get(), StatusIs(StatusCode::kCancelled));
+  server.Stop(base::kNoDeadline);
+  EXPECT_EQ(handled, 0);
+}
+
+}  // namespace
+}  // namespace larder::rpc

@@ -1,0 +1,188 @@
+#include "src/connection.h"
+
+#include <algorithm>
+
+#include "larder/base/status.h"
+
+namespace larder::transport::uds {
+namespace {
+
+constexpr size_t kMaxQueuedBytes = 8 * 1024 * 1024;
+
+}  // namespace
+
+Connection::Connection(ServerContext& server, base::UniqueFd fd, Caller caller, std::function<void(Connection&)> closed)
+    : server_(server),
+      peer_(*server.settings.peer),
+      fd_(std::move(fd)),
+      caller_(std::move(caller)),
+      closed_cb_(std::move(closed)),
+      since_(server.settings.clock->Now()) {}
+
+absl::Status Connection::Start() {
+  LARDER_RETURN_IF_ERROR(server_.loop->Add(fd_.get(), EPOLLIN, [self = shared_from_this()](uint32_t events) {
+    self->OnEvent(events);
+  }));
+  if (caller_.pidfd) {
+    // A forked child may keep the socket open: the process's own end is what counts.
+    LARDER_RETURN_IF_ERROR(server_.loop->Add(caller_.pidfd.get(), EPOLLIN, [self = shared_from_this()](uint32_t) {
+      self->Close("");
+    }));
+  }
+  return absl::OkStatus();
+}
+
+void Connection::Close(std::string_view why) {
+  if (std::exchange(closed_, true)) return;
+  const std::shared_ptr<Connection> self = shared_from_this();  // the handlers below hold the last references
+  server_.loop->Remove(fd_.get());
+  if (caller_.pidfd) server_.loop->Remove(caller_.pidfd.get());
+  if (session_.value != 0) peer_.CloseSession(session_);
+  std::map<object::LeaseId, CreatingPtr> creating;
+  std::deque<Out> out;
+  {
+    base::MutexLock lock(mutex_);
+    gone_ = true;
+    creating.swap(creating_);
+    out.swap(out_);
+    fd_.Reset();  // under the lock: another thread may be about to send
+  }
+  if (!why.empty() && server_.settings.observer != nullptr) server_.settings.observer->Denied(why);
+  closed_cb_(*this);
+}
+
+void Connection::CloseLater(std::string_view why) {
+  server_.loop->Post([self = shared_from_this(), why = std::string(why)] { self->Close(why); });
+}
+
+void Connection::OnEvent(uint32_t events) {
+  if (closed_) return;
+  if ((events & EPOLLOUT) != 0) SendQueued();
+  if ((events & EPOLLIN) != 0 && !closed_ && (interest_ & EPOLLIN) != 0) {
+    ReadOne();
+  } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+    Close("");
+  }
+}
+
+void Connection::ReadOne() {
+  static thread_local std::vector<std::byte> buffer(kMaxRecord);
+  const size_t limit = greeted() ? kMaxRecord : kMaxFirstRecord;
+  absl::StatusOr<Received> received = ReceiveRecord(fd_.get(), base::MutableByteSpan(buffer).first(limit), false);
+  if (!received.ok()) {
+    if (base::Reason(received.status()) != "WOULD_BLOCK") Close("");
+    return;
+  }
+  if (received->truncated) return Malformed({}, BadRecord(fmt::format("it has more than {} bytes", limit)));
+  const base::ByteSpan record(buffer.data(), received->size);
+  const absl::StatusOr<Header> header = DecodeHeader(record);
+  if (!header.ok()) return Malformed({}, header.status());
+  Handle(*header, record.subspan(kHeaderSize));
+}
+
+void Connection::UpdateInterest() {
+  if (closed_) return;
+  uint32_t wanted = 0;
+  {
+    base::MutexLock lock(mutex_);
+    if (!offloaded_ && !ending_ && pending_ < kMaxPending) wanted |= EPOLLIN;
+    if (!out_.empty()) wanted |= EPOLLOUT;
+    if (ending_ && out_.empty()) wanted = EPOLLRDHUP;
+  }
+  if (std::exchange(interest_, wanted) != wanted) server_.loop->Modify(fd_.get(), wanted);
+}
+
+void Connection::Reply(const Header& request, const absl::Status& status) {
+  if (status.ok()) return Reply(request, base::ByteSpan());
+  base::ByteWriter out;
+  PutError(out, status);
+  Send({.op = request.op, .request_id = request.request_id, .code = static_cast<uint32_t>(status.code())}, out.bytes(), {}, {});
+}
+
+void Connection::Reply(const Header& request, base::ByteSpan payload, base::ByteSpan tail,
+                       std::vector<base::UniqueFd> fds) {
+  Send({.op = request.op, .request_id = request.request_id}, payload, tail, std::move(fds));
+}
+
+void Connection::Send(const Header& header, base::ByteSpan payload, base::ByteSpan tail,
+                      std::vector<base::UniqueFd> fds) {
+  if (header.request_id == 0) return;
+  Header full = header;
+  full.length = static_cast<uint32_t>(payload.size() + tail.size());
+  std::array<std::byte, kHeaderSize> head;
+  EncodeHeader(full, head.data());
+  const std::array<base::ByteSpan, 3> parts{head, payload, tail};
+  std::vector<int> numbers;
+  for (const base::UniqueFd& fd : fds) numbers.push_back(fd.get());
+
+  base::MutexLock lock(mutex_);
+  if (gone_) return;
+  if (out_.empty()) {
+    const absl::Status sent = SendRecord(fd_.get(), parts, numbers, false);
+    if (sent.ok()) return;
+    if (base::Reason(sent) != "WOULD_BLOCK") return CloseLater("");
+  }
+  Out queued;
+  for (const base::ByteSpan part : parts) queued.record.insert(queued.record.end(), part.begin(), part.end());
+  queued.fds = std::move(fds);
+  out_bytes_ += queued.record.size();
+  out_.push_back(std::move(queued));
+  if (out_bytes_ > kMaxQueuedBytes) return CloseLater("slow");  // it asks and never reads
+  server_.loop->Post([self = shared_from_this()] { self->UpdateInterest(); });
+}
+
+void Connection::SendQueued() {
+  {
+    base::MutexLock lock(mutex_);
+    while (!out_.empty()) {
+      std::vector<int> numbers;
+      for (const base::UniqueFd& fd : out_.front().fds) numbers.push_back(fd.get());
+      const std::array<base::ByteSpan, 1> parts{out_.front().record};
+      const absl::Status sent = SendRecord(fd_.get(), parts, numbers, false);
+      if (base::Reason(sent) == "WOULD_BLOCK") break;
+      if (!sent.ok()) {
+        CloseLater("");
+        break;
+      }
+      out_bytes_ -= out_.front().record.size();
+      out_.pop_front();
+    }
+  }
+  UpdateInterest();
+}
+
+void Connection::Offload(const Header& request, std::function<void()> work) {
+  offloaded_ = true;
+  UpdateInterest();
+  auto self = shared_from_this();
+  const bool taken = server_.settings.executor->Submit([self, work = std::move(work)] {
+    work();
+    self->server_.loop->Post([self] {
+      self->offloaded_ = false;
+      self->UpdateInterest();
+    });
+  });
+  if (taken) return;
+  offloaded_ = false;
+  UpdateInterest();
+  Reply(request, base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again"));
+}
+
+void Connection::Begin() {
+  {
+    base::MutexLock lock(mutex_);
+    ++pending_;
+  }
+  UpdateInterest();
+}
+
+void Connection::End() {
+  bool was_full = false;
+  {
+    base::MutexLock lock(mutex_);
+    was_full = pending_-- >= kMaxPending;
+  }
+  if (was_full) server_.loop->Post([self = shared_from_this()] { self->UpdateInterest(); });
+}
+
+}  // namespace larder::transport::uds

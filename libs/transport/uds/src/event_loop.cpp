@@ -1,0 +1,95 @@
+#include "src/event_loop.h"
+
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include <array>
+#include <chrono>
+
+namespace larder::transport::uds {
+
+EventLoop::EventLoop(std::function<void()> tick, base::Duration period) : tick_(std::move(tick)), period_(period) {}
+EventLoop::~EventLoop() { Stop(); }
+
+absl::Status EventLoop::Start() {
+  epoll_.Reset(::epoll_create1(EPOLL_CLOEXEC));
+  wake_.Reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!epoll_ || !wake_) return base::ErrnoError(errno, "make an event loop");
+  LARDER_RETURN_IF_ERROR(Add(wake_.get(), EPOLLIN, [this](uint32_t) {
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t size = ::read(wake_.get(), &count, sizeof count);
+  }));
+  thread_ = std::thread([this] { Run(); });
+  ::pthread_setname_np(thread_.native_handle(), "larder-uds");
+  return absl::OkStatus();
+}
+
+void EventLoop::Stop() {
+  if (!thread_.joinable()) return;
+  {
+    base::MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  Post([] {});
+  thread_.join();
+}
+
+void EventLoop::Post(std::function<void()> task) {
+  {
+    base::MutexLock lock(mutex_);
+    posted_.push_back(std::move(task));
+  }
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t size = ::write(wake_.get(), &one, sizeof one);
+}
+
+absl::Status EventLoop::Add(int fd, uint32_t events, Handler handler) {
+  epoll_event event{.events = events, .data = {.fd = fd}};
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return base::ErrnoError(errno, "wait on a descriptor");
+  handlers_[fd] = std::make_shared<Handler>(std::move(handler));
+  return absl::OkStatus();
+}
+
+void EventLoop::Modify(int fd, uint32_t events) {
+  epoll_event event{.events = events, .data = {.fd = fd}};
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+}
+
+void EventLoop::Remove(int fd) {
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  handlers_.erase(fd);
+}
+
+void EventLoop::RunPosted() {
+  std::vector<std::function<void()>> tasks;
+  {
+    base::MutexLock lock(mutex_);
+    tasks.swap(posted_);
+  }
+  for (auto& task : tasks) task();
+}
+
+void EventLoop::Run() {
+  auto next_tick = std::chrono::steady_clock::now() + period_;
+  std::array<epoll_event, 64> events{};
+  while (true) {
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next_tick - std::chrono::steady_clock::now());
+    const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(),
+                                   static_cast<int>(std::max<int64_t>(0, wait.count())));
+    for (int i = 0; i < count; ++i) {
+      auto it = handlers_.find(events[i].data.fd);
+      if (it == handlers_.end()) continue;  // removed by an earlier handler of this round
+      const std::shared_ptr<Handler> handler = it->second;
+      (*handler)(events[i].events);
+    }
+    RunPosted();
+    if (const auto now = std::chrono::steady_clock::now(); now >= next_tick) {
+      tick_();
+      next_tick = now + period_;
+    }
+    base::MutexLock lock(mutex_);
+    if (stopping_ && posted_.empty()) return;
+  }
+}
+
+}  // namespace larder::transport::uds

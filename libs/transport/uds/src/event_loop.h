@@ -1,0 +1,52 @@
+#pragma once
+#include <sys/epoll.h>
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "larder/base/clock.h"
+#include "larder/base/mutex.h"
+#include "larder/base/status.h"
+#include "larder/base/unique_fd.h"
+
+namespace larder::transport::uds {
+
+// One thread that waits on many descriptors (epoll, level-triggered).
+class EventLoop {
+ public:
+  using Handler = std::function<void(uint32_t events)>;
+
+  // `tick` runs on the loop's thread about every `period`.
+  EventLoop(std::function<void()> tick, base::Duration period);
+  ~EventLoop();
+  absl::Status Start();
+  // Joins. What was posted before runs; not from the loop's thread. Idempotent.
+  void Stop();
+
+  // Any thread; runs `task` on the loop's thread, or never once stopped.
+  void Post(std::function<void()> task) LARDER_EXCLUDES(mutex_);
+
+  // The loop's thread only. The descriptor stays the caller's and must be removed before it is closed.
+  absl::Status Add(int fd, uint32_t events, Handler handler);
+  void Modify(int fd, uint32_t events);
+  void Remove(int fd);
+
+ private:
+  void Run();
+  void RunPosted() LARDER_EXCLUDES(mutex_);
+
+  std::function<void()> tick_;
+  base::Duration period_;
+  base::UniqueFd epoll_;
+  base::UniqueFd wake_;
+  std::thread thread_;
+  std::unordered_map<int, std::shared_ptr<Handler>> handlers_;
+  base::Mutex mutex_;
+  std::vector<std::function<void()>> posted_ LARDER_GUARDED_BY(mutex_);
+  bool stopping_ LARDER_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace larder::transport::uds

@@ -1,0 +1,508 @@
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "larder/base/status.h"
+#include "larder/base/units.h"
+#include "src/connection.h"
+
+// One handler per operation: validate, call the peer, reply.
+namespace larder::transport::uds {
+
+using object::Epoch;
+using object::LeaseId;
+
+namespace {
+
+// Copies up to this size are made by the event thread itself: handing them over costs more than they do.
+constexpr uint64_t kCopyHere = base::kMiB;
+constexpr uint64_t kMaxObject = uint64_t{1} << 46;
+
+absl::Status NoCreation() {
+  return base::Error(absl::StatusCode::kAborted, "LEASE_LOST", "this connection holds no such create lease: create it again");
+}
+
+}  // namespace
+
+void Connection::Handle(const Header& header, base::ByteSpan payload) {
+  base::ByteReader in(payload);
+  if (!greeted() && header.op != Op::kHello) return Malformed(header, BadRecord("HELLO comes first"));
+  switch (header.op) {
+    case Op::kHello: return Hello(header, in);
+    case Op::kCreate: return Create(header, in);
+    case Op::kWindow: return Window(header, in);
+    case Op::kWrite: return Write(header, in);
+    case Op::kSeal: return Seal(header, in);
+    case Op::kPut: return Put(header, in);
+    case Op::kDiscard: return Discard(header, in);
+    case Op::kGet: return Get(header, in);
+    case Op::kRead: return Read(header, in);
+    case Op::kList: return List(header, in);
+    case Op::kExtents: return Extents(header, in);
+    case Op::kPing: {
+      if (auto bad = Finished(in, "PING"); !bad.ok()) return Malformed(header, bad);
+      return Reply(header, absl::OkStatus());
+    }
+    case Op::kRelease: {
+      const LeaseId lease{in.U64()};
+      if (auto bad = Finished(in, "RELEASE"); !bad.ok()) return Malformed(header, bad);
+      peer_.Release(session_, lease);
+      return Reply(header, absl::OkStatus());
+    }
+    case Op::kRenew: {
+      if (auto bad = Finished(in, "RENEW"); !bad.ok()) return Malformed(header, bad);
+      const auto lapsed = peer_.Renew(session_);
+      if (!lapsed.ok()) return Reply(header, lapsed.status());
+      base::ByteWriter out;
+      const size_t count = std::min<size_t>(lapsed->size(), 8192);
+      out.U16(static_cast<uint16_t>(count));
+      for (size_t i = 0; i < count; ++i) out.U64((*lapsed)[i].value);
+      for (const LeaseId lease : *lapsed) Forget(lease);
+      return Reply(header, out.bytes());
+    }
+    case Op::kUnmapped: {
+      std::vector<uint32_t> segments;
+      for (uint16_t n = in.U16(); n > 0 && in.ok(); --n) segments.push_back(in.U32());
+      if (auto bad = Finished(in, "UNMAPPED"); !bad.ok()) return Malformed(header, bad);
+      {
+        base::MutexLock lock(mutex_);
+        for (const uint32_t segment : segments) mapped_.erase(segment);
+      }
+      return Reply(header, absl::OkStatus());
+    }
+    case Op::kStat: {
+      const std::string key(in.Str());
+      if (auto bad = Finished(in, "STAT"); !bad.ok()) return Malformed(header, bad);
+      const auto info = peer_.Stat(session_, key);
+      if (!info.ok()) return Reply(header, info.status());
+      base::ByteWriter out;
+      PutObject(out, *info);
+      return Reply(header, out.bytes());
+    }
+    case Op::kDelete: {
+      const std::string key(in.Str());
+      if (auto bad = Finished(in, "DELETE"); !bad.ok()) return Malformed(header, bad);
+      auto work = [this, header, key] { Reply(header, peer_.Delete(session_, key)); };
+      return peer_.blocks() ? Offload(header, work) : work();
+    }
+    case Op::kPin: {
+      const bool pinned = in.U8() != 0;
+      const std::string key(in.Str());
+      if (auto bad = Finished(in, "PIN"); !bad.ok()) return Malformed(header, bad);
+      auto work = [this, header, key, pinned] { Reply(header, peer_.SetPinned(session_, key, pinned)); };
+      return peer_.blocks() ? Offload(header, work) : work();
+    }
+  }
+  Malformed(header, BadRecord(fmt::format("there is no operation {}", static_cast<unsigned>(header.op))));
+}
+
+void Connection::Malformed(const Header& header, const absl::Status& status) {
+  Header reply = header;
+  if (reply.request_id == 0) reply.request_id = UINT64_MAX;  // say why, whoever asked
+  Reply(reply, status);
+  // The record just sent is delivered though the socket is closed.
+  Close("bad_record");
+}
+
+base::Deadline Connection::DeadlineOf(uint32_t wait_ms) const {
+  if (wait_ms == kNoWaitLimit) return base::kNoDeadline;
+  return base::DeadlineAfter(server_.settings.clock->Now(), std::chrono::milliseconds(wait_ms));
+}
+
+void Connection::Hello(const Header& header, base::ByteReader& in) {
+  const std::string asked(in.Str());
+  in.U64();  // bytes of earlier agents: of use once slabs are promised by them
+  in.Str();  // the client's name and version: for people who look at records
+  if (auto bad = Finished(in, "HELLO"); !bad.ok()) return Malformed(header, bad);
+  if (greeted()) return Malformed(header, BadRecord("HELLO comes once"));
+  const object::ListenSettings& settings = server_.settings;
+  absl::StatusOr<object::SessionOwner> owner = settings.identify(caller_.pid, asked);
+  if (!owner.ok()) {
+    Reply(header, owner.status());
+    return Close("denied");
+  }
+  absl::StatusOr<object::SessionId> session = peer_.OpenSession(*owner);
+  if (!session.ok()) {
+    Reply(header, session.status());
+    return Close("denied");
+  }
+  session_ = *session;
+  ns_ = owner->ns;
+  std::array<unsigned char, 16> token{};
+  ::RAND_bytes(token.data(), token.size());
+  base::ByteWriter out;
+  out.U64(session_.value).Raw(std::as_bytes(std::span(token)));
+  out.U32(static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(settings.lease_ttl).count()));
+  out.U32(kInlineLimit).U32(kPieceLimit).Str(ns_).Str(settings.node).Str(settings.version);
+  Reply(header, out.bytes());
+}
+
+// ---- creating
+
+Connection::CreatingPtr Connection::FindCreating(LeaseId lease) {
+  base::MutexLock lock(mutex_);
+  auto it = creating_.find(lease);
+  return it == creating_.end() ? nullptr : it->second;
+}
+
+void Connection::Forget(LeaseId lease) {
+  CreatingPtr ended;  // its window is freed after the lock
+  base::MutexLock lock(mutex_);
+  if (auto node = creating_.extract(lease); !node.empty()) ended = std::move(node.mapped());
+}
+
+void Connection::Create(const Header& header, base::ByteReader& in) {
+  Creation creation = TakeCreation(in);
+  if (auto bad = Finished(in, "CREATE"); !bad.ok()) return Malformed(header, bad);
+  if (creation.request.size_hint > kMaxObject) {
+    return Reply(header, base::InvalidArgument("TOO_LARGE", "an object has at most {} bytes", kMaxObject));
+  }
+  const bool compares = creation.request.accept_same_content;
+  auto work = [self = shared_from_this(), header, compares, creation = std::move(creation),
+               deadline = DeadlineOf(creation.wait_ms)]() mutable {
+    self->peer_.Create(self->session_, std::move(creation.request), deadline,
+                       [self, header, compares](absl::StatusOr<object::CreateGrant> grant) {
+                         if (!grant.ok()) {
+                           self->Reply(header, grant.status());
+                         } else {
+                           auto creating = std::make_shared<Creating>();
+                           creating->epoch = grant->epoch;
+                           creating->compares = compares;
+                           {
+                             base::MutexLock lock(self->mutex_);
+                             if (!self->gone_) self->creating_.emplace(grant->lease, std::move(creating));
+                           }
+                           base::ByteWriter out;
+                           out.U64(grant->lease.value).U64(grant->epoch.value);
+                           self->Reply(header, out.bytes());
+                         }
+                         self->End();
+                       });
+  };
+  Begin();
+  peer_.blocks() ? Offload(header, work) : work();
+}
+
+void Connection::Window(const Header& header, base::ByteReader& in) {
+  const LeaseId lease{in.U64()};
+  const uint64_t size = in.U64();
+  if (auto bad = Finished(in, "WINDOW"); !bad.ok()) return Malformed(header, bad);
+  CreatingPtr creating = FindCreating(lease);
+  if (creating == nullptr) return Reply(header, NoCreation());
+  if (creating->window_size != 0) {
+    return Reply(header, base::Error(absl::StatusCode::kFailedPrecondition, "WINDOW_TWICE", "a creation has one window"));
+  }
+  if (size == 0 || size > kMaxObject) {
+    return Reply(header, base::InvalidArgument("BAD_WINDOW", "a window has 1 to {} bytes", kMaxObject));
+  }
+  if (server_.settings.arena == nullptr) {
+    return Reply(header, base::Error(absl::StatusCode::kResourceExhausted, "NO_WINDOW", "this agent shares no memory"));
+  }
+  // Making memory takes a while.
+  Offload(header, [self = shared_from_this(), header, creating, size] {
+    absl::StatusOr<std::vector<arena::Range>> window = self->server_.settings.arena->AllocateWindow(self->ns_, size);
+    if (!window.ok()) return self->Reply(header, window.status());
+    creating->window = *std::move(window);
+    creating->window_size = size;
+    base::ByteWriter out;
+    std::vector<WireExtent> extents;
+    std::vector<base::UniqueFd> fds;
+    for (const arena::Range& range : creating->window) {
+      if (extents.size() == kMaxExtents) break;
+      absl::StatusOr<base::UniqueFd> fd = range.OpenWritable();
+      if (!fd.ok()) return self->Reply(header, fd.status());
+      fds.push_back(*std::move(fd));
+      extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()), .has_descriptor = true,
+                         .segment_size = range.memory()->size(), .offset = range.offset(), .length = range.size()});
+    }
+    out.U32(static_cast<uint32_t>(creating->window.size()));
+    PutExtents(out, extents);
+    self->Reply(header, out.bytes(), {}, std::move(fds));
+  });
+}
+
+absl::Status Connection::AppendWindow(const Creating& creating, LeaseId lease, uint64_t offset, uint64_t length) {
+  for (const arena::Range& range : creating.window) {
+    if (offset >= range.size()) {
+      offset -= range.size();
+      continue;
+    }
+    const uint64_t part = std::min(length, range.size() - offset);
+    LARDER_RETURN_IF_ERROR(peer_.Append(session_, lease, creating.epoch, {range.data() + offset, part}));
+    length -= part;
+    offset = 0;
+    if (length == 0) break;
+  }
+  return absl::OkStatus();
+}
+
+void Connection::Write(const Header& header, base::ByteReader& in) {
+  const LeaseId lease{in.U64()};
+  const Epoch epoch{in.U64()};
+  const uint8_t kind = in.U8();
+  if (!in.ok() || kind > 1) return Malformed(header, BadRecord("a WRITE without its kind"));
+  CreatingPtr creating = FindCreating(lease);
+  if (creating == nullptr) return Reply(header, NoCreation());
+  if (creating->epoch != epoch) {
+    return Reply(header, base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "epoch {} is over, {} is current",
+                                     epoch.value, creating->epoch.value));
+  }
+  if (kind == 0) {
+    const base::ByteSpan bytes = in.rest();
+    if (bytes.size() > kInlineLimit) return Malformed(header, BadRecord("an inline WRITE over the limit"));
+    if (!peer_.blocks()) return Reply(header, peer_.Append(session_, lease, epoch, bytes));
+    return Offload(header, [self = shared_from_this(), header, lease, epoch,
+                            copy = std::vector<std::byte>(bytes.begin(), bytes.end())] {
+      self->Reply(header, self->peer_.Append(self->session_, lease, epoch, copy));
+    });
+  }
+  const uint64_t offset = in.U64();
+  const uint32_t length = in.U32();
+  if (auto bad = Finished(in, "WRITE"); !bad.ok()) return Malformed(header, bad);
+  if (length > kPieceLimit || offset > creating->window_size || length > creating->window_size - offset) {
+    return Reply(header, base::InvalidArgument("BAD_WINDOW", "bytes {}+{} of a window of {} (at most {} at once)", offset,
+                                               length, creating->window_size, kPieceLimit));
+  }
+  if (!peer_.blocks() && length <= kCopyHere) return Reply(header, AppendWindow(*creating, lease, offset, length));
+  Offload(header, [self = shared_from_this(), header, creating, lease, offset, length] {
+    self->Reply(header, self->AppendWindow(*creating, lease, offset, length));
+  });
+}
+
+void Connection::Seal(const Header& header, base::ByteReader& in) {
+  const LeaseId lease{in.U64()};
+  const Epoch epoch{in.U64()};
+  object::SealRequest request{.size = in.U64(), .expected = TakeDigest(in)};
+  if (auto bad = Finished(in, "SEAL"); !bad.ok()) return Malformed(header, bad);
+  const CreatingPtr creating = FindCreating(lease);
+  const bool long_work = peer_.blocks() || (creating != nullptr && creating->compares && request.size > kCopyHere);
+  auto work = [self = shared_from_this(), header, lease, epoch, request] {
+    self->peer_.Seal(self->session_, lease, epoch, request, [&](absl::StatusOr<object::SealResult> result) {
+      if (base::Reason(result.status()) != "SIZE_MISMATCH") self->Forget(lease);
+      if (result.ok()) {
+        base::ByteWriter out;
+        PutSealed(out, *result);
+        self->Reply(header, out.bytes());
+      } else {
+        self->Reply(header, result.status());
+      }
+      self->End();
+    });
+  };
+  Begin();
+  long_work ? Offload(header, work) : work();
+}
+
+void Connection::Put(const Header& header, base::ByteReader& in) {
+  struct Request {
+    std::shared_ptr<Connection> self;
+    Header header;
+    Creation creation;
+    base::Digest expected;
+    std::vector<std::byte> bytes;
+
+    void Finish(const absl::StatusOr<object::SealResult>& result) {
+      if (result.ok()) {
+        base::ByteWriter out;
+        PutSealed(out, *result);
+        self->Reply(header, out.bytes());
+      } else {
+        self->Reply(header, result.status());
+      }
+      self->End();
+    }
+  };
+  auto request = std::make_shared<Request>();
+  request->self = shared_from_this();
+  request->header = header;
+  request->creation = TakeCreation(in);
+  request->expected = TakeDigest(in);
+  if (!in.ok()) return Malformed(header, BadRecord("PUT is cut off"));
+  if (in.rest().size() > kInlineLimit) return Malformed(header, BadRecord("a PUT over the inline limit"));
+  request->bytes.assign(in.rest().begin(), in.rest().end());
+  request->creation.request.size_hint = request->bytes.size();
+  const base::Deadline deadline = DeadlineOf(request->creation.wait_ms);
+  auto work = [request, deadline] {
+    object::Peer& peer = request->self->peer_;
+    const object::SessionId session = request->self->session_;
+    peer.Create(session, request->creation.request, deadline,
+                [request, &peer, session](absl::StatusOr<object::CreateGrant> grant) {
+                  if (!grant.ok()) return request->Finish(grant.status());
+                  const absl::Status appended = peer.Append(session, grant->lease, grant->epoch, request->bytes);
+                  if (!appended.ok()) {
+                    peer.Discard(session, grant->lease, grant->epoch).IgnoreError();
+                    return request->Finish(appended);
+                  }
+                  peer.Seal(session, grant->lease, grant->epoch,
+                            {.size = request->bytes.size(), .expected = request->expected},
+                            [request](absl::StatusOr<object::SealResult> result) { request->Finish(result); });
+                });
+  };
+  Begin();
+  peer_.blocks() ? Offload(header, work) : work();
+}
+
+void Connection::Discard(const Header& header, base::ByteReader& in) {
+  const LeaseId lease{in.U64()};
+  const Epoch epoch{in.U64()};
+  if (auto bad = Finished(in, "DISCARD"); !bad.ok()) return Malformed(header, bad);
+  auto work = [self = shared_from_this(), header, lease, epoch] {
+    const absl::Status status = self->peer_.Discard(self->session_, lease, epoch);
+    if (status.ok()) self->Forget(lease);
+    self->Reply(header, status);
+  };
+  peer_.blocks() ? Offload(header, work) : work();
+}
+
+// ---- reading
+
+void Connection::Get(const Header& header, base::ByteReader& in) {
+  const uint32_t flags = in.U32();
+  const uint32_t wait_ms = in.U32();
+  const std::string key(in.Str());
+  if (auto bad = Finished(in, "GET"); !bad.ok()) return Malformed(header, bad);
+  auto work = [self = shared_from_this(), header, flags, key, deadline = DeadlineOf(wait_ms)] {
+    self->peer_.Get(self->session_, key, deadline, [self, header, flags](absl::StatusOr<object::ReadGrant> grant) {
+      if (grant.ok()) {
+        self->SendObject(header, flags, *std::move(grant));
+      } else {
+        self->Reply(header, grant.status());
+      }
+      self->End();
+    });
+  };
+  Begin();
+  peer_.blocks() ? Offload(header, work) : work();
+}
+
+void Connection::SendObject(const Header& header, uint32_t flags, object::ReadGrant grant) {
+  base::ByteWriter out;
+  std::vector<base::UniqueFd> fds;
+  const std::span<const object::Extent> shareable = grant.view->Shareable();
+  if (!shareable.empty() && (flags & kGetNoDescriptors) == 0) {
+    if (auto extents = Describe(shareable, 0, fds); extents.ok()) {
+      out.U64(grant.lease.value);
+      PutObject(out, grant.info);
+      out.U8(static_cast<uint8_t>(Form::kShared)).U32(static_cast<uint32_t>(shareable.size()));
+      PutExtents(out, *extents);
+      return Reply(header, out.bytes(), {}, std::move(fds));
+    }
+    // Descriptors are short: the bytes can still be streamed.
+  }
+  if (grant.view->size() > kInlineLimit) {
+    out.U64(grant.lease.value);
+    PutObject(out, grant.info);
+    out.U8(static_cast<uint8_t>(Form::kStream));
+    return Reply(header, out.bytes());
+  }
+  std::vector<std::byte> copy;
+  std::optional<base::ByteSpan> bytes = grant.view->Bytes();
+  if (!bytes) {
+    copy.resize(grant.view->size());
+    const absl::Status read = grant.view->Read(0, copy);
+    if (!read.ok()) {
+      peer_.Release(session_, grant.lease);
+      return Reply(header, read);
+    }
+    bytes = copy;
+  }
+  out.U64(0);
+  PutObject(out, grant.info);
+  out.U8(static_cast<uint8_t>(Form::kInline));
+  Reply(header, out.bytes(), *bytes);
+  peer_.Release(session_, grant.lease);
+}
+
+absl::StatusOr<std::vector<WireExtent>> Connection::Describe(std::span<const object::Extent> all, size_t from,
+                                                             std::vector<base::UniqueFd>& fds) {
+  std::vector<WireExtent> extents;
+  std::vector<uint32_t> fresh;
+  base::MutexLock lock(mutex_);
+  for (size_t i = from; i < all.size() && extents.size() < kMaxExtents; ++i) {
+    const object::Extent& extent = all[i];
+    WireExtent wire{.segment = static_cast<uint32_t>(extent.memory->id()), .segment_size = extent.memory->size(),
+                    .offset = extent.offset, .length = extent.length};
+    if (!mapped_.contains(wire.segment) && std::find(fresh.begin(), fresh.end(), wire.segment) == fresh.end()) {
+      LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, extent.memory->OpenReadOnly());
+      fds.push_back(std::move(fd));
+      fresh.push_back(wire.segment);
+      wire.has_descriptor = true;
+    }
+    extents.push_back(wire);
+  }
+  mapped_.insert(fresh.begin(), fresh.end());
+  return extents;
+}
+
+void Connection::Extents(const Header& header, base::ByteReader& in) {
+  const LeaseId lease{in.U64()};
+  const uint32_t from = in.U32();
+  if (auto bad = Finished(in, "EXTENTS"); !bad.ok()) return Malformed(header, bad);
+  std::vector<base::UniqueFd> fds;
+  base::ByteWriter out;
+  if (const CreatingPtr creating = FindCreating(lease); creating != nullptr) {
+    std::vector<WireExtent> extents;
+    for (size_t i = from; i < creating->window.size() && extents.size() < kMaxExtents; ++i) {
+      const arena::Range& range = creating->window[i];
+      absl::StatusOr<base::UniqueFd> fd = range.OpenWritable();
+      if (!fd.ok()) return Reply(header, fd.status());
+      fds.push_back(*std::move(fd));
+      extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()), .has_descriptor = true,
+                         .segment_size = range.memory()->size(), .offset = range.offset(), .length = range.size()});
+    }
+    out.U32(static_cast<uint32_t>(creating->window.size()));
+    PutExtents(out, extents);
+    return Reply(header, out.bytes(), {}, std::move(fds));
+  }
+  const auto view = peer_.ViewOf(session_, lease);
+  if (!view.ok()) return Reply(header, view.status());
+  const auto extents = Describe((*view)->Shareable(), from, fds);
+  if (!extents.ok()) return Reply(header, extents.status());
+  out.U32(static_cast<uint32_t>((*view)->Shareable().size()));
+  PutExtents(out, *extents);
+  Reply(header, out.bytes(), {}, std::move(fds));
+}
+
+void Connection::Read(const Header& header, base::ByteReader& in) {
+  const LeaseId lease{in.U64()};
+  const uint64_t offset = in.U64();
+  const uint32_t length = in.U32();
+  if (auto bad = Finished(in, "READ"); !bad.ok()) return Malformed(header, bad);
+  if (length > kInlineLimit) {
+    return Reply(header, base::InvalidArgument("TOO_LARGE", "a READ gives at most {} bytes", kInlineLimit));
+  }
+  auto work = [self = shared_from_this(), header, lease, offset, length] {
+    const auto view = self->peer_.ViewOf(self->session_, lease);
+    if (!view.ok()) return self->Reply(header, view.status());
+    std::vector<std::byte> bytes(length);
+    const absl::Status read = (*view)->Read(offset, bytes);
+    read.ok() ? self->Reply(header, bytes) : self->Reply(header, read);
+  };
+  peer_.blocks() ? Offload(header, work) : work();
+}
+
+void Connection::List(const Header& header, base::ByteReader& in) {
+  object::ListRequest request{.prefix = std::string(in.Str()), .after = std::string(in.Str()), .limit = in.U32()};
+  if (auto bad = Finished(in, "LIST"); !bad.ok()) return Malformed(header, bad);
+  const auto page = peer_.List(session_, request);
+  if (!page.ok()) return Reply(header, page.status());
+  base::ByteWriter objects;
+  uint16_t count = 0;
+  bool more = page->more;
+  for (const object::ObjectInfo& info : page->objects) {
+    base::ByteWriter one;
+    PutObject(one, info);
+    if (objects.size() + one.size() > kMaxRecord - kHeaderSize - 16) {
+      more = true;
+      break;
+    }
+    objects.Raw(one.bytes());
+    ++count;
+  }
+  base::ByteWriter out;
+  out.U8(more ? 1 : 0).U16(count);
+  Reply(header, out.bytes(), objects.bytes());
+}
+
+}  // namespace larder::transport::uds

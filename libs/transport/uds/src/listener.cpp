@@ -1,0 +1,102 @@
+#include "src/listener.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "larder/base/file.h"
+#include "larder/base/status.h"
+
+namespace larder::transport::uds {
+namespace {
+
+constexpr base::Duration kTick = std::chrono::milliseconds(100);
+constexpr base::Duration kHelloLimit = std::chrono::seconds(1);
+constexpr size_t kMaxUngreeted = 128;
+constexpr int kAcceptBurst = 16;
+// Who may connect is decided by who sees the directory.
+constexpr unsigned kSocketMode = 0666;
+
+}  // namespace
+
+UdsListener::UdsListener(const object::ListenSettings& settings)
+    : server_{.settings = settings},
+      path_(settings.address + "/" + std::string(kSocketName)),
+      loop_([this] { CheckGreetings(); }, kTick) {
+  server_.loop = &loop_;
+}
+
+UdsListener::~UdsListener() { Stop(base::kNoDeadline); }
+
+absl::Status UdsListener::Start() {
+  LARDER_RETURN_IF_ERROR(base::MakeDirs(server_.settings.address));
+  absl::StatusOr<base::UniqueFd> lock = base::LockFile(path_ + ".lock");
+  if (!lock.ok()) {
+    return base::Annotate(lock.status(), "another agent serves " + server_.settings.address);
+  }
+  lock_ = *std::move(lock);
+  LARDER_ASSIGN_OR_RETURN(socket_, ListenAt(path_, kSocketMode));
+  LARDER_RETURN_IF_ERROR(loop_.Start());
+  loop_.Post([this] {
+    if (absl::Status added = loop_.Add(socket_.get(), EPOLLIN, [this](uint32_t) { Accept(); }); !added.ok()) socket_.Reset();
+  });
+  return absl::OkStatus();
+}
+
+void UdsListener::Stop(base::Deadline) {
+  if (!socket_) return;
+  // Under our lock the path is ours.
+  ::unlink(path_.c_str());
+  loop_.Post([this] {
+    loop_.Remove(socket_.get());
+    // What runs on the executor ends on its own; its replies have nobody to go to.
+    while (!connections_.empty()) connections_.begin()->second->Close("");
+  });
+  loop_.Stop();
+  socket_.Reset();
+  lock_.Reset();
+}
+
+void UdsListener::Accept() {
+  for (int i = 0; i < kAcceptBurst; ++i) {
+    base::UniqueFd fd(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) {
+      if (errno == EMFILE || errno == ENFILE) {
+        paused_ = true;
+        loop_.Modify(socket_.get(), 0);
+      }
+      return;
+    }
+    object::TransportObserver* observer = server_.settings.observer;
+    if (ungreeted_ >= kMaxUngreeted) {
+      if (observer != nullptr) observer->Denied("too_many");
+      continue;
+    }
+    absl::StatusOr<Caller> caller = CallerOf(fd.get());
+    if (!caller.ok()) continue;
+    auto connection = std::make_shared<Connection>(server_, std::move(fd), *std::move(caller), [this](Connection& closed) {
+      if (server_.settings.observer != nullptr) server_.settings.observer->ConnectionClosed();
+      connections_.erase(&closed);
+    });
+    connections_[connection.get()] = connection;
+    ++ungreeted_;
+    if (observer != nullptr) observer->ConnectionOpened();
+    if (!connection->Start().ok()) connection->Close("too_many");
+  }
+}
+
+void UdsListener::CheckGreetings() {
+  if (std::exchange(paused_, false)) loop_.Modify(socket_.get(), EPOLLIN);
+  const base::MonotonicTime now = server_.settings.clock->Now();
+  std::vector<std::shared_ptr<Connection>> late;
+  ungreeted_ = 0;
+  for (const auto& [raw, connection] : connections_) {
+    if (connection->greeted()) continue;
+    ++ungreeted_;
+    if (now - connection->since() > kHelloLimit) late.push_back(connection);
+  }
+  for (const auto& connection : late) connection->Close("hello_timeout");
+}
+
+}  // namespace larder::transport::uds

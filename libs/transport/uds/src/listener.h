@@ -1,0 +1,35 @@
+#pragma once
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "larder/object/registries.h"
+#include "src/connection.h"
+#include "src/event_loop.h"
+
+namespace larder::transport::uds {
+
+class UdsListener final : public object::Listener {
+ public:
+  explicit UdsListener(const object::ListenSettings& settings);
+  ~UdsListener() override;
+  absl::Status Start() override;
+  void Stop(base::Deadline deadline) override;
+
+ private:
+  // The loop's thread.
+  void Accept();
+  void CheckGreetings();
+
+  ServerContext server_;
+  const std::string path_;
+  base::UniqueFd lock_;
+  base::UniqueFd socket_;
+  bool paused_ = false;  // descriptors were short: accepts again at the next tick
+  std::map<Connection*, std::shared_ptr<Connection>> connections_;
+  size_t ungreeted_ = 0;
+  EventLoop loop_;
+};
+
+}  // namespace larder::transport::uds

@@ -1,0 +1,90 @@
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "larder/base/bytes.h"
+#include "larder/base/codec.h"
+#include "larder/object/peer.h"
+
+// The records of docs/formats/uds.md. Pure; nothing here trusts its input.
+namespace larder::transport::uds {
+
+enum class Op : uint16_t {
+  kHello = 1,
+  kCreate = 2,
+  kWindow = 3,
+  kWrite = 4,
+  kSeal = 5,
+  kPut = 6,
+  kDiscard = 7,
+  kGet = 8,
+  kRead = 9,
+  kRelease = 10,
+  kRenew = 11,
+  kUnmapped = 12,
+  kStat = 13,
+  kList = 14,
+  kDelete = 15,
+  kPin = 16,
+  kPing = 17,
+  kExtents = 18,
+};
+
+inline constexpr size_t kHeaderSize = 32;
+inline constexpr size_t kMaxRecord = 96 * 1024;
+inline constexpr size_t kMaxFirstRecord = 4096;   // before HELLO
+inline constexpr uint32_t kInlineLimit = 64 * 1024;
+inline constexpr uint32_t kPieceLimit = 4 * 1024 * 1024;  // of one WRITE from a window
+inline constexpr size_t kMaxExtents = 64;         // per record
+inline constexpr size_t kMaxPending = 64;         // unanswered requests per connection
+inline constexpr uint32_t kNoWaitLimit = 0xFFFFFFFF;
+inline constexpr std::string_view kSocketName = "data.sock";
+
+struct Header {
+  Op op{};
+  uint64_t request_id = 0;
+  uint32_t length = 0;
+  uint32_t code = 0;
+};
+void EncodeHeader(const Header& header, std::byte* out);
+// INVALID_ARGUMENT (BAD_RECORD) unless `record` is a header and exactly its payload.
+absl::StatusOr<Header> DecodeHeader(base::ByteSpan record);
+
+void PutDigest(base::ByteWriter& out, const base::Digest& digest);
+base::Digest TakeDigest(base::ByteReader& in);  // an unknown kind makes the reader fail
+void PutObject(base::ByteWriter& out, const object::ObjectInfo& info);
+object::ObjectInfo TakeObject(base::ByteReader& in);
+void PutSealed(base::ByteWriter& out, const object::SealResult& result);
+object::SealResult TakeSealed(base::ByteReader& in);
+
+struct Creation {
+  object::CreateRequest request;
+  uint32_t wait_ms = kNoWaitLimit;
+};
+void PutCreation(base::ByteWriter& out, const Creation& creation);
+Creation TakeCreation(base::ByteReader& in);
+
+struct WireExtent {
+  uint32_t segment = 0;
+  bool has_descriptor = false;
+  uint64_t segment_size = 0;
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+void PutExtents(base::ByteWriter& out, const std::vector<WireExtent>& extents);
+std::vector<WireExtent> TakeExtents(base::ByteReader& in);
+
+void PutError(base::ByteWriter& out, const absl::Status& status);
+absl::Status TakeError(uint32_t code, base::ByteSpan payload);
+
+absl::Status BadRecord(std::string_view what);
+// OK if everything was there and nothing is left; BAD_RECORD naming `what` otherwise.
+absl::Status Finished(const base::ByteReader& in, std::string_view what);
+
+enum class Form : uint8_t { kInline = 0, kShared = 1, kStream = 2 };
+inline constexpr uint32_t kGetNoDescriptors = 1;
+
+}  // namespace larder::transport::uds

@@ -1,0 +1,99 @@
+"""What every check shares: its arguments, the files of the tree, findings and the verdict."""
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+SKIPPED = 77
+NOT_OURS = {"build", "__pycache__", "node_modules", "target"}
+
+
+class Check:
+    """One run of a check. `run(check)` reports findings and returns the words of the verdict line."""
+
+    def __init__(self, root: pathlib.Path, fix: bool):
+        self.root = root.resolve()
+        self.fix = fix
+        self.count = 0
+
+    def finding(self, path: "pathlib.Path | str", line: int, what: str, how: str) -> None:
+        path = pathlib.Path(path)
+        if path.is_absolute():
+            path = path.relative_to(self.root)
+        print(f"{path}:{line}: {what}: {how}")
+        self.count += 1
+
+    def files(self, *patterns: str) -> "list[pathlib.Path]":
+        """Files of the tree with a name like one of the patterns, sorted; no build trees, hidden folders, fixtures."""
+        found = []
+        for folder, names, files in os.walk(self.root):
+            here = pathlib.Path(folder)
+            names[:] = [n for n in names if not skipped(here, n)]
+            found += [here / f for f in files if any((here / f).match(p) for p in patterns)]
+        return sorted(found)
+
+    def text(self, path: pathlib.Path) -> str:
+        return path.read_text(encoding="utf-8", errors="replace")
+
+    def relative(self, path: pathlib.Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def scripts(self, interpreter: str, *patterns: str) -> "list[pathlib.Path]":
+        """Files like one of the patterns, and programs without a suffix whose first line names the interpreter."""
+        programs = [p for p in self.files("*") if not p.suffix and p.is_file() and os.access(p, os.X_OK)]
+        return sorted(set(self.files(*patterns)) | {p for p in programs if interpreter in first_line(p)})
+
+    def need(self, program: str, package: str) -> None:
+        """Ends the check as skipped if the program is missing."""
+        if subprocess.run(["which", program], capture_output=True).returncode != 0:
+            print(f"{program} is missing: install {package}")
+            sys.exit(SKIPPED)
+
+
+def skipped(parent: pathlib.Path, name: str) -> bool:
+    if name in NOT_OURS or name.endswith(".egg-info"):
+        return True
+    if name == "fixtures":  # of the checks: bad on purpose
+        return parent.name == "checks"
+    return name.startswith(".") and name != ".ci"
+
+
+def first_line(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        line = file.readline(80)
+    return line.decode(errors="replace") if line.startswith(b"#!") else ""
+
+
+def without_comments(text: str) -> str:
+    """C++ with its comments blanked out; lines and string literals stay."""
+
+    def blank(match: "re.Match[str]") -> str:
+        found = match.group(0)
+        return found if found[0] in "\"'R" else re.sub(r"[^\n]", " ", found)
+
+    return re.sub(
+        r'R"(\w*)\((?:.|\n)*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*(?:.|\n)*?\*/', blank, text
+    )
+
+
+def compiler_findings(check: Check, output: str, how: str) -> None:
+    """Reports what a compiler printed as `file:line:column: error: …`."""
+    seen = set()
+    for match in re.finditer(r"^(\S[^:\n]*):(\d+):\d+: (?:fatal )?(?:error|warning): (.*)$", output, re.MULTILINE):
+        path, line, what = (check.root / match[1]).resolve(), int(match[2]), match[3]
+        if path.is_relative_to(check.root) and (path, line, what) not in seen:
+            seen.add((path, line, what))
+            check.finding(path, line, what, how)
+
+
+def main(description: str, run) -> None:
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path("."), help="the tree to check")
+    parser.add_argument("--fix", action="store_true", help="mend what can be mended")
+    arguments = parser.parse_args()
+    check = Check(arguments.root, arguments.fix)
+    summary = run(check)
+    print(summary if check.count == 0 else f"{summary}, {check.count} findings")
+    sys.exit(1 if check.count else 0)

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# The Debian packages Larder needs, in groups, and how they are installed. To be sourced.
+#   larder_install GROUP…   installs what is missing of these groups; touches the network only if something is
+
+declare -gA LARDER_PACKAGES=(
+  [build]="build-essential cmake ninja-build ccache mold pkg-config
+    libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev
+    prometheus-cpp-dev libcpp-httplib-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev
+    libisal-dev libssl-dev python3"
+  [test]="libgtest-dev libgmock-dev python3"
+  [check]="clang-format-16 clang-16 clang-tidy-16 black shellcheck"
+  [coverage]="gcovr"
+  [bench]="redis-server memcached libhiredis-dev nginx-light"
+  [fuzz]="clang-16 libclang-rt-16-dev"
+)
+# Packages whose daemons must not run because of us: they are started by the benchmarks that need them.
+LARDER_DAEMON_PACKAGES="redis-server memcached nginx-light"
+
+larder_missing_packages() {
+  local group package
+  for group in "$@"; do
+    for package in ${LARDER_PACKAGES[$group]:?no such package group}; do
+      # "ii": wanted and installed
+      [[ $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) == ii* ]] || printf '%s\n' "$package"
+    done
+  done | sort -u
+}
+
+larder_as_root() {
+  if ((EUID == 0)); then "$@"; else sudo "$@"; fi
+}
+
+larder_apt() {
+  larder_as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
+
+# Runs a command while packages may not start services (Debian's policy-rc.d interface, with or without systemd).
+larder_without_daemons() (
+  policy=/usr/sbin/policy-rc.d aside=/usr/sbin/policy-rc.d.before-larder
+  # shellcheck disable=SC2317 # called by the trap
+  restore() {
+    if [[ -e $aside ]]; then larder_as_root mv -f "$aside" "$policy"; else larder_as_root rm -f "$policy"; fi
+  }
+  if [[ -e $policy && ! -e $aside ]]; then larder_as_root mv "$policy" "$aside"; fi
+  trap restore EXIT
+  printf '#!/bin/sh\nexit 101\n' | larder_as_root tee "$policy" >/dev/null
+  larder_as_root chmod 755 "$policy"
+  "$@"
+)
+
+larder_install() {
+  local -a missing daemons=()
+  local package install=larder_apt
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "larder: packages: this is no Debian system (Debian 12 is what Larder is built on)" >&2
+    return 1
+  fi
+  mapfile -t missing < <(larder_missing_packages "$@")
+  ((${#missing[@]})) || return 0
+  if ((EUID != 0)) && ! command -v sudo >/dev/null; then
+    echo "larder: packages: missing, and neither root nor sudo (as root: apt-get install ${missing[*]})" >&2
+    return 1
+  fi
+  for package in "${missing[@]}"; do
+    if [[ " $LARDER_DAEMON_PACKAGES " == *" $package "* ]]; then
+      daemons+=("${package%-light}")
+      install="larder_without_daemons larder_apt"
+    fi
+  done
+  echo "installing ${#missing[@]} packages: ${missing[*]}"
+  larder_apt update >/dev/null || echo "larder: packages: apt-get update failed; trying with the lists that are here" >&2
+  # shellcheck disable=SC2086 # two words
+  if ! $install install --no-install-recommends "${missing[@]}" >/dev/null; then
+    echo "larder: packages: apt-get could not install them (try: apt-get install ${missing[*]})" >&2
+    return 1
+  fi
+  # Nor at the next boot.
+  if ((${#daemons[@]})) && [[ -d /run/systemd/system ]]; then
+    larder_as_root systemctl --quiet disable --now "${daemons[@]}" || true
+  fi
+}
