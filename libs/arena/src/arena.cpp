@@ -303,7 +303,8 @@ void Pool::Maintain() {
       dirty_.pop_front();
       in_use_ += slab->size();  // while nobody else may count it as free
     }
-    // A window's client may have written anywhere; a sealed slab was written up to `next` only, but Shrink moves that back.
+    // A window's client may have written anywhere; a sealed slab was written up to `next` only, but Shrink moves that
+    // back.
     std::memset(slab->data(), 0, slab->size());
     slab->next = 0;
     base::MutexLock lock(mutex_);
@@ -314,7 +315,9 @@ void Pool::Maintain() {
 
 Arena::Usage Pool::usage() const {
   base::MutexLock lock(mutex_);
-  Arena::Usage usage{.limit = limit_, .live = in_use_ + private_bytes_, .allocated = live_bytes_ + private_bytes_,
+  Arena::Usage usage{.limit = limit_,
+                     .live = in_use_ + private_bytes_,
+                     .allocated = live_bytes_ + private_bytes_,
                      .windows = window_bytes_};
   for (const SlabPtr& slab : quarantine_) usage.quarantined += slab->size();
   usage.free = limit_ - usage.live - usage.quarantined;
@@ -324,11 +327,12 @@ Arena::Usage Pool::usage() const {
 // ---- Arena
 
 absl::StatusOr<std::unique_ptr<Arena>> Arena::Create(const Options& options) {
-  const uint64_t slab_size =
-      options.slab_size != 0 ? options.slab_size
-                             : std::bit_floor(std::clamp(options.size / 64, kSmallSlab, 16 * kSmallSlab));
+  const uint64_t slab_size = options.slab_size != 0
+                                 ? options.slab_size
+                                 : std::bit_floor(std::clamp(options.size / 64, kSmallSlab, 16 * kSmallSlab));
   if (!std::has_single_bit(slab_size) || slab_size < base::kMiB || options.size < 4 * slab_size) {
-    return base::InvalidArgument("BAD_ARENA", "an arena of {} with slabs of {} is too small (at least four slabs; 16MiB)",
+    return base::InvalidArgument("BAD_ARENA",
+                                 "an arena of {} with slabs of {} is too small (at least four slabs; 16MiB)",
                                  base::FormatBytes(options.size), base::FormatBytes(slab_size));
   }
   auto pool = std::make_shared<Pool>(options.size, slab_size);

@@ -49,11 +49,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool recycles_ = true;
 
   mutable base::Mutex mutex_;
-  uint64_t budget_ LARDER_GUARDED_BY(mutex_);         // bytes that are neither in a slab nor charged
+  uint64_t budget_ LARDER_GUARDED_BY(mutex_);  // bytes that are neither in a slab nor charged
   uint64_t private_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
   uint64_t window_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
-  uint64_t live_bytes_ LARDER_GUARDED_BY(mutex_) = 0;   // in ranges
-  uint64_t in_use_ LARDER_GUARDED_BY(mutex_) = 0;       // bytes of slabs in use
+  uint64_t live_bytes_ LARDER_GUARDED_BY(mutex_) = 0;  // in ranges
+  uint64_t in_use_ LARDER_GUARDED_BY(mutex_) = 0;      // bytes of slabs in use
   std::map<Key, std::vector<SlabPtr>> free_ LARDER_GUARDED_BY(mutex_);
   std::deque<SlabPtr> quarantine_ LARDER_GUARDED_BY(mutex_);
   std::deque<SlabPtr> dirty_ LARDER_GUARDED_BY(mutex_);

@@ -32,8 +32,8 @@ class Slab final : public object::SharedMemory {
 
   SlabUse use = SlabUse::kSpare;
   std::string ns;
-  uint64_t next = 0;    // where the next range begins
-  uint64_t live = 0;    // bytes in ranges
+  uint64_t next = 0;  // where the next range begins
+  uint64_t live = 0;  // bytes in ranges
   uint64_t ranges = 0;
 
  private:

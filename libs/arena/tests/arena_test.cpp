@@ -15,8 +15,8 @@
 namespace larder::arena {
 namespace {
 
-using base::kMiB;
 using base::IsOk;
+using base::kMiB;
 using base::StatusIs;
 
 std::unique_ptr<Arena> MakeArena(uint64_t slabs = 8) {

@@ -40,9 +40,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& endpo
   return client;
 }
 
-base::Deadline Client::DeadlineNow() const {
-  return base::DeadlineAfter(base::SystemClock().Now(), options_.timeout);
-}
+base::Deadline Client::DeadlineNow() const { return base::DeadlineAfter(base::SystemClock().Now(), options_.timeout); }
 
 void Client::Backoff(int attempt) const {
   static thread_local std::minstd_rand random{std::random_device{}()};

@@ -35,8 +35,8 @@ bool IsUtf8(std::string_view text) {
 }
 
 absl::Status BadKey(std::string_view why) {
-  return base::InvalidArgument("BAD_KEY", "{} (keys are 1 to 1024 bytes of UTF-8, segments of 1 to 255 bytes parted by '/')",
-                               why);
+  return base::InvalidArgument("BAD_KEY",
+                               "{} (keys are 1 to 1024 bytes of UTF-8, segments of 1 to 255 bytes parted by '/')", why);
 }
 
 }  // namespace
@@ -45,7 +45,8 @@ absl::Status CheckNamespace(std::string_view ns) {
   bool good = !ns.empty() && ns.size() <= 63 && IsLowerAlnum(ns.front()) && IsLowerAlnum(ns.back());
   for (char c : ns) good = good && (IsLowerAlnum(c) || c == '-');
   if (good) return absl::OkStatus();
-  return base::InvalidArgument("BAD_NAMESPACE", "a namespace is a DNS label: 1 to 63 of a-z, 0-9 and '-', not '-' at an end");
+  return base::InvalidArgument("BAD_NAMESPACE",
+                               "a namespace is a DNS label: 1 to 63 of a-z, 0-9 and '-', not '-' at an end");
 }
 
 absl::Status CheckKey(std::string_view key) {

@@ -9,29 +9,40 @@ namespace larder::object {
 
 std::string_view StateName(ObjectState state) {
   switch (state) {
-    case ObjectState::kCreating: return "CREATING";
-    case ObjectState::kSealed: return "SEALED";
-    case ObjectState::kDeleted: return "DELETED";
+    case ObjectState::kCreating:
+      return "CREATING";
+    case ObjectState::kSealed:
+      return "SEALED";
+    case ObjectState::kDeleted:
+      return "DELETED";
   }
   return "UNKNOWN";
 }
 
 std::string_view AckName(AckPolicy ack) {
   switch (ack) {
-    case AckPolicy::kDefault: return "default";
-    case AckPolicy::kLocal: return "local";
-    case AckPolicy::kTracked: return "tracked";
-    case AckPolicy::kReplicated: return "replicated";
-    case AckPolicy::kOrigin: return "origin";
+    case AckPolicy::kDefault:
+      return "default";
+    case AckPolicy::kLocal:
+      return "local";
+    case AckPolicy::kTracked:
+      return "tracked";
+    case AckPolicy::kReplicated:
+      return "replicated";
+    case AckPolicy::kOrigin:
+      return "origin";
   }
   return "unknown";
 }
 
 std::string_view DurabilityName(Durability durability) {
   switch (durability) {
-    case Durability::kMemory: return "memory";
-    case Durability::kAsync: return "async";
-    case Durability::kSync: return "sync";
+    case Durability::kMemory:
+      return "memory";
+    case Durability::kAsync:
+      return "async";
+    case Durability::kSync:
+      return "sync";
   }
   return "unknown";
 }

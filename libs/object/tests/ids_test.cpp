@@ -13,8 +13,9 @@ using base::IsOk;
 using base::StatusIs;
 
 TEST(CheckKey, AcceptsUtf8SegmentsUpToTheirLimits) {
-  for (const std::string& key : {std::string("a"), std::string("a/b/c"), std::string("sha256:00ff"), std::string("häuser/日本"),
-                                 std::string(255, 'x') + "/" + std::string(255, 'y'), std::string("..."), std::string(" ")}) {
+  for (const std::string& key :
+       {std::string("a"), std::string("a/b/c"), std::string("sha256:00ff"), std::string("häuser/日本"),
+        std::string(255, 'x') + "/" + std::string(255, 'y'), std::string("..."), std::string(" ")}) {
     EXPECT_THAT(CheckKey(key), IsOk()) << key;
   }
 }
@@ -28,7 +29,8 @@ TEST(CheckKey, RefusesWhatCouldEscapeOrConfuse) {
   for (const std::string& key :
        {std::string(), std::string("/a"), std::string("a/"), std::string("a//b"), std::string("."), std::string("a/.."),
         std::string("../a"), std::string("a/./b"), std::string("a\0b", 3), std::string("\xff"), std::string("\xc0\xaf"),
-        std::string("\xed\xa0\x80"), std::string("\xf4\x90\x80\x80"), std::string("\xe2\x82"), std::string(256, 'x'), long_key}) {
+        std::string("\xed\xa0\x80"), std::string("\xf4\x90\x80\x80"), std::string("\xe2\x82"), std::string(256, 'x'),
+        long_key}) {
     EXPECT_THAT(CheckKey(key), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_KEY")) << key;
   }
 }
@@ -36,8 +38,8 @@ TEST(CheckKey, RefusesWhatCouldEscapeOrConfuse) {
 TEST(CheckNamespace, IsADnsLabel) {
   EXPECT_THAT(CheckNamespace("team-a1"), IsOk());
   EXPECT_THAT(CheckNamespace(std::string(63, 'a')), IsOk());
-  for (const std::string& ns : {std::string(), std::string(64, 'a'), std::string("-a"), std::string("a-"), std::string("A"),
-                                std::string("a.b"), std::string("a/b"), std::string("a\0", 2)}) {
+  for (const std::string& ns : {std::string(), std::string(64, 'a'), std::string("-a"), std::string("a-"),
+                                std::string("A"), std::string("a.b"), std::string("a/b"), std::string("a\0", 2)}) {
     EXPECT_THAT(CheckNamespace(ns), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_NAMESPACE")) << ns;
   }
 }

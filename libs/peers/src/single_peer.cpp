@@ -155,7 +155,9 @@ class SinglePeer::State {
   std::map<ObjectId, std::deque<Waiter>> waiters_ LARDER_GUARDED_BY(mutex_);
   std::unordered_map<LeaseId, SealedPtr> reads_ LARDER_GUARDED_BY(mutex_);
   uint64_t object_count_ LARDER_GUARDED_BY(mutex_) = 0;
-  uint64_t object_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, uint64_t> object_bytes_ LARDER_GUARDED_BY(mutex_);  // by namespace, as in objects_
+  uint64_t reclaimed_closed_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t reclaimed_lapsed_ LARDER_GUARDED_BY(mutex_) = 0;
 };
 
 // ---- tables
@@ -186,10 +188,10 @@ void SinglePeer::State::Insert(SealedPtr sealed) {
   SealedPtr& slot = objects_[sealed->info.id.ns][sealed->info.id.key];
   if (slot != nullptr) {
     object_count_ -= 1;
-    object_bytes_ -= slot->info.size;
+    object_bytes_[sealed->info.id.ns] -= slot->info.size;
   }
   object_count_ += 1;
-  object_bytes_ += sealed->info.size;
+  object_bytes_[sealed->info.id.ns] += sealed->info.size;
   if (sealed->expires) expiry_.emplace(*sealed->expires, sealed);
   slot = std::move(sealed);
 }
@@ -197,9 +199,11 @@ void SinglePeer::State::Insert(SealedPtr sealed) {
 void SinglePeer::State::Erase(const SealedPtr& sealed) {
   auto ns = objects_.find(sealed->info.id.ns);
   ns->second.erase(sealed->info.id.key);
-  if (ns->second.empty()) objects_.erase(ns);
   object_count_ -= 1;
-  object_bytes_ -= sealed->info.size;
+  object_bytes_[sealed->info.id.ns] -= sealed->info.size;
+  if (!ns->second.empty()) return;
+  objects_.erase(ns);
+  object_bytes_.erase(sealed->info.id.ns);
 }
 
 absl::Status SinglePeer::State::Recover() {
@@ -524,6 +528,7 @@ void SinglePeer::State::Tick() {
     const base::MonotonicTime now = clock_.Now();
     std::vector<LeaseId> lapsed;
     for (const SessionTable::Lapsed& one : sessions_.Expire(now)) lapsed.push_back(one.lease);
+    reclaimed_lapsed_ += lapsed.size();
     EndLeases(lapsed, calls);
     for (auto queue = waiters_.begin(); queue != waiters_.end();) {
       std::erase_if(queue->second, [&](Waiter& waiter) {
@@ -572,7 +577,9 @@ void SinglePeer::CloseSession(SessionId session) {
   State::Calls calls;
   {
     base::MutexLock lock(state_->mutex_);
-    state_->EndLeases(state_->sessions_.Close(session), calls);
+    const std::vector<LeaseId> leases = state_->sessions_.Close(session);
+    state_->reclaimed_closed_ += leases.size();
+    state_->EndLeases(leases, calls);
   }
   State::Run(calls);
 }
@@ -635,11 +642,17 @@ absl::Status SinglePeer::SetPinned(SessionId session, const std::string& key, bo
 
 object::PeerUsage SinglePeer::usage() const {
   base::MutexLock lock(state_->mutex_);
-  return {.sessions = state_->sessions_.size(),
-          .create_leases = state_->creations_.size(),
-          .read_leases = state_->reads_.size(),
-          .objects = state_->object_count_,
-          .bytes = state_->object_bytes_};
+  object::PeerUsage usage{.sessions = state_->sessions_.size(),
+                          .create_leases = state_->creations_.size(),
+                          .read_leases = state_->reads_.size(),
+                          .objects = state_->object_count_,
+                          .reclaimed_closed = state_->reclaimed_closed_,
+                          .reclaimed_lapsed = state_->reclaimed_lapsed_};
+  for (const auto& [ns, bytes] : state_->object_bytes_) {
+    usage.bytes += bytes;
+    usage.stored.push_back({.tier = std::string(state_->backend_.tier()), .ns = ns, .bytes = bytes});
+  }
+  return usage;
 }
 
 bool SinglePeer::blocks() const { return state_->backend_.blocks(); }

@@ -23,26 +23,8 @@ MAX_CONNECTIONS = 64
 MAX_BYTES = 1 << 30  # of all objects
 PATIENCE = 20.0  # seconds a test waits for what must come
 
-(
-    HELLO,
-    CREATE,
-    WINDOW,
-    WRITE,
-    SEAL,
-    PUT,
-    DISCARD,
-    GET,
-    READ,
-    RELEASE,
-    RENEW,
-    UNMAPPED,
-    STAT,
-    LIST,
-    DELETE,
-    PIN,
-    PING,
-    EXTENTS,
-) = range(1, 19)
+HELLO, CREATE, WINDOW, WRITE, SEAL, PUT, DISCARD, GET, READ = range(1, 10)
+RELEASE, RENEW, UNMAPPED, STAT, LIST, DELETE, PIN, PING, EXTENTS = range(10, 19)
 
 INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, RESOURCE_EXHAUSTED = 3, 5, 6, 7, 8
 ABORTED, UNAVAILABLE, DATA_LOSS = 10, 14, 15
@@ -306,8 +288,8 @@ class FakeAgent:
                     self._refuse(connection, op, request, Refused(INVALID_ARGUMENT, "BAD_RECORD"))
                     return
                 with self.changed:
-                    self._handle(connection, op, request, record[HEADER.size :])
                     self.seen[op] += 1
+                    self._handle(connection, op, request, record[HEADER.size :])
                     self.changed.notify_all()
                     if op in self.cut:
                         self.cut.remove(op)
@@ -319,9 +301,9 @@ class FakeAgent:
                 connection.alive = False
                 for lease in list(connection.creations):
                     self._end_creation(connection, lease)
+                connection.socket.close()
                 self.connections.remove(connection)
                 self.changed.notify_all()
-            connection.socket.close()
 
     def _handle(self, connection, op, request, payload):
         answer = self.answers.pop(op, None)

@@ -7,8 +7,8 @@ import warnings
 
 import fake_agent
 import larder.aio
+from content import MIB, pattern
 from fake_agent import PATIENCE, FakeAgent
-from test_conformance import MIB, pattern
 
 
 class AioTest(unittest.IsolatedAsyncioTestCase):

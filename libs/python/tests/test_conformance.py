@@ -10,16 +10,10 @@ import uuid
 import warnings
 
 import larder
+from content import KIB, MIB, pattern
 from fake_agent import PATIENCE, FakeAgent
 
-KIB, MIB = 1024, 1024 * 1024
 SIZES = (0, 1, 5, 4095, 64 * KIB, 64 * KIB + 1, 300 * KIB, 5 * MIB + 7)
-
-
-def pattern(size, seed=0):
-    """Bytes in which each kibibyte differs from its neighbours."""
-    block = b"".join(hashlib.sha256(b"%d %d" % (seed, i)).digest() for i in range(37))
-    return (block * (size // len(block) + 1))[:size]
 
 
 class ConformanceTest(unittest.TestCase):

@@ -16,9 +16,10 @@ from typing import Any, Callable, Optional
 
 from larder import _wire, errors
 from larder._mapping import SegmentCache
+from larder._sync import Guard, Signal
 from larder._wire import Op
 
-IDLE_MAPPED_BYTES = 256 << 20
+IDLE_MAPPED_BYTES = 256 << 20  # of segments that no view shows, kept for the next get
 HELLO_TIMEOUT = 5.0  # seconds
 PIPELINED = 16  # calls that one thread has under way
 
@@ -26,6 +27,7 @@ _UNANSWERED = 64  # the format's limit
 # Calls that may wait for another creator: no more, so that the creator's own, by the same client, always get through.
 _UNANSWERED_WAITING = 32
 _MAY_WAIT = frozenset({Op.CREATE, Op.PUT})
+_LONGEST_POLL = 1e9  # ms; the system call takes an int
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_wire.MAX_EXTENTS * array.array("i").itemsize)
 
 _connections: weakref.WeakSet[Connection] = weakref.WeakSet()
@@ -38,59 +40,7 @@ def remaining(deadline: Optional[float]) -> Optional[float]:
 
 def wait_ms(deadline: Optional[float]) -> int:
     """How long the agent may make a call wait."""
-    return _wire.NO_LIMIT if deadline is None else min(int(remaining(deadline) * 1000), _wire.NO_LIMIT - 1)
-
-
-class _Signal:
-    """Wakes one waiter, or the next one. set() never waits, so a finalizer may call it."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def set(self) -> None:
-        try:
-            self._lock.release()
-        except RuntimeError:  # set already
-            pass
-
-    def wait(self, seconds: Optional[float]) -> bool:
-        return self._lock.acquire(timeout=-1 if seconds is None else min(seconds, threading.TIMEOUT_MAX))
-
-
-class _Guard:
-    """A mutex that finalizers can leave work with.
-
-    A finalizer may run anywhere, also in a thread that holds the mutex, so it must not wait for it. What it leaves is
-    done at once if the mutex is free, else by its holder on the way out. The mutex is held while the work is done.
-    """
-
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._left: collections.deque[Callable[[], None]] = collections.deque()
-
-    def __enter__(self) -> None:
-        self._mutex.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._mutex.release()
-        if self._left:
-            self._settle()
-
-    def leave(self, work: Callable[[], None]) -> None:
-        self._left.append(work)
-        self._settle()
-
-    def _settle(self) -> None:
-        # Looks again after each release: what was left meanwhile found the mutex taken, by us.
-        while self._left and self._mutex.acquire(blocking=False):
-            try:
-                while self._left:
-                    self._left.popleft()()
-            finally:
-                self._mutex.release()
+    return _wire.NO_LIMIT if deadline is None else int(min(remaining(deadline) * 1000, _wire.NO_LIMIT - 1))
 
 
 class Call:
@@ -101,9 +51,9 @@ class Call:
     def __init__(self, op: Op, receive: Optional[Callable], undo: Optional[Callable]) -> None:
         self.op = op
         self.request = 0
-        self.receive = receive  # (payload, descriptors or None if some were lost) -> result
+        self.receive = receive  # (payload, Descriptors or None if some were lost) -> result; on the leader's thread
         self.undo = undo  # (result), when nobody wants it any more; under the guard
-        self.signal = _Signal()
+        self.signal = Signal()
         self.admitted = False
         self.done = False
         self.abandoned = False
@@ -125,11 +75,9 @@ class Connection:
         descriptors: file descriptors come through; False once some were lost on the way.
     """
 
-    def __init__(
-        self, path: str, namespace: str, mapped_before: int, deadline: Optional[float], idle_limit: int
-    ) -> None:
+    def __init__(self, path: str, namespace: str, mapped_before: int, deadline: Optional[float]) -> None:
         """Connects and says HELLO. OSError if nobody answers at `path`, errors.Error as the agent says."""
-        self.guard = _Guard()
+        self.guard = Guard()
         self._calls: dict[int, Call] = {}  # unanswered, by request id
         self._unanswered_waiting = 0
         self._queued: collections.deque[Call] = collections.deque()  # not sent yet, the format's limit being reached
@@ -139,10 +87,12 @@ class Connection:
         self._followers: dict[Call, None] = {}  # in the order of their coming
         self._outbox: collections.deque[bytes] = collections.deque()  # records that want no reply
         self._leases: dict[int, bool] = {}  # by number; True: it has lapsed
-        self.segments = SegmentCache(idle_limit)
+        self.segments = SegmentCache(IDLE_MAPPED_BYTES)
         self._retired = False
-        self._renewer: Optional[threading.Thread] = None
-        self._renew_now = _Signal()
+        self._given_up = 0  # abandoned calls without a reply yet
+        self._keeper: Optional[threading.Thread] = None
+        self._keeper_reads = False
+        self._keeper_wakes = Signal()
         self.lost = False
         self.descriptors = True
 
@@ -212,6 +162,7 @@ class Connection:
             raise
         except BaseException:
             self.abandon(call)
+            self.keep()
             raise
         return call
 
@@ -222,6 +173,7 @@ class Connection:
                 self._await(call, lambda: call.done, deadline)
         except BaseException:
             self.abandon(call)
+            self.keep()
             raise
         with self.guard:
             self._end_call()
@@ -230,14 +182,20 @@ class Connection:
         return call.result
 
     def abandon(self, call: Call) -> None:
-        """Gives a started call up: what its reply brings is given back when it comes. Never blocks."""
+        """Gives a started call up: what its reply brings is given back when it comes. Never blocks.
+
+        keep() is due after it where the reply may be long or bring something, and may not be called by a finalizer.
+        """
         self.leave(functools.partial(self._abandon, call))
 
     def _abandon(self, call: Call) -> None:
         call.abandoned = True
         if call in self._queued:
             self._queued.remove(call)
-        if call.done and call.error is None and call.undo is not None:
+        if call.admitted and not call.done:
+            self._given_up += 1
+            self._keeper_wakes.set()
+        elif call.done and call.error is None and call.undo is not None:
             call.undo(call.result)
         self._end_call()
 
@@ -329,7 +287,7 @@ class Connection:
                 raise _lost() from error
             writable = select.poll()
             writable.register(self._socket, select.POLLOUT)
-            if not writable.poll(_poll_ms(deadline)):
+            if not writable.poll(_poll_ms(deadline)) and remaining(deadline) == 0:
                 raise errors.DeadlineExceeded("the agent takes no requests", reason="TIMEOUT")
 
     def _flush(self) -> None:
@@ -350,12 +308,12 @@ class Connection:
     def _receive(self, deadline: Optional[float]) -> bool:
         """Reads one record and hands it on; False once the deadline has passed."""
         if not self._readable.poll(_poll_ms(deadline)):
-            return False
+            return remaining(deadline) != 0
         try:
             data, ancillary, flags, _ = self._socket.recvmsg(
                 _wire.MAX_RECORD, _ANCILLARY_BYTES, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
             )
-            descriptors = _Descriptors(ancillary)
+            descriptors = Descriptors(ancillary)
             try:
                 self._deliver(data, descriptors, truncated=bool(flags & socket.MSG_CTRUNC))
             finally:
@@ -371,7 +329,7 @@ class Connection:
             raise
         return True
 
-    def _deliver(self, data: bytes, descriptors: _Descriptors, truncated: bool) -> None:
+    def _deliver(self, data: bytes, descriptors: Descriptors, truncated: bool) -> None:
         if not data:
             raise _lost()
         op, request, code, payload = _wire.split(data)
@@ -400,6 +358,7 @@ class Connection:
     def _finish(self, call: Call, result: Any = None, error: Optional[errors.Error] = None) -> None:
         """Under the guard."""
         call.result, call.error, call.done = result, error, True
+        self._given_up -= call.abandoned
         if call in self._followers:
             call.signal.set()
         if call.abandoned and error is None and call.undo is not None:
@@ -412,16 +371,19 @@ class Connection:
                 self._finish(call, error=copy.copy(error))
             self._calls.clear()
             self._admit()
-            self._renew_now.set()
+            self._keeper_wakes.set()
 
     def _close_if_over(self) -> None:
         """Under the guard. Waits for the calls, since their threads may be about to use the socket."""
         if self._active or not (self.lost or self._retired and not self._leases and not self._outbox):
             return
         self.lost = True
+        if self._keeper_reads:
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes it; it comes here once more
+            return
         self._socket.close()
         self.segments.close()
-        self._renew_now.set()
+        self._keeper_wakes.set()
 
     # Leases.
 
@@ -433,17 +395,17 @@ class Connection:
         """The agent has ended it, for want of renewals in time."""
         return self._leases.get(lease, True)
 
-    def keep_renewed(self) -> None:
-        """Sees to it that a thread renews while leases are held."""
+    def keep(self) -> None:
+        """Sees to it that a thread renews leases while some are held, and reads what given-up calls still bring."""
         with self.guard:
-            if self._renewer is not None or not self._leases or self.lost:
+            if self._keeper is not None or self.lost or not (self._leases or self._given_up):
                 return
-            renewer = self._renewer = threading.Thread(target=self._renew, name="larder-renew", daemon=True)
+            keeper = self._keeper = threading.Thread(target=self._keep, name="larder-keeper", daemon=True)
         try:
-            renewer.start()
+            keeper.start()
         except RuntimeError as error:
             with self.guard:
-                self._renewer = None
+                self._keeper = None
             raise errors.ResourceExhausted(f"no thread to renew leases: {error}", reason="NO_THREAD") from error
 
     def let_go(self, lease: int, ending: Optional[bytes] = None) -> None:
@@ -457,14 +419,20 @@ class Connection:
         """Runs `work` under the guard, soon; never blocks, so that finalizers may call it."""
         self.guard.leave(work)
 
-    def _renew(self) -> None:
-        """Ends when nothing is held at a tick: a program that gets and releases in a loop starts no thread each time."""
+    def _keep(self) -> None:
+        """Ends when nothing is left to do at a tick: a program that gets and releases in a loop starts no thread each
+        time."""
         while True:
-            self._renew_now.wait(self.hello.lease_ttl / 3)
+            tick = time.monotonic() + self.hello.lease_ttl / 3
+            while not self.lost and remaining(tick):
+                if self._given_up:
+                    self._read_given_up(tick)
+                else:
+                    self._keeper_wakes.wait(remaining(tick))
             with self.guard:
                 self._flush()
-                if self.lost or not (self._leases or self._outbox):
-                    self._renewer = None
+                if self.lost or not (self._leases or self._outbox or self._given_up):
+                    self._keeper = None
                     self._close_if_over()
                     return
             try:
@@ -475,6 +443,21 @@ class Connection:
                 for lease in lapsed:
                     if lease in self._leases:
                         self._leases[lease] = True
+
+    def _read_given_up(self, tick: float) -> None:
+        # Nobody else may come to read; leases that late replies bring would stay, and the agent's queue be full.
+        with self.guard:
+            if self.lost:
+                return
+            self._keeper_reads = True
+        try:
+            self._await(Call(Op.PING, None, None), lambda: not self._given_up, tick)
+        except errors.DeadlineExceeded:
+            pass
+        finally:
+            with self.guard:
+                self._keeper_reads = False
+                self._close_if_over()
 
     def release(self, lease: int, segments: list) -> None:
         """Under the guard: the end of a read lease and its use of segments."""
@@ -490,8 +473,9 @@ class Connection:
 
     def drop_in_child(self) -> None:
         """In a forked child: gives up the parent's connection without a word on it. Views stay good."""
-        self.guard = _Guard()  # another thread may have held it
+        self.guard = Guard()  # another thread may have held it
         self._active = 0
+        self._keeper_reads = False
         self._leases.clear()
         self._outbox.clear()
         self._calls.clear()
@@ -500,7 +484,7 @@ class Connection:
         self._close_if_over()
 
 
-class _Descriptors:
+class Descriptors:
     """The file descriptors that came with a record, in their order; those not taken are closed."""
 
     def __init__(self, ancillary: list[tuple[int, int, bytes]]) -> None:
@@ -521,7 +505,7 @@ class _Descriptors:
 
 
 def _poll_ms(deadline: Optional[float]) -> Optional[float]:
-    return None if deadline is None else remaining(deadline) * 1000
+    return None if deadline is None else min(remaining(deadline) * 1000, _LONGEST_POLL)
 
 
 def _lost() -> errors.Unavailable:

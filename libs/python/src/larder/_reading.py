@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import collections
 import functools
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 from larder import _wire, errors
-from larder._connection import PIPELINED, Call, Connection, wait_ms
+from larder._connection import PIPELINED, Call, Connection, Descriptors, wait_ms
 from larder._mapping import Mapping, export, side_by_side
 from larder._wire import Extent, Form, Op
 from larder.objects import ObjectInfo, Reading
@@ -27,7 +27,7 @@ def get(connection: Connection, key: str, deadline: Optional[float]) -> Reading:
     return reading
 
 
-def start_get(connection: Connection, key: str, deadline: Optional[float], flags: int = 0) -> Any:
+def start_get(connection: Connection, key: str, deadline: Optional[float], flags: int = 0) -> Call:
     if not connection.descriptors:
         flags |= _wire.GET_NO_DESCRIPTORS
     receive = functools.partial(_receive_get, connection)
@@ -35,7 +35,7 @@ def start_get(connection: Connection, key: str, deadline: Optional[float], flags
     return connection.start(Op.GET, _wire.get(flags, wait_ms(deadline), key), deadline, receive, undo)
 
 
-def _receive_get(connection: Connection, payload: memoryview, descriptors: Any) -> _Got:
+def _receive_get(connection: Connection, payload: memoryview, descriptors: Optional[Descriptors]) -> _Got:
     reply = _wire.decode_get(payload)
     with connection.guard:
         if reply.lease:
@@ -47,7 +47,7 @@ def _undo_get(connection: Connection, got: _Got) -> None:
     connection.release(got.reply.lease, got.segments or [])
 
 
-def _adopt(connection: Connection, extents: list[Extent], descriptors: Any) -> Optional[list]:
+def _adopt(connection: Connection, extents: list[Extent], descriptors: Optional[Descriptors]) -> Optional[list]:
     """Under the guard: takes the descriptors that came, pins the segments; None if one cannot be used.
 
     In the order of the records, since a later one may name a segment whose descriptor came with an earlier one.
@@ -64,7 +64,7 @@ def _adopt(connection: Connection, extents: list[Extent], descriptors: Any) -> O
     return connection.segments.pin({extent.segment for extent in extents})
 
 
-def finish_get(connection: Connection, call: Any, deadline: Optional[float]) -> Optional[Reading]:
+def finish_get(connection: Connection, call: Call, deadline: Optional[float]) -> Optional[Reading]:
     """The bytes; None if they are to be asked for without descriptors."""
     reply, segments = connection.wait(call, deadline)
     if reply.form == Form.INLINE:
@@ -73,7 +73,7 @@ def finish_get(connection: Connection, call: Any, deadline: Optional[float]) -> 
     held = list(segments or [])
     release = functools.partial(connection.release, reply.lease, held)
     try:
-        connection.keep_renewed()
+        connection.keep()
         if reply.form == Form.STREAM:
             reading = _fetch(connection, reply, deadline)
         elif segments is None:
@@ -133,7 +133,9 @@ def _view_gone(connection: Connection, release: Callable[[], None], own: Optiona
     connection.leave(release)
 
 
-def _receive_extents(connection: Connection, payload: memoryview, descriptors: Any) -> tuple[list, Optional[list]]:
+def _receive_extents(
+    connection: Connection, payload: memoryview, descriptors: Optional[Descriptors]
+) -> tuple[list, Optional[list]]:
     _, extents = _wire.decode_extents(payload)
     with connection.guard:
         return extents, _adopt(connection, extents, descriptors)
@@ -166,8 +168,10 @@ def _fetch(connection: Connection, reply: _wire.GetReply, deadline: Optional[flo
         while flying:
             land()
     finally:
-        for _, _, call in flying:
-            connection.abandon(call)
+        if flying:
+            for _, _, call in flying:
+                connection.abandon(call)
+            connection.keep()
     return Reading(reply.info, memoryview(data).toreadonly(), None)
 
 

@@ -224,7 +224,7 @@ def _digest(digest: Optional[str]) -> bytes:
 _CREATION_NUMBERS = struct.Struct("<IBBHIQqI")
 
 
-def _creation(creation: Creation, wait_ms: int) -> bytes:
+def create(creation: Creation, wait_ms: int) -> bytes:
     flags = _CREATE_OVERWRITE if creation.overwrite else _CREATE_ACCEPT_SAME
     if creation.digest is not None:
         flags |= _CREATE_SHA256
@@ -247,10 +247,6 @@ def hello(namespace: str, mapped_before: int, client: str) -> bytes:
     return _str(namespace) + _U64.pack(mapped_before) + _str(client)
 
 
-def create(creation: Creation, wait_ms: int) -> bytes:
-    return _creation(creation, wait_ms)
-
-
 def window(lease: int, size: int) -> bytes:
     return _LEASE_EPOCH.pack(lease, size)
 
@@ -271,7 +267,7 @@ def seal(lease: int, epoch: int, size: int, digest: Optional[str]) -> bytes:
 
 
 def put(creation: Creation, wait_ms: int, data: Buffer) -> bytes:
-    return b"".join((_creation(creation, wait_ms), _digest(creation.digest), data))
+    return b"".join((create(creation, wait_ms), _digest(creation.digest), data))
 
 
 def discard(lease: int, epoch: int) -> bytes:

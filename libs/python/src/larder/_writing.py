@@ -9,7 +9,7 @@ import os
 from typing import Any, Iterator, Optional
 
 from larder import _wire, errors
-from larder._connection import PIPELINED, Call, Connection, wait_ms
+from larder._connection import PIPELINED, Call, Connection, Descriptors, wait_ms
 from larder._mapping import Mapping, export, side_by_side
 from larder._wire import Extent, Op
 from larder.objects import Creation, SealResult
@@ -33,7 +33,7 @@ def create(connection: Connection, creation: Creation, deadline: Optional[float]
     lease, epoch = connection.wait(connection.start(Op.CREATE, payload, deadline, receive, undo), deadline)
     writer = Writer(connection, lease, epoch, creation)
     try:
-        connection.keep_renewed()
+        connection.keep()
     except BaseException:
         writer.discard()
         raise
@@ -53,7 +53,9 @@ def put(connection: Connection, creation: Creation, data: memoryview, deadline: 
         raise
 
 
-def start_put(connection: Connection, creation: Creation, data: memoryview, deadline: Optional[float]) -> Any:
+def start_put(
+    connection: Connection, creation: Creation, data: memoryview, deadline: Optional[float]
+) -> Optional[Call]:
     """A PUT under way; None if that takes more than one record."""
     if len(data) > connection.hello.inline_limit:
         return None
@@ -122,7 +124,9 @@ class Writer:
 
     @contextlib.contextmanager
     def _naming(self) -> Iterator[None]:
-        what = f"creation of {self._creation.key or 'a content-addressed object'!r} (epoch {self.epoch})"
+        key = self._creation.key
+        name = "a content-addressed object" if key is None else repr(key)
+        what = f"creation of {name} (epoch {self.epoch})"
         if self._connection.lapsed(self._lease) and not self._connection.lost:
             raise errors.Conflict(f"{what}: its lease has lapsed", reason="LEASE_LOST", status="ABORTED")
         try:
@@ -148,7 +152,7 @@ class Writer:
             self._window.blank()
         self._window = self._buffer = self._ring = None
 
-    def _fly(self, call: Any, length: int, deadline: Optional[float]) -> None:
+    def _fly(self, call: Call, length: int, deadline: Optional[float]) -> None:
         self._size += length
         self._flying.append((call, self._size))
         if len(self._flying) > PIPELINED:
@@ -267,7 +271,9 @@ class _Ring:
         self.filled = 0
 
 
-def _receive_window(payload: memoryview, descriptors: Any) -> tuple[int, list[Extent], dict[int, Optional[int]]]:
+def _receive_window(
+    payload: memoryview, descriptors: Optional[Descriptors]
+) -> tuple[int, list[Extent], dict[int, Optional[int]]]:
     total, extents = _wire.decode_extents(payload)
     came: dict[int, Optional[int]] = {}
     for extent in extents:

@@ -11,7 +11,7 @@ import weakref
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from larder import _reading, _wire, _writing, errors
-from larder._connection import IDLE_MAPPED_BYTES, PIPELINED, Connection, remaining
+from larder._connection import PIPELINED, Connection, remaining
 from larder._wire import Op
 from larder.objects import Creation, ObjectInfo, Reading, SealResult, Writer
 
@@ -163,8 +163,10 @@ class Transport:
             while flying:
                 land()
         finally:
-            for _, call in flying:
-                connection.abandon(call)
+            if flying:
+                for _, call in flying:
+                    connection.abandon(call)
+                connection.keep()
         for index, item in enumerate(items):
             if results[index] is None:
                 try:
@@ -222,7 +224,7 @@ class Transport:
     def _dial_once(self, deadline: Optional[float]) -> Connection:
         mapped = sum(connection.used_bytes() for connection in list(self._earlier))
         try:
-            return Connection(self._path, self._asked_namespace, mapped, deadline, IDLE_MAPPED_BYTES)
+            return Connection(self._path, self._asked_namespace, mapped, deadline)
         except PermissionError as error:
             raise errors.PermissionDenied(f"{self._path}: {error.strerror}", reason="EACCES") from error
         except OSError as error:

@@ -13,7 +13,8 @@ constexpr base::Duration kAnswerSlack = std::chrono::seconds(1);
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<Session>> Session::Open(const std::string& directory, const object::DialOptions& options) {
+absl::StatusOr<std::shared_ptr<Session>> Session::Open(const std::string& directory,
+                                                       const object::DialOptions& options) {
   LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, ConnectTo(directory + "/" + std::string(kSocketName)));
   auto session = std::make_shared<Session>(std::move(fd));
   base::ByteWriter hello;

@@ -23,7 +23,8 @@ struct Welcome {
 // One connection with its mappings; shared by the channel and all writers and readers that came from it.
 class Session final : public Absorber {
  public:
-  static absl::StatusOr<std::shared_ptr<Session>> Open(const std::string& directory, const object::DialOptions& options);
+  static absl::StatusOr<std::shared_ptr<Session>> Open(const std::string& directory,
+                                                       const object::DialOptions& options);
   explicit Session(base::UniqueFd fd) : link(std::move(fd), *this) {}
   ~Session() override;
 
@@ -32,7 +33,8 @@ class Session final : public Absorber {
   void KeepRenewing() LARDER_EXCLUDES(mutex_);
   // Unmaps what is over the limit, and says so.
   void TrimSegments();
-  // A CREATE, or a GET, that waits at most until `deadline`: what to tell the agent, and how long to wait for its answer.
+  // A CREATE, or a GET, that waits at most until `deadline`: what to tell the agent, and how long to wait for its
+  // answer.
   static uint32_t WaitMs(base::Deadline deadline);
   static base::Deadline AnswerBy(base::Deadline deadline);
 
@@ -52,8 +54,8 @@ class Session final : public Absorber {
 absl::StatusOr<std::unique_ptr<object::ObjectWriter>> OpenWriter(std::shared_ptr<Session> session,
                                                                  const object::CreateRequest& request,
                                                                  base::Deadline deadline);
-absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(std::shared_ptr<Session> session, const std::string& key,
-                                                                 base::Deadline deadline);
+absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(std::shared_ptr<Session> session,
+                                                                 const std::string& key, base::Deadline deadline);
 
 class UdsChannel final : public object::Channel {
  public:

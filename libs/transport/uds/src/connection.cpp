@@ -1,6 +1,8 @@
 #include "src/connection.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include "larder/base/status.h"
 
@@ -17,17 +19,17 @@ Connection::Connection(ServerContext& server, base::UniqueFd fd, Caller caller, 
       fd_(std::move(fd)),
       caller_(std::move(caller)),
       closed_cb_(std::move(closed)),
-      since_(server.settings.clock->Now()) {}
+      since_(server.settings.clock->Now()) {
+  ++server_.ungreeted;
+}
 
 absl::Status Connection::Start() {
-  LARDER_RETURN_IF_ERROR(server_.loop->Add(fd_.get(), EPOLLIN, [self = shared_from_this()](uint32_t events) {
-    self->OnEvent(events);
-  }));
+  LARDER_RETURN_IF_ERROR(
+      server_.loop->Add(fd_.get(), EPOLLIN, [self = shared_from_this()](uint32_t events) { self->OnEvent(events); }));
   if (caller_.pidfd) {
     // A forked child may keep the socket open: the process's own end is what counts.
-    LARDER_RETURN_IF_ERROR(server_.loop->Add(caller_.pidfd.get(), EPOLLIN, [self = shared_from_this()](uint32_t) {
-      self->Close("");
-    }));
+    LARDER_RETURN_IF_ERROR(
+        server_.loop->Add(caller_.pidfd.get(), EPOLLIN, [self = shared_from_this()](uint32_t) { self->Close(""); }));
   }
   return absl::OkStatus();
 }
@@ -35,6 +37,8 @@ absl::Status Connection::Start() {
 void Connection::Close(std::string_view why) {
   if (std::exchange(closed_, true)) return;
   const std::shared_ptr<Connection> self = shared_from_this();  // the handlers below hold the last references
+  if (!greeted()) --server_.ungreeted;
+  if (!why.empty() && server_.settings.observer != nullptr) server_.settings.observer->Denied(why);
   server_.loop->Remove(fd_.get());
   if (caller_.pidfd) server_.loop->Remove(caller_.pidfd.get());
   if (session_.value != 0) peer_.CloseSession(session_);
@@ -47,7 +51,6 @@ void Connection::Close(std::string_view why) {
     out.swap(out_);
     fd_.Reset();  // under the lock: another thread may be about to send
   }
-  if (!why.empty() && server_.settings.observer != nullptr) server_.settings.observer->Denied(why);
   closed_cb_(*this);
 }
 
@@ -73,6 +76,7 @@ void Connection::ReadOne() {
     if (base::Reason(received.status()) != "WOULD_BLOCK") Close("");
     return;
   }
+  received->fds.clear();  // no operation takes any
   if (received->truncated) return Malformed({}, BadRecord(fmt::format("it has more than {} bytes", limit)));
   const base::ByteSpan record(buffer.data(), received->size);
   const absl::StatusOr<Header> header = DecodeHeader(record);
@@ -96,7 +100,8 @@ void Connection::Reply(const Header& request, const absl::Status& status) {
   if (status.ok()) return Reply(request, base::ByteSpan());
   base::ByteWriter out;
   PutError(out, status);
-  Send({.op = request.op, .request_id = request.request_id, .code = static_cast<uint32_t>(status.code())}, out.bytes(), {}, {});
+  Send({.op = request.op, .request_id = request.request_id, .code = static_cast<uint32_t>(status.code())}, out.bytes(),
+       {}, {});
 }
 
 void Connection::Reply(const Header& request, base::ByteSpan payload, base::ByteSpan tail,
@@ -155,13 +160,16 @@ void Connection::Offload(const Header& request, std::function<void()> work) {
   offloaded_ = true;
   UpdateInterest();
   auto self = shared_from_this();
-  const bool taken = server_.settings.executor->Submit([self, work = std::move(work)] {
-    work();
-    self->server_.loop->Post([self] {
-      self->offloaded_ = false;
-      self->UpdateInterest();
-    });
-  });
+  std::optional<base::Gate::Pass> pass = server_.offloaded->Enter();
+  const bool taken =
+      pass && server_.settings.executor->Submit(
+                  [self, work = std::move(work), inside = std::make_shared<base::Gate::Pass>(*std::move(pass))] {
+                    work();
+                    self->server_.loop->Post([self] {
+                      self->offloaded_ = false;
+                      self->UpdateInterest();
+                    });
+                  });
   if (taken) return;
   offloaded_ = false;
   UpdateInterest();
@@ -180,7 +188,7 @@ void Connection::End() {
   bool was_full = false;
   {
     base::MutexLock lock(mutex_);
-    was_full = pending_-- >= kMaxPending;
+    was_full = pending_-- >= kMaxPending && !gone_;
   }
   if (was_full) server_.loop->Post([self = shared_from_this()] { self->UpdateInterest(); });
 }

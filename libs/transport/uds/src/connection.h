@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "larder/arena/arena.h"
+#include "larder/base/gate.h"
 #include "larder/base/mutex.h"
 #include "larder/object/registries.h"
 #include "src/event_loop.h"
@@ -19,6 +20,8 @@ namespace larder::transport::uds {
 struct ServerContext {
   object::ListenSettings settings;
   EventLoop* loop = nullptr;
+  size_t ungreeted = 0;             // connections before their HELLO; the loop's thread
+  base::Gate* offloaded = nullptr;  // work on the executor, which speaks to the loop when it ends
 };
 
 // The agent's end of one client. Made, read and closed on the loop's thread; replies may be sent from any.
@@ -94,7 +97,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string ns_;
   bool offloaded_ = false;
   bool closed_ = false;
-  bool ending_ = false;           // reads nothing more; closes when the queue is out
+  bool ending_ = false;  // reads nothing more; closes when the queue is out
   uint32_t interest_ = EPOLLIN;
 
   base::Mutex mutex_;

@@ -74,8 +74,8 @@ void EventLoop::Run() {
   std::array<epoll_event, 64> events{};
   while (true) {
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next_tick - std::chrono::steady_clock::now());
-    const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(),
-                                   static_cast<int>(std::max<int64_t>(0, wait.count())));
+    const int count =
+        ::epoll_wait(epoll_.get(), events.data(), events.size(), static_cast<int>(std::max<int64_t>(0, wait.count())));
     for (int i = 0; i < count; ++i) {
       auto it = handlers_.find(events[i].data.fd);
       if (it == handlers_.end()) continue;  // removed by an earlier handler of this round

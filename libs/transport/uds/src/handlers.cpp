@@ -20,7 +20,8 @@ constexpr uint64_t kCopyHere = base::kMiB;
 constexpr uint64_t kMaxObject = uint64_t{1} << 46;
 
 absl::Status NoCreation() {
-  return base::Error(absl::StatusCode::kAborted, "LEASE_LOST", "this connection holds no such create lease: create it again");
+  return base::Error(absl::StatusCode::kAborted, "LEASE_LOST",
+                     "this connection holds no such create lease: create it again");
 }
 
 }  // namespace
@@ -29,17 +30,28 @@ void Connection::Handle(const Header& header, base::ByteSpan payload) {
   base::ByteReader in(payload);
   if (!greeted() && header.op != Op::kHello) return Malformed(header, BadRecord("HELLO comes first"));
   switch (header.op) {
-    case Op::kHello: return Hello(header, in);
-    case Op::kCreate: return Create(header, in);
-    case Op::kWindow: return Window(header, in);
-    case Op::kWrite: return Write(header, in);
-    case Op::kSeal: return Seal(header, in);
-    case Op::kPut: return Put(header, in);
-    case Op::kDiscard: return Discard(header, in);
-    case Op::kGet: return Get(header, in);
-    case Op::kRead: return Read(header, in);
-    case Op::kList: return List(header, in);
-    case Op::kExtents: return Extents(header, in);
+    case Op::kHello:
+      return Hello(header, in);
+    case Op::kCreate:
+      return Create(header, in);
+    case Op::kWindow:
+      return Window(header, in);
+    case Op::kWrite:
+      return Write(header, in);
+    case Op::kSeal:
+      return Seal(header, in);
+    case Op::kPut:
+      return Put(header, in);
+    case Op::kDiscard:
+      return Discard(header, in);
+    case Op::kGet:
+      return Get(header, in);
+    case Op::kRead:
+      return Read(header, in);
+    case Op::kList:
+      return List(header, in);
+    case Op::kExtents:
+      return Extents(header, in);
     case Op::kPing: {
       if (auto bad = Finished(in, "PING"); !bad.ok()) return Malformed(header, bad);
       return Reply(header, absl::OkStatus());
@@ -128,6 +140,7 @@ void Connection::Hello(const Header& header, base::ByteReader& in) {
     return Close("denied");
   }
   session_ = *session;
+  --server_.ungreeted;
   ns_ = owner->ns;
   std::array<unsigned char, 16> token{};
   ::RAND_bytes(token.data(), token.size());
@@ -191,7 +204,8 @@ void Connection::Window(const Header& header, base::ByteReader& in) {
   CreatingPtr creating = FindCreating(lease);
   if (creating == nullptr) return Reply(header, NoCreation());
   if (creating->window_size != 0) {
-    return Reply(header, base::Error(absl::StatusCode::kFailedPrecondition, "WINDOW_TWICE", "a creation has one window"));
+    return Reply(header,
+                 base::Error(absl::StatusCode::kFailedPrecondition, "WINDOW_TWICE", "a creation has one window"));
   }
   if (size == 0 || size > kMaxObject) {
     return Reply(header, base::InvalidArgument("BAD_WINDOW", "a window has 1 to {} bytes", kMaxObject));
@@ -213,8 +227,11 @@ void Connection::Window(const Header& header, base::ByteReader& in) {
       absl::StatusOr<base::UniqueFd> fd = range.OpenWritable();
       if (!fd.ok()) return self->Reply(header, fd.status());
       fds.push_back(*std::move(fd));
-      extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()), .has_descriptor = true,
-                         .segment_size = range.memory()->size(), .offset = range.offset(), .length = range.size()});
+      extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()),
+                         .has_descriptor = true,
+                         .segment_size = range.memory()->size(),
+                         .offset = range.offset(),
+                         .length = range.size()});
     }
     out.U32(static_cast<uint32_t>(creating->window.size()));
     PutExtents(out, extents);
@@ -241,7 +258,12 @@ void Connection::Write(const Header& header, base::ByteReader& in) {
   const LeaseId lease{in.U64()};
   const Epoch epoch{in.U64()};
   const uint8_t kind = in.U8();
-  if (!in.ok() || kind > 1) return Malformed(header, BadRecord("a WRITE without its kind"));
+  const base::ByteSpan bytes = in.rest();
+  const uint64_t offset = kind == 1 ? in.U64() : 0;
+  const uint32_t length = kind == 1 ? in.U32() : 0;
+  if (kind > 1) return Malformed(header, BadRecord("a WRITE of no known kind"));
+  if (!in.ok() || (kind == 1 && !in.done())) return Malformed(header, BadRecord("a WRITE of another length"));
+  if (bytes.size() > kInlineLimit) return Malformed(header, BadRecord("an inline WRITE over the limit"));
   CreatingPtr creating = FindCreating(lease);
   if (creating == nullptr) return Reply(header, NoCreation());
   if (creating->epoch != epoch) {
@@ -249,20 +271,15 @@ void Connection::Write(const Header& header, base::ByteReader& in) {
                                      epoch.value, creating->epoch.value));
   }
   if (kind == 0) {
-    const base::ByteSpan bytes = in.rest();
-    if (bytes.size() > kInlineLimit) return Malformed(header, BadRecord("an inline WRITE over the limit"));
     if (!peer_.blocks()) return Reply(header, peer_.Append(session_, lease, epoch, bytes));
     return Offload(header, [self = shared_from_this(), header, lease, epoch,
                             copy = std::vector<std::byte>(bytes.begin(), bytes.end())] {
       self->Reply(header, self->peer_.Append(self->session_, lease, epoch, copy));
     });
   }
-  const uint64_t offset = in.U64();
-  const uint32_t length = in.U32();
-  if (auto bad = Finished(in, "WRITE"); !bad.ok()) return Malformed(header, bad);
   if (length > kPieceLimit || offset > creating->window_size || length > creating->window_size - offset) {
-    return Reply(header, base::InvalidArgument("BAD_WINDOW", "bytes {}+{} of a window of {} (at most {} at once)", offset,
-                                               length, creating->window_size, kPieceLimit));
+    return Reply(header, base::InvalidArgument("BAD_WINDOW", "bytes {}+{} of a window of {} (at most {} at once)",
+                                               offset, length, creating->window_size, kPieceLimit));
   }
   if (!peer_.blocks() && length <= kCopyHere) return Reply(header, AppendWindow(*creating, lease, offset, length));
   Offload(header, [self = shared_from_this(), header, creating, lease, offset, length] {
@@ -421,8 +438,10 @@ absl::StatusOr<std::vector<WireExtent>> Connection::Describe(std::span<const obj
   base::MutexLock lock(mutex_);
   for (size_t i = from; i < all.size() && extents.size() < kMaxExtents; ++i) {
     const object::Extent& extent = all[i];
-    WireExtent wire{.segment = static_cast<uint32_t>(extent.memory->id()), .segment_size = extent.memory->size(),
-                    .offset = extent.offset, .length = extent.length};
+    WireExtent wire{.segment = static_cast<uint32_t>(extent.memory->id()),
+                    .segment_size = extent.memory->size(),
+                    .offset = extent.offset,
+                    .length = extent.length};
     if (!mapped_.contains(wire.segment) && std::find(fresh.begin(), fresh.end(), wire.segment) == fresh.end()) {
       LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, extent.memory->OpenReadOnly());
       fds.push_back(std::move(fd));
@@ -448,8 +467,11 @@ void Connection::Extents(const Header& header, base::ByteReader& in) {
       absl::StatusOr<base::UniqueFd> fd = range.OpenWritable();
       if (!fd.ok()) return Reply(header, fd.status());
       fds.push_back(*std::move(fd));
-      extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()), .has_descriptor = true,
-                         .segment_size = range.memory()->size(), .offset = range.offset(), .length = range.size()});
+      extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()),
+                         .has_descriptor = true,
+                         .segment_size = range.memory()->size(),
+                         .offset = range.offset(),
+                         .length = range.size()});
     }
     out.U32(static_cast<uint32_t>(creating->window.size()));
     PutExtents(out, extents);

@@ -40,7 +40,8 @@ void Link::Break() {
 absl::Status Link::Send(Op op, uint64_t id, base::ByteSpan payload, base::ByteSpan tail) {
   if (broken() || ::getpid() != owner_pid_) return Lost();
   std::array<std::byte, kHeaderSize> head;
-  EncodeHeader({.op = op, .request_id = id, .length = static_cast<uint32_t>(payload.size() + tail.size())}, head.data());
+  EncodeHeader({.op = op, .request_id = id, .length = static_cast<uint32_t>(payload.size() + tail.size())},
+               head.data());
   const std::array<base::ByteSpan, 3> parts{head, payload, tail};
   return SendRecord(fd_.get(), parts, {}, true);
 }
@@ -67,7 +68,8 @@ absl::Status Link::ReadOne(base::Deadline deadline) {
   absl::StatusOr<Received> received = ReceiveRecord(fd_.get(), buffer_, false);
   if (!received.ok() && spin_) {
     const auto until = std::chrono::steady_clock::now() + kSpin;
-    while (!received.ok() && base::Reason(received.status()) == "WOULD_BLOCK" && std::chrono::steady_clock::now() < until) {
+    while (!received.ok() && base::Reason(received.status()) == "WOULD_BLOCK" &&
+           std::chrono::steady_clock::now() < until) {
       received = ReceiveRecord(fd_.get(), buffer_, false);
     }
   }

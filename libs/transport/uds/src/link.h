@@ -18,8 +18,8 @@ struct Reply {
   std::vector<base::UniqueFd> fds;
 };
 
-// Takes the descriptors of replies as they arrive, in their order: a later reply may speak of segments that came with an
-// earlier one which its own caller has not looked at yet.
+// Takes the descriptors of replies as they arrive, in their order: a later reply may speak of segments that came with
+// an earlier one which its own caller has not looked at yet.
 class Absorber {
  public:
   virtual ~Absorber() = default;
@@ -35,8 +35,8 @@ class Link {
   // A request's number, to Wait for. `absorb`: its descriptors go to the Absorber.
   absl::StatusOr<uint64_t> Begin(Op op, base::ByteSpan payload, base::ByteSpan tail = {}, bool absorb = false)
       LARDER_EXCLUDES(mutex_);
-  // Its answer, or the error it carries. After DEADLINE_EXCEEDED the link is broken: what the request did is unknown, and
-  // the connection's end undoes it.
+  // Its answer, or the error it carries. After DEADLINE_EXCEEDED the link is broken: what the request did is unknown,
+  // and the connection's end undoes it.
   absl::StatusOr<Reply> Wait(uint64_t id, base::Deadline deadline = base::kNoDeadline) LARDER_EXCLUDES(mutex_);
   absl::StatusOr<Reply> Call(Op op, base::ByteSpan payload, base::Deadline deadline = base::kNoDeadline,
                              base::ByteSpan tail = {}, bool absorb = false);

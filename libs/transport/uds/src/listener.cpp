@@ -25,6 +25,7 @@ UdsListener::UdsListener(const object::ListenSettings& settings)
       path_(settings.address + "/" + std::string(kSocketName)),
       loop_([this] { CheckGreetings(); }, kTick) {
   server_.loop = &loop_;
+  server_.offloaded = &offloaded_;
 }
 
 UdsListener::~UdsListener() { Stop(base::kNoDeadline); }
@@ -39,7 +40,8 @@ absl::Status UdsListener::Start() {
   LARDER_ASSIGN_OR_RETURN(socket_, ListenAt(path_, kSocketMode));
   LARDER_RETURN_IF_ERROR(loop_.Start());
   loop_.Post([this] {
-    if (absl::Status added = loop_.Add(socket_.get(), EPOLLIN, [this](uint32_t) { Accept(); }); !added.ok()) socket_.Reset();
+    if (absl::Status added = loop_.Add(socket_.get(), EPOLLIN, [this](uint32_t) { Accept(); }); !added.ok())
+      socket_.Reset();
   });
   return absl::OkStatus();
 }
@@ -50,9 +52,10 @@ void UdsListener::Stop(base::Deadline) {
   ::unlink(path_.c_str());
   loop_.Post([this] {
     loop_.Remove(socket_.get());
-    // What runs on the executor ends on its own; its replies have nobody to go to.
     while (!connections_.empty()) connections_.begin()->second->Close("");
   });
+  // A copy or a disk write that has begun is waited for: it uses what our owner takes down next.
+  offloaded_.Close(base::kNoDeadline);
   loop_.Stop();
   socket_.Reset();
   lock_.Reset();
@@ -69,18 +72,18 @@ void UdsListener::Accept() {
       return;
     }
     object::TransportObserver* observer = server_.settings.observer;
-    if (ungreeted_ >= kMaxUngreeted) {
+    if (server_.ungreeted >= kMaxUngreeted) {
       if (observer != nullptr) observer->Denied("too_many");
       continue;
     }
     absl::StatusOr<Caller> caller = CallerOf(fd.get());
     if (!caller.ok()) continue;
-    auto connection = std::make_shared<Connection>(server_, std::move(fd), *std::move(caller), [this](Connection& closed) {
-      if (server_.settings.observer != nullptr) server_.settings.observer->ConnectionClosed();
-      connections_.erase(&closed);
-    });
+    auto connection =
+        std::make_shared<Connection>(server_, std::move(fd), *std::move(caller), [this](Connection& closed) {
+          if (server_.settings.observer != nullptr) server_.settings.observer->ConnectionClosed();
+          connections_.erase(&closed);
+        });
     connections_[connection.get()] = connection;
-    ++ungreeted_;
     if (observer != nullptr) observer->ConnectionOpened();
     if (!connection->Start().ok()) connection->Close("too_many");
   }
@@ -90,11 +93,8 @@ void UdsListener::CheckGreetings() {
   if (std::exchange(paused_, false)) loop_.Modify(socket_.get(), EPOLLIN);
   const base::MonotonicTime now = server_.settings.clock->Now();
   std::vector<std::shared_ptr<Connection>> late;
-  ungreeted_ = 0;
   for (const auto& [raw, connection] : connections_) {
-    if (connection->greeted()) continue;
-    ++ungreeted_;
-    if (now - connection->since() > kHelloLimit) late.push_back(connection);
+    if (!connection->greeted() && now - connection->since() > kHelloLimit) late.push_back(connection);
   }
   for (const auto& connection : late) connection->Close("hello_timeout");
 }

@@ -28,7 +28,7 @@ class UdsListener final : public object::Listener {
   base::UniqueFd socket_;
   bool paused_ = false;  // descriptors were short: accepts again at the next tick
   std::map<Connection*, std::shared_ptr<Connection>> connections_;
-  size_t ungreeted_ = 0;
+  base::Gate offloaded_;
   EventLoop loop_;
 };
 

@@ -27,8 +27,8 @@ class UdsReader final : public object::ObjectReader {
 
   absl::Status Read(uint64_t offset, base::MutableByteSpan out) override {
     if (offset > info_.size || out.size() > info_.size - offset) {
-      return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset, out.size(),
-                         info_.size);
+      return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset,
+                         out.size(), info_.size);
     }
     if (const auto bytes = Bytes()) {
       std::copy_n(bytes->begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
@@ -101,8 +101,8 @@ absl::Status UdsReader::Fill(Form form, base::ByteReader& in) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(std::shared_ptr<Session> session, const std::string& key,
-                                                                 base::Deadline deadline) {
+absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(std::shared_ptr<Session> session,
+                                                                 const std::string& key, base::Deadline deadline) {
   // Twice with shared memory (a segment may have been trimmed in between), then without.
   for (int attempt = 0;; ++attempt) {
     base::ByteWriter out;

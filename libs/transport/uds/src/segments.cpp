@@ -73,8 +73,8 @@ absl::StatusOr<Mapped> Segments::Map(const std::vector<WireExtent>& extents) {
     std::byte* at = space->data();
     for (size_t i = 0; i < extents.size(); ++i) {
       // With an old size of 0, a shared mapping is doubled rather than moved (mremap(2)).
-      if (::mremap(parts[i]->data() + extents[i].offset, 0, PageUp(extents[i].length), MREMAP_MAYMOVE | MREMAP_FIXED, at) ==
-          MAP_FAILED) {
+      if (::mremap(parts[i]->data() + extents[i].offset, 0, PageUp(extents[i].length), MREMAP_MAYMOVE | MREMAP_FIXED,
+                   at) == MAP_FAILED) {
         return base::ErrnoError(errno, "map an object");
       }
       at += extents[i].length;
@@ -96,7 +96,8 @@ std::vector<uint32_t> Segments::Trim() {
   while (idle > kKeepIdle) {
     auto oldest = joined_.end();
     for (auto it = joined_.begin(); it != joined_.end(); ++it) {
-      if (it->second.mapping.use_count() == 1 && (oldest == joined_.end() || it->second.used < oldest->second.used)) oldest = it;
+      if (it->second.mapping.use_count() == 1 && (oldest == joined_.end() || it->second.used < oldest->second.used))
+        oldest = it;
     }
     if (oldest == joined_.end()) break;
     idle -= oldest->second.mapping->size();

@@ -25,8 +25,8 @@ absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
-    return base::InvalidArgument("PATH_TOO_LONG", "the socket path '{}' has {} bytes; the system allows {}", path, path.size(),
-                                 sizeof address.sun_path - 1);
+    return base::InvalidArgument("PATH_TOO_LONG", "the socket path '{}' has {} bytes; the system allows {}", path,
+                                 path.size(), sizeof address.sun_path - 1);
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
@@ -35,7 +35,9 @@ absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
 absl::Status Lost() {
   return base::Error(absl::StatusCode::kUnavailable, "CONNECTION_LOST", "the connection to the agent has ended");
 }
-absl::Status WouldBlock() { return base::Error(absl::StatusCode::kUnavailable, "WOULD_BLOCK", "the socket is not ready"); }
+absl::Status WouldBlock() {
+  return base::Error(absl::StatusCode::kUnavailable, "WOULD_BLOCK", "the socket is not ready");
+}
 
 absl::Status SocketError(int error) {
   if (error == EAGAIN || error == EWOULDBLOCK) return WouldBlock();
@@ -52,7 +54,8 @@ absl::StatusOr<base::UniqueFd> ConnectTo(const std::string& path) {
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     const int error = errno;
     if (error == ENOENT || error == ECONNREFUSED || error == EAGAIN) {
-      return base::Error(absl::StatusCode::kUnavailable, "NO_AGENT", "no agent listens at {} (is it running, is the directory mounted?)", path);
+      return base::Error(absl::StatusCode::kUnavailable, "NO_AGENT",
+                         "no agent listens at {} (is it running, is the directory mounted?)", path);
     }
     return base::ErrnoError(error, "connect to " + path);
   }
@@ -68,7 +71,8 @@ absl::StatusOr<base::UniqueFd> ListenAt(const std::string& path, unsigned mode) 
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return base::ErrnoError(errno, "bind " + aside);
   }
-  if (::chmod(aside.c_str(), mode) != 0 || ::listen(fd.get(), 1024) != 0 || ::rename(aside.c_str(), path.c_str()) != 0) {
+  if (::chmod(aside.c_str(), mode) != 0 || ::listen(fd.get(), 1024) != 0 ||
+      ::rename(aside.c_str(), path.c_str()) != 0) {
     const int error = errno;
     ::unlink(aside.c_str());
     return base::ErrnoError(error, "listen at " + path);
@@ -134,7 +138,8 @@ absl::StatusOr<Received> ReceiveRecord(int fd, base::MutableByteSpan buffer, boo
 absl::StatusOr<Caller> CallerOf(int fd) {
   ucred credentials{};
   socklen_t length = sizeof credentials;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return base::ErrnoError(errno, "SO_PEERCRED");
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
+    return base::ErrnoError(errno, "SO_PEERCRED");
   Caller caller{.pid = credentials.pid};
   int pidfd = -1;
   length = sizeof pidfd;

@@ -6,9 +6,11 @@
 
 namespace larder::transport::uds {
 
-absl::StatusOr<std::unique_ptr<object::Channel>> Dial(const std::string& directory, const object::DialOptions& options) {
+absl::StatusOr<std::unique_ptr<object::Channel>> Dial(const std::string& directory,
+                                                      const object::DialOptions& options) {
   if (directory.empty() || directory.front() != '/') {
-    return base::InvalidArgument("BAD_URI", "uds:// is followed by the absolute directory of the sockets, as in uds:///run/larder");
+    return base::InvalidArgument(
+        "BAD_URI", "uds:// is followed by the absolute directory of the sockets, as in uds:///run/larder");
   }
   LARDER_ASSIGN_OR_RETURN(std::shared_ptr<Session> session, Session::Open(directory, options));
   return std::make_unique<UdsChannel>(std::move(session));
@@ -22,7 +24,10 @@ absl::StatusOr<std::unique_ptr<object::Listener>> Listen(const object::ListenSet
 }
 
 void Register(object::TransportRegistry& registry) {
-  registry.Add({.name = "uds", .help = "The node's Unix sockets, in a directory; shared memory beside them.", .dial = Dial, .listen = Listen});
+  registry.Add({.name = "uds",
+                .help = "The node's Unix sockets, in a directory; shared memory beside them.",
+                .dial = Dial,
+                .listen = Listen});
 }
 
 }  // namespace larder::transport::uds

@@ -177,7 +177,9 @@ std::vector<WireExtent> TakeExtents(base::ByteReader& in) {
   return extents;
 }
 
-void PutError(base::ByteWriter& out, const absl::Status& status) { out.Str(base::Reason(status)).Str(base::Message(status)); }
+void PutError(base::ByteWriter& out, const absl::Status& status) {
+  out.Str(base::Reason(status)).Str(base::Message(status));
+}
 
 absl::Status TakeError(uint32_t code, base::ByteSpan payload) {
   base::ByteReader in(payload);

@@ -35,11 +35,11 @@ enum class Op : uint16_t {
 
 inline constexpr size_t kHeaderSize = 32;
 inline constexpr size_t kMaxRecord = 96 * 1024;
-inline constexpr size_t kMaxFirstRecord = 4096;   // before HELLO
+inline constexpr size_t kMaxFirstRecord = 4096;  // before HELLO
 inline constexpr uint32_t kInlineLimit = 64 * 1024;
 inline constexpr uint32_t kPieceLimit = 4 * 1024 * 1024;  // of one WRITE from a window
-inline constexpr size_t kMaxExtents = 64;         // per record
-inline constexpr size_t kMaxPending = 64;         // unanswered requests per connection
+inline constexpr size_t kMaxExtents = 64;                 // per record
+inline constexpr size_t kMaxPending = 64;                 // unanswered requests per connection
 inline constexpr uint32_t kNoWaitLimit = 0xFFFFFFFF;
 inline constexpr std::string_view kSocketName = "data.sock";
 

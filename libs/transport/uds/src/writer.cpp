@@ -11,10 +11,10 @@
 namespace larder::transport::uds {
 namespace {
 
-constexpr uint64_t kSlot = base::kMiB;           // of the ring that Write goes through
+constexpr uint64_t kSlot = base::kMiB;  // of the ring that Write goes through
 constexpr uint64_t kSlots = 4;
-constexpr uint64_t kWindowFrom = 256 * 1024;     // below, a window costs more than it saves
-constexpr size_t kInFlight = 8;                  // pieces of a buffer on their way at once
+constexpr uint64_t kWindowFrom = 256 * 1024;  // below, a window costs more than it saves
+constexpr size_t kInFlight = 8;               // pieces of a buffer on their way at once
 
 absl::Status Mixed() {
   return base::Error(absl::StatusCode::kFailedPrecondition, "MIXED_WRITE",
@@ -74,7 +74,7 @@ class UdsWriter final : public object::ObjectWriter {
   std::unique_ptr<Mapping> window_;
   uint64_t window_size_ = 0;
   bool no_window_ = false;
-  uint64_t slot_ = 0;       // the one being filled
+  uint64_t slot_ = 0;  // the one being filled
   uint64_t slot_used_ = 0;
   std::deque<uint64_t> in_flight_;  // requests, oldest first
 };

@@ -76,8 +76,9 @@ class Arena {
   // (least <= slab size). Up to 1 MiB it is packed, 64-byte aligned; above, page-aligned, and shorter than `want` only
   // when it ends with its slab. RESOURCE_EXHAUSTED (ARENA_FULL), naming limit and use.
   absl::StatusOr<Range> AllocateSealed(const std::string& ns, uint64_t want, uint64_t least);
-  // Memory that the agent and one client both write, all zero: ranges of slabs that serve nothing else, in order, together
-  // `size` bytes (rounded up to pages). At most a third of the arena serves as windows: RESOURCE_EXHAUSTED (NO_WINDOW).
+  // Memory that the agent and one client both write, all zero: ranges of slabs that serve nothing else, in order,
+  // together `size` bytes (rounded up to pages). At most a third of the arena serves as windows: RESOURCE_EXHAUSTED
+  // (NO_WINDOW).
   absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t size);
   // Leave to use `bytes` of the heap. RESOURCE_EXHAUSTED (ARENA_FULL).
   absl::StatusOr<PrivateCharge> ChargePrivate(uint64_t bytes);

@@ -14,9 +14,9 @@
 namespace larder::client {
 
 struct Options {
-  std::string ns;  // empty: the agent's choice
-  base::Duration timeout = base::Duration::max();  // of each call; max: none
-  int retries = 3;                                 // of what is safe to repeat
+  std::string ns;                                                 // empty: the agent's choice
+  base::Duration timeout = base::Duration::max();                 // of each call; max: none
+  int retries = 3;                                                // of what is safe to repeat
   base::Duration first_backoff = std::chrono::milliseconds(100);  // doubles with each retry, jittered by half
   // How to wait between retries; empty: the thread sleeps.
   std::function<void(base::Duration)> wait;
@@ -24,8 +24,8 @@ struct Options {
   const object::TransportRegistry* transports = nullptr;
 };
 
-// A program's way to its node's agent. Thread-safe. When the agent restarts, calls that are safe to repeat connect anew by
-// themselves; readers stay valid; a writer fails with UNAVAILABLE. Readers and writers may outlive the client.
+// A program's way to its node's agent. Thread-safe. When the agent restarts, calls that are safe to repeat connect anew
+// by themselves; readers stay valid; a writer fails with UNAVAILABLE. Readers and writers may outlive the client.
 class Client {
  public:
   // `endpoint` is "SCHEME://ADDRESS", as in uds:///run/larder. INVALID_ARGUMENT (UNKNOWN_SCHEME, BAD_URI), UNAVAILABLE

@@ -25,8 +25,8 @@ class Backend {
   // Records a changed pin mark, where it must survive a restart.
   virtual absl::Status SetPinned(const ObjectId& id, Epoch epoch, bool pinned) = 0;
 
-  // What survived from before; called once, before anything else. Objects whose TTL has passed are removed, half-written
-  // ones too. What is damaged is set aside and counted, never returned.
+  // What survived from before; called once, before anything else. Objects whose TTL has passed are removed,
+  // half-written ones too. What is damaged is set aside and counted, never returned.
   struct Recovered {
     ObjectInfo info;
     std::shared_ptr<const BlobView> view;

@@ -23,8 +23,9 @@ class SharedMemory {
   virtual absl::StatusOr<base::UniqueFd> OpenReadOnly() const = 0;
 };
 
-// `length` bytes of an object at `offset` of `memory`. The extents of one object stand in the order of its bytes; all but
-// the last have lengths that are multiples of the page size and all offsets are page-aligned if there is more than one.
+// `length` bytes of an object at `offset` of `memory`. The extents of one object stand in the order of its bytes; all
+// but the last have lengths that are multiples of the page size and all offsets are page-aligned if there is more than
+// one.
 struct Extent {
   std::shared_ptr<const SharedMemory> memory;
   uint64_t offset = 0;
@@ -50,8 +51,8 @@ class BlobView {
 class Blob {
  public:
   virtual ~Blob() = default;
-  // Adds bytes at the end, checksummed from the copy that was kept. RESOURCE_EXHAUSTED (ARENA_FULL, DISK_FULL) leaves the
-  // blob as it was.
+  // Adds bytes at the end, checksummed from the copy that was kept. RESOURCE_EXHAUSTED (ARENA_FULL, DISK_FULL) leaves
+  // the blob as it was.
   virtual absl::Status Append(base::ByteSpan bytes) = 0;
   virtual uint64_t size() const = 0;
   // CRC-32C of all bytes so far.

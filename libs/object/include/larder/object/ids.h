@@ -16,9 +16,9 @@ struct StrongId {
   uint64_t value = 0;
   auto operator<=>(const StrongId&) const = default;
 };
-using Epoch = StrongId<struct EpochTag>;          // one creation of a key; grows, never repeats
-using LeaseId = StrongId<struct LeaseTag>;        // unique within one agent's life
-using SessionId = StrongId<struct SessionTag>;    // one connection's identity, ditto
+using Epoch = StrongId<struct EpochTag>;        // one creation of a key; grows, never repeats
+using LeaseId = StrongId<struct LeaseTag>;      // unique within one agent's life
+using SessionId = StrongId<struct SessionTag>;  // one connection's identity, ditto
 
 // A namespace is a DNS label: 1..63 of a-z 0-9 and '-', a letter or digit at both ends.
 // INVALID_ARGUMENT (BAD_NAMESPACE) otherwise.
@@ -39,7 +39,5 @@ struct ObjectId {
 
 template <typename Tag>
 struct std::hash<larder::object::StrongId<Tag>> {
-  size_t operator()(const larder::object::StrongId<Tag>& id) const noexcept {
-    return std::hash<uint64_t>()(id.value);
-  }
+  size_t operator()(const larder::object::StrongId<Tag>& id) const noexcept { return std::hash<uint64_t>()(id.value); }
 };

@@ -40,8 +40,8 @@ struct CreateGrant {
 };
 
 struct SealRequest {
-  uint64_t size = 0;              // bytes that must have been appended; else INVALID_ARGUMENT (SIZE_MISMATCH)
-  base::Digest expected;          // kNone: not checked; else DATA_LOSS (DIGEST_MISMATCH), nothing published
+  uint64_t size = 0;      // bytes that must have been appended; else INVALID_ARGUMENT (SIZE_MISMATCH)
+  base::Digest expected;  // kNone: not checked; else DATA_LOSS (DIGEST_MISMATCH), nothing published
 };
 struct SealResult {
   ObjectInfo info;
@@ -59,7 +59,7 @@ struct ReadGrant {
 
 struct ListRequest {
   std::string prefix;
-  std::string after;    // return keys greater than this
+  std::string after;      // return keys greater than this
   uint32_t limit = 1000;  // 1..1000
 };
 struct ListPage {
@@ -67,19 +67,30 @@ struct ListPage {
   bool more = false;                // go on after the last key
 };
 
-// What a peer holds now; free of everything once no session and no object is left.
+// What a peer holds now: nothing once no session and no object is left.
 struct PeerUsage {
   uint64_t sessions = 0;
   uint64_t create_leases = 0;
   uint64_t read_leases = 0;
   uint64_t objects = 0;  // sealed
   uint64_t bytes = 0;    // of sealed objects
+  // The same bytes by where they lie and whose they are.
+  struct Stored {
+    std::string tier;
+    std::string ns;
+    uint64_t bytes = 0;
+  };
+  std::vector<Stored> stored;
+  // Leases taken back since the start: because their session ended, because they were not renewed.
+  uint64_t reclaimed_closed = 0;
+  uint64_t reclaimed_lapsed = 0;
 };
 
 // How objects are managed: keys, states, epochs, leases over the bytes of a backend (or of other peers, to which a
 // composed peer is an ordinary caller). Everything belongs to a session, which has one namespace; a session that closes
 // gives everything back at once. Thread-safe. A `done` is called exactly once, maybe before the call returns, maybe on
-// another thread, never under a lock of the peer's. Errors common to all: NOT_FOUND (NO_SESSION), INVALID_ARGUMENT (BAD_KEY).
+// another thread, never under a lock of the peer's. Errors common to all: NOT_FOUND (NO_SESSION), INVALID_ARGUMENT
+// (BAD_KEY).
 class Peer {
  public:
   virtual ~Peer() = default;
@@ -95,10 +106,12 @@ class Peer {
   virtual void Create(SessionId session, CreateRequest request, base::Deadline deadline,
                       Done<absl::StatusOr<CreateGrant>> done) = 0;
   // Appends to a CREATING object; the bytes are copied before it returns. One call at a time per lease. ABORTED
-  // (EPOCH_STALE, LEASE_LOST) when the lease is not this session's or has ended. May take as long as a copy or a disk write.
+  // (EPOCH_STALE, LEASE_LOST) when the lease is not this session's or has ended. May take as long as a copy or a disk
+  // write.
   virtual absl::Status Append(SessionId session, LeaseId lease, Epoch epoch, base::ByteSpan bytes) = 0;
   // Makes it SEALED and visible; ends the create lease, also by failure (but for SIZE_MISMATCH). A repeat
-  // for the same lease answers as the first did. Errors as Append's, DATA_LOSS (DIGEST_MISMATCH), ALREADY_EXISTS (EXISTS).
+  // for the same lease answers as the first did. Errors as Append's, DATA_LOSS (DIGEST_MISMATCH), ALREADY_EXISTS
+  // (EXISTS).
   virtual void Seal(SessionId session, LeaseId lease, Epoch epoch, const SealRequest& request,
                     Done<absl::StatusOr<SealResult>> done) = 0;
   // Ends a create lease, freeing its bytes. Idempotent; of a sealed one: FAILED_PRECONDITION (SEALED).
@@ -122,8 +135,8 @@ class Peer {
   virtual absl::Status SetPinned(SessionId session, const std::string& key, bool pinned) = 0;
 
   virtual PeerUsage usage() const = 0;
-  // Its calls, besides OpenSession, CloseSession, Release, Renew, ViewOf, Stat and List, may wait for a disk or a network: not for
-  // event threads.
+  // Its calls, besides OpenSession, CloseSession, Release, Renew, ViewOf, Stat and List, may wait for a disk or a
+  // network: not for event threads.
   virtual bool blocks() const = 0;
   // Ends leases and objects whose time has come. To be called a few times a second.
   virtual void Tick() = 0;

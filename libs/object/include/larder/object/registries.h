@@ -19,8 +19,8 @@ namespace larder::object {
 
 // What extensions are made from. Pointers outlive what is made.
 struct BackendSettings {
-  std::string path;         // what follows "SCHEME://"
-  uint64_t max_bytes = 0;   // 0: no limit of its own
+  std::string path;        // what follows "SCHEME://"
+  uint64_t max_bytes = 0;  // 0: no limit of its own
   const base::Clock* clock = nullptr;
   arena::Arena* arena = nullptr;  // the node's memory
 };

@@ -11,8 +11,8 @@
 
 namespace larder::object {
 
-// Named entries of one extension point. Entry has a std::string `name` and `help`. Filled at start by RegisterAll(), then
-// only read: not thread-safe while filled.
+// Named entries of one extension point. Entry has a std::string `name` and `help`. Filled at start by RegisterAll(),
+// then only read: not thread-safe while filled.
 template <typename Entry>
 class Registry {
  public:

@@ -21,8 +21,8 @@ class ObjectWriter {
  public:
   virtual ~ObjectWriter() = default;
   virtual Epoch epoch() const = 0;
-  // A writable window of `size` bytes, all zero, that becomes the object's content at the seal. Once per object, and not
-  // together with Write: FAILED_PRECONDITION (MIXED_WRITE). UNIMPLEMENTED where the transport shares no memory.
+  // A writable window of `size` bytes, all zero, that becomes the object's content at the seal. Once per object, and
+  // not together with Write: FAILED_PRECONDITION (MIXED_WRITE). UNIMPLEMENTED where the transport shares no memory.
   virtual absl::StatusOr<base::MutableByteSpan> Buffer(uint64_t size) = 0;
   // Appends; blocks while earlier bytes are on their way. An error ends the creation.
   virtual absl::Status Write(base::ByteSpan bytes) = 0;
@@ -49,10 +49,12 @@ class ObjectReader {
 class Channel {
  public:
   virtual ~Channel() = default;
-  virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> Create(const CreateRequest& request, base::Deadline deadline) = 0;
+  virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> Create(const CreateRequest& request,
+                                                               base::Deadline deadline) = 0;
   virtual absl::StatusOr<std::unique_ptr<ObjectReader>> Get(const std::string& key, base::Deadline deadline) = 0;
   // All in one round trip; for small objects.
-  virtual absl::StatusOr<SealResult> Put(const CreateRequest& request, base::ByteSpan bytes, base::Deadline deadline) = 0;
+  virtual absl::StatusOr<SealResult> Put(const CreateRequest& request, base::ByteSpan bytes,
+                                         base::Deadline deadline) = 0;
   virtual absl::StatusOr<ObjectInfo> Stat(const std::string& key) = 0;
   virtual absl::StatusOr<ListPage> List(const ListRequest& request) = 0;
   virtual absl::Status Delete(const std::string& key) = 0;

@@ -1,0 +1,290 @@
+// What a client that does not keep to docs/formats/uds.md can do: get a typed error and lose its own connection.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <filesystem>
+
+#include "larder/arena/arena.h"
+#include "larder/backends/memory/backend.h"
+#include "larder/base/executor.h"
+#include "larder/base/testing/status_matchers.h"
+#include "larder/base/testing/temp_dir.h"
+#include "larder/base/units.h"
+#include "larder/peers/single_peer.h"
+#include "larder/transport/uds/uds.h"
+#include "src/socket.h"
+#include "src/wire.h"
+
+namespace larder::transport::uds {
+namespace {
+
+using base::IsOk;
+using base::StatusIs;
+
+class Hostile : public testing::Test, public object::TransportObserver {
+ protected:
+  void SetUp() override {
+    listener_ = *Listen({.address = dir_.path().string(),
+                         .peer = &peer_,
+                         .clock = &clock_,
+                         .executor = &pool_,
+                         .arena = arena_.get(),
+                         .observer = this,
+                         .identify = [](int32_t, const std::string& ns) -> absl::StatusOr<object::SessionOwner> {
+                           if (ns == "forbidden") {
+                             return base::Error(absl::StatusCode::kPermissionDenied, "DENIED", "not yours");
+                           }
+                           return object::SessionOwner{.ns = "default"};
+                         }});
+    ASSERT_THAT(listener_->Start(), IsOk());
+  }
+  void TearDown() override {
+    listener_->Stop(base::kNoDeadline);
+    pool_.Stop();
+    EXPECT_EQ(peer_.usage().sessions, 0u);
+    EXPECT_EQ(peer_.usage().create_leases, 0u);
+  }
+  void Denied(std::string_view reason) override {
+    base::MutexLock lock(mutex_);
+    denied_.emplace_back(reason);
+  }
+  std::vector<std::string> denied() {
+    base::MutexLock lock(mutex_);
+    return denied_;
+  }
+
+  base::UniqueFd Connect() { return *ConnectTo((dir_.path() / kSocketName).string()); }
+  static void SendOp(int fd, Op op, const base::ByteWriter& payload, uint64_t id = 1) {
+    std::array<std::byte, kHeaderSize> head;
+    EncodeHeader({.op = op, .request_id = id, .length = static_cast<uint32_t>(payload.size())}, head.data());
+    const std::array<base::ByteSpan, 2> parts{head, payload.bytes()};
+    ASSERT_THAT(SendRecord(fd, parts, {}, true), IsOk());
+  }
+  static base::ByteWriter HelloOf(std::string_view ns) {
+    base::ByteWriter hello;
+    hello.Str(ns).U64(0).Str("test");
+    return hello;
+  }
+  // The next reply: its payload, or the error it carries, or CONNECTION_LOST.
+  static absl::StatusOr<std::vector<std::byte>> Receive(int fd) {
+    std::vector<std::byte> buffer(kMaxRecord);
+    LARDER_ASSIGN_OR_RETURN(const Received received, ReceiveRecord(fd, buffer, true));
+    LARDER_ASSIGN_OR_RETURN(const Header header, DecodeHeader(base::ByteSpan(buffer).first(received.size)));
+    const base::ByteSpan payload = base::ByteSpan(buffer).first(received.size).subspan(kHeaderSize);
+    if (header.code != 0) return TakeError(header.code, payload);
+    return std::vector<std::byte>(payload.begin(), payload.end());
+  }
+  base::UniqueFd Greeted() {
+    base::UniqueFd fd = Connect();
+    SendOp(fd.get(), Op::kHello, HelloOf(""));
+    EXPECT_THAT(Receive(fd.get()).status(), IsOk());
+    return fd;
+  }
+  static void ExpectCutOff(int fd) {
+    EXPECT_THAT(Receive(fd).status(), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_RECORD"));
+    EXPECT_THAT(Receive(fd).status(), StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
+  }
+
+  base::TempDir dir_;
+  base::SystemClock clock_;
+  base::ThreadPool pool_{"test", 1};
+  std::unique_ptr<arena::Arena> arena_ = *arena::Arena::Create({.size = 16 << 20});
+  std::unique_ptr<object::Backend> backend_ = *backends::memory::Make({.clock = &clock_, .arena = arena_.get()});
+  peers::SinglePeer peer_{*backend_, object::PeerSettings{.clock = &clock_}};
+  base::Mutex mutex_;
+  std::vector<std::string> denied_ LARDER_GUARDED_BY(mutex_);
+  std::unique_ptr<object::Listener> listener_;
+};
+
+TEST_F(Hostile, NothingIsAnsweredBeforeHello) {
+  base::UniqueFd fd = Connect();
+  SendOp(fd.get(), Op::kStat, base::ByteWriter().Str("k"));
+  ExpectCutOff(fd.get());
+}
+
+TEST_F(Hostile, EveryOperationCutShortAtEveryByteIsRefusedOrAnswered) {
+  // The payloads of all operations, complete; each is sent cut off after each byte, on a connection of its own when that
+  // ends it.
+  base::ByteWriter creation;
+  PutCreation(creation, {.request = {.key = "k"}});
+  base::ByteWriter put;
+  put.Raw(creation.bytes());
+  PutDigest(put, {});
+  put.Raw(base::AsBytes("abc"));
+  base::ByteWriter seal;
+  seal.U64(1).U64(2).U64(3);
+  PutDigest(seal, base::Sha256DigestOf({}));
+  const std::vector<std::pair<Op, base::ByteWriter>> whole = {
+      {Op::kCreate, creation},
+      {Op::kWindow, base::ByteWriter().U64(1).U64(4096)},
+      {Op::kWrite, base::ByteWriter().U64(1).U64(2).U8(1).U64(0).U32(10)},
+      {Op::kSeal, seal},
+      {Op::kPut, put},
+      {Op::kDiscard, base::ByteWriter().U64(1).U64(2)},
+      {Op::kGet, base::ByteWriter().U32(0).U32(0).Str("k")},
+      {Op::kRead, base::ByteWriter().U64(1).U64(0).U32(10)},
+      {Op::kUnmapped, base::ByteWriter().U16(1).U32(5)},
+      {Op::kStat, base::ByteWriter().Str("k")},
+      {Op::kList, base::ByteWriter().Str("").Str("").U32(10)},
+      {Op::kDelete, base::ByteWriter().Str("k")},
+      {Op::kPin, base::ByteWriter().U8(1).Str("k")},
+      {Op::kExtents, base::ByteWriter().U64(1).U32(0)},
+  };
+  for (const auto& [op, payload] : whole) {
+    for (size_t cut = 0; cut < payload.size(); ++cut) {
+      base::UniqueFd fd = Greeted();
+      base::ByteWriter part;
+      part.Raw(payload.bytes().first(cut));
+      SendOp(fd.get(), op, part);
+      const auto reply = Receive(fd.get());
+      // PUT's bytes have no length of their own: cut there it is a shorter object.
+      if (op == Op::kPut && reply.ok()) {
+        SendOp(fd.get(), Op::kDelete, base::ByteWriter().Str("k"));
+        EXPECT_THAT(Receive(fd.get()).status(), IsOk());
+        continue;
+      }
+      EXPECT_THAT(reply.status(), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_RECORD"))
+          << static_cast<int>(op) << " cut at " << cut;
+    }
+  }
+}
+
+TEST_F(Hostile, ForgedHeadersEndTheConnection) {
+  for (int kind = 0; kind < 4; ++kind) {
+    base::UniqueFd fd = Greeted();
+    std::array<std::byte, kHeaderSize> head;
+    EncodeHeader({.op = Op::kPing, .request_id = 1}, head.data());
+    if (kind == 0) head[0] = std::byte{'X'};  // magic
+    if (kind == 1) head[4] = std::byte{9};    // version
+    if (kind == 2) head[16] = std::byte{1};   // length
+    if (kind == 3) head[6] = std::byte{99};   // operation
+    const std::array<base::ByteSpan, 1> parts{head};
+    ASSERT_THAT(SendRecord(fd.get(), parts, {}, true), IsOk());
+    ExpectCutOff(fd.get());
+  }
+}
+
+TEST_F(Hostile, ARecordOverTheLimitEndsTheConnectionAndNoOther) {
+  base::UniqueFd other = Greeted();
+  base::UniqueFd fd = Greeted();
+  base::ByteWriter large;
+  large.Raw(std::vector<std::byte>(kMaxRecord));
+  SendOp(fd.get(), Op::kPing, large);
+  ExpectCutOff(fd.get());
+  SendOp(other.get(), Op::kPing, {});
+  EXPECT_THAT(Receive(other.get()).status(), IsOk());
+  EXPECT_THAT(denied(), testing::ElementsAre("bad_record"));
+}
+
+TEST_F(Hostile, AForeignNamespaceIsRefused) {
+  base::UniqueFd fd = Connect();
+  SendOp(fd.get(), Op::kHello, HelloOf("forbidden"));
+  EXPECT_THAT(Receive(fd.get()).status(), StatusIs(absl::StatusCode::kPermissionDenied, "DENIED"));
+  EXPECT_THAT(Receive(fd.get()).status(), StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
+}
+
+TEST_F(Hostile, LeasesOfAnotherConnectionAreNoUse) {
+  base::UniqueFd owner = Greeted();
+  base::ByteWriter creation;
+  PutCreation(creation, {.request = {.key = "mine"}});
+  SendOp(owner.get(), Op::kCreate, creation);
+  auto granted = Receive(owner.get());
+  ASSERT_THAT(granted.status(), IsOk());
+  base::ByteReader in(*granted);
+  const uint64_t lease = in.U64(), epoch = in.U64();
+
+  base::UniqueFd thief = Greeted();
+  SendOp(thief.get(), Op::kWrite, base::ByteWriter().U64(lease).U64(epoch).U8(0).Raw(base::AsBytes("evil")));
+  EXPECT_THAT(Receive(thief.get()).status(), StatusIs(absl::StatusCode::kAborted, "LEASE_LOST"));
+  SendOp(thief.get(), Op::kSeal, base::ByteWriter().U64(lease).U64(epoch).U64(0).U8(0));
+  EXPECT_THAT(Receive(thief.get()).status(), StatusIs(absl::StatusCode::kAborted, "LEASE_LOST"));
+  SendOp(thief.get(), Op::kWindow, base::ByteWriter().U64(lease).U64(4096));
+  EXPECT_THAT(Receive(thief.get()).status(), StatusIs(absl::StatusCode::kAborted, "LEASE_LOST"));
+  SendOp(thief.get(), Op::kDiscard, base::ByteWriter().U64(lease).U64(epoch));
+  EXPECT_THAT(Receive(thief.get()).status(), IsOk()) << "idempotent, and without effect";
+
+  SendOp(owner.get(), Op::kWrite, base::ByteWriter().U64(lease).U64(epoch + 1).U8(0).Raw(base::AsBytes("late")));
+  EXPECT_THAT(Receive(owner.get()).status(), StatusIs(absl::StatusCode::kAborted, "EPOCH_STALE"));
+  SendOp(owner.get(), Op::kWrite, base::ByteWriter().U64(lease).U64(epoch).U8(0).Raw(base::AsBytes("good")));
+  EXPECT_THAT(Receive(owner.get()).status(), IsOk());
+  SendOp(owner.get(), Op::kSeal, base::ByteWriter().U64(lease).U64(epoch).U64(4).U8(0));
+  EXPECT_THAT(Receive(owner.get()).status(), IsOk());
+}
+
+TEST_F(Hostile, AWindowIsReadOnlyWithinItsBounds) {
+  base::UniqueFd fd = Greeted();
+  base::ByteWriter creation;
+  PutCreation(creation, {.request = {.key = "w"}});
+  SendOp(fd.get(), Op::kCreate, creation);
+  auto granted = Receive(fd.get());
+  ASSERT_THAT(granted.status(), IsOk());
+  base::ByteReader in(*granted);
+  const uint64_t lease = in.U64(), epoch = in.U64();
+  SendOp(fd.get(), Op::kWindow, base::ByteWriter().U64(lease).U64(8192));
+  ASSERT_THAT(Receive(fd.get()).status(), IsOk());
+  for (const auto& [offset, length] : {std::pair<uint64_t, uint32_t>{8192, 1}, {0, 8193}, {UINT64_MAX, 2}, {1, UINT32_MAX}}) {
+    SendOp(fd.get(), Op::kWrite, base::ByteWriter().U64(lease).U64(epoch).U8(1).U64(offset).U32(length));
+    EXPECT_THAT(Receive(fd.get()).status(), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_WINDOW"));
+  }
+  SendOp(fd.get(), Op::kWindow, base::ByteWriter().U64(lease).U64(8192));
+  EXPECT_THAT(Receive(fd.get()).status(), StatusIs(absl::StatusCode::kFailedPrecondition, "WINDOW_TWICE"));
+}
+
+TEST_F(Hostile, SilenceBeforeHelloIsEndedAfterASecond) {
+  base::UniqueFd fd = Connect();
+  EXPECT_THAT(Receive(fd.get()).status(), StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
+  EXPECT_THAT(denied(), testing::ElementsAre("hello_timeout"));
+}
+
+TEST_F(Hostile, AtMost128ConnectionsWaitBeforeHello) {
+  std::vector<base::UniqueFd> silent;
+  for (int i = 0; i < 140; ++i) silent.push_back(Connect());
+  // One of the last was closed at once; the first are still waited for or timed out, and service goes on after.
+  EXPECT_THAT(Receive(silent.back().get()).status(), StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
+  for (base::UniqueFd& fd : silent) Receive(fd.get()).status().IgnoreError();
+  EXPECT_THAT(denied(), testing::Contains("too_many"));
+  base::UniqueFd fd = Greeted();
+  SendOp(fd.get(), Op::kPing, {});
+  EXPECT_THAT(Receive(fd.get()).status(), IsOk());
+}
+
+TEST_F(Hostile, AClientThatAsksAndNeverReadsIsCutOff) {
+  base::UniqueFd fd = Greeted();
+  base::ByteWriter put;
+  PutCreation(put, {.request = {.key = "k"}});
+  PutDigest(put, {});
+  put.Raw(std::vector<std::byte>(60000));
+  SendOp(fd.get(), Op::kPut, put);
+  ASSERT_THAT(Receive(fd.get()).status(), IsOk());
+  absl::Status sent;
+  for (int i = 0; i < 10000 && sent.ok(); ++i) {
+    std::array<std::byte, kHeaderSize> head;
+    const base::ByteWriter get = base::ByteWriter().U32(0).U32(0).Str("k");
+    EncodeHeader({.op = Op::kGet, .request_id = 2, .length = static_cast<uint32_t>(get.size())}, head.data());
+    const std::array<base::ByteSpan, 2> parts{head, get.bytes()};
+    sent = SendRecord(fd.get(), parts, {}, true);
+  }
+  EXPECT_THAT(sent, StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
+  EXPECT_THAT(denied(), testing::ElementsAre("slow"));
+}
+
+TEST_F(Hostile, DescriptorsSentToTheAgentAreClosed) {
+  const auto open_fds = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+  };
+  base::UniqueFd fd = Greeted();
+  const auto before = open_fds();
+  for (int i = 0; i < 50; ++i) {
+    std::array<std::byte, kHeaderSize> head;
+    EncodeHeader({.op = Op::kPing, .request_id = 1}, head.data());
+    const std::array<base::ByteSpan, 1> parts{head};
+    const std::vector<int> many(32, fd.get());
+    ASSERT_THAT(SendRecord(fd.get(), parts, many, true), IsOk());
+    ASSERT_THAT(Receive(fd.get()).status(), IsOk());
+  }
+  EXPECT_EQ(open_fds(), before);
+}
+
+}  // namespace
+}  // namespace larder::transport::uds

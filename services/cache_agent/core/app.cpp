@@ -1,0 +1,159 @@
+#include "larder/cache_agent/app.h"
+
+#include <chrono>
+#include <filesystem>
+#include <utility>
+
+#include "background/maintenance.h"
+#include "core/arena_metrics.h"
+#include "core/connection_metrics.h"
+#include "core/identity.h"
+#include "core/machine.h"
+#include "core/metered_peer.h"
+#include "larder/arena/arena.h"
+#include "larder/backends/register_all.h"
+#include "larder/base/file.h"
+#include "larder/base/status.h"
+#include "larder/object/registries.h"
+#include "larder/peers/peers.h"
+#include "larder/rpc/server.h"
+#include "larder/transport/register_all.h"
+#include "rpc/agent_rpc.h"
+
+namespace larder::cache_agent {
+namespace {
+
+// Bounds how late a lease ends, and how long freed memory waits to be zeroed.
+constexpr base::Duration kMaintenancePause = std::chrono::milliseconds(50);
+constexpr uint64_t kFewOpenFiles = 4096;
+constexpr char kPeer[] = "single";
+constexpr char kDataTransport[] = "uds";
+constexpr char kControlSocket[] = "control.sock";
+// Who may connect is decided by who sees the directory.
+constexpr unsigned kSocketMode = 0666;
+
+}  // namespace
+
+App::App(const Config& config, rpc::Process& process) : config_(config), process_(process) {}
+App::~App() { stops_.Run(base::kNoDeadline); }
+
+absl::Status App::Start() {
+  LARDER_RETURN_IF_ERROR(CheckMachine());
+  LARDER_RETURN_IF_ERROR(LockSocketDir());
+  LARDER_RETURN_IF_ERROR(OpenStore());
+  maintenance_ = std::make_unique<Maintenance>(
+      [this] {
+        peer_->Tick();
+        arena_->Maintain();
+      },
+      kMaintenancePause);
+  maintenance_->Start();
+  stops_.Push("maintenance", [this](base::Deadline) { maintenance_->Stop(); });
+  LARDER_RETURN_IF_ERROR(Listen());
+  process_.SetReady(true);
+  stops_.Push("ready", [this](base::Deadline) { process_.SetReady(false); });
+  process_.log().Info("agent serving", {{"node", node_},
+                                        {"socket_dir", config_.socket_dir},
+                                        {"store", config_.store},
+                                        {"arena_bytes", config_.arena},
+                                        {"objects", peer_->usage().objects}});
+  return absl::OkStatus();
+}
+
+void App::Stop(base::Deadline deadline) { stops_.Run(deadline); }
+
+absl::Status App::CheckMachine() {
+  node_ = config_.node_name;
+  if (node_.empty()) {
+    LARDER_ASSIGN_OR_RETURN(node_, HostName());
+  }
+  LARDER_ASSIGN_OR_RETURN(const uint64_t open_files, RaiseOpenFiles());
+  if (open_files < kFewOpenFiles) {
+    process_.log().Warning("few open files allowed", {{"limit", open_files}, {"wanted", kFewOpenFiles}});
+  }
+  return CheckArenaFits(config_.arena, LowestMemoryBound());
+}
+
+// Before memory is taken: a second agent by mistake must not push a node into its limits. Of both sockets, too.
+absl::Status App::LockSocketDir() {
+  LARDER_RETURN_IF_ERROR(base::MakeDirs(config_.socket_dir));
+  absl::StatusOr<base::UniqueFd> lock = base::LockFile(config_.socket_dir + "/agent.lock");
+  if (!lock.ok()) return base::Annotate(lock.status(), "socket_dir " + config_.socket_dir);
+  socket_dir_lock_ = *std::move(lock);
+  stops_.Push("socket_dir", [this](base::Deadline) { socket_dir_lock_.Reset(); });
+  return absl::OkStatus();
+}
+
+absl::Status App::OpenStore() {
+  LARDER_ASSIGN_OR_RETURN(arena_, arena::Arena::Create({.size = config_.arena}));
+  if (!arena_->recycles()) {
+    process_.log().Warning("kernel cannot prove that shared memory is free: it is dropped instead of used again");
+  }
+  arena_metrics_ = std::make_unique<ArenaMetrics>(*arena_, process_.metrics());
+  stops_.Push("arena", [this](base::Deadline) {
+    arena_metrics_.reset();
+    arena_.reset();
+  });
+
+  object::BackendRegistry backends("store");
+  backends::RegisterAll(backends);
+  LARDER_ASSIGN_OR_RETURN(const object::BackendEntry* store, backends.Get(config_.store));
+  absl::StatusOr<std::unique_ptr<object::Backend>> backend =
+      store->make({.path = config_.data_dir.empty() ? "" : config_.data_dir + "/objects",
+                   .max_bytes = config_.disk_max_bytes,
+                   .clock = &process_.clock(),
+                   .arena = arena_.get()});
+  if (!backend.ok()) {
+    return base::Annotate(backend.status(),
+                          fmt::format("store '{}' with data_dir '{}'", config_.store, config_.data_dir));
+  }
+  backend_ = *std::move(backend);
+  stops_.Push("store", [this](base::Deadline) { backend_.reset(); });
+
+  object::PeerRegistry peers("peer");
+  peers::Register(peers);
+  LARDER_ASSIGN_OR_RETURN(const object::PeerEntry* entry, peers.Get(kPeer));
+  executor_ = std::make_unique<base::ThreadPool>("larder-work", config_.executor_threads);
+  LARDER_ASSIGN_OR_RETURN(std::unique_ptr<object::Peer> peer, entry->make({.backends = {backend_.get()},
+                                                                           .clock = &process_.clock(),
+                                                                           .executor = executor_.get(),
+                                                                           .lease_ttl = config_.lease_ttl,
+                                                                           .node = node_}));
+  peer_ = std::make_unique<MeteredPeer>(std::move(peer), process_.metrics(), process_.clock());
+  stops_.Push("peer", [this](base::Deadline) { peer_.reset(); });
+  // What listeners handed over is done before the peer it works on goes.
+  stops_.Push("executor", [this](base::Deadline) { executor_->Stop(); });
+  return absl::OkStatus();
+}
+
+absl::Status App::Listen() {
+  const Identify identify = IdentifyBy(config_.identity);
+  connection_metrics_ = std::make_unique<ConnectionMetrics>(process_.metrics());
+  object::TransportRegistry transports("transport");
+  transport::RegisterAll(transports);
+  LARDER_ASSIGN_OR_RETURN(const object::TransportEntry* transport, transports.Get(kDataTransport));
+  LARDER_ASSIGN_OR_RETURN(data_, transport->listen({.address = config_.socket_dir,
+                                                    .peer = peer_.get(),
+                                                    .clock = &process_.clock(),
+                                                    .executor = executor_.get(),
+                                                    .arena = arena_.get(),
+                                                    .observer = connection_metrics_.get(),
+                                                    .node = node_,
+                                                    .version = std::string(rpc::Version()),
+                                                    .lease_ttl = config_.lease_ttl,
+                                                    .identify = identify}));
+  LARDER_RETURN_IF_ERROR(data_->Start());
+  stops_.Push("data socket", [this](base::Deadline deadline) { data_->Stop(deadline); });
+
+  agent_rpc_ = std::make_unique<AgentRpc>(*peer_, *executor_, identify);
+  control_ = std::make_unique<rpc::Server>(
+      rpc::ServerOptions{.unix_path = std::filesystem::path(config_.socket_dir) / kControlSocket,
+                         .unix_mode = kSocketMode},
+      process_.log());
+  control_->Add(*agent_rpc_);
+  LARDER_RETURN_IF_ERROR(control_->Start());
+  stops_.Push("control socket", [this](base::Deadline deadline) { control_->Stop(deadline); });
+  return absl::OkStatus();
+}
+
+}  // namespace larder::cache_agent

@@ -1,0 +1,54 @@
+#include "larder/cache_agent/config.h"
+
+#include "larder/backends/register_all.h"
+#include "larder/base/status.h"
+#include "larder/object/registries.h"
+
+namespace larder::cache_agent {
+namespace {
+
+constexpr int kMaxThreads = 256;
+
+absl::Status CheckAbsolute(const std::string& path) {
+  if (path.starts_with('/')) return absl::OkStatus();
+  return base::InvalidArgument("BAD_VALUE", "'{}' is not an absolute path", path);
+}
+
+absl::Status CheckStore(const std::string& name) {
+  object::BackendRegistry backends("store");
+  backends::RegisterAll(backends);
+  return backends.Get(name).status();
+}
+
+}  // namespace
+
+void Declare(config::Binder& binder, Config& config) {
+  binder.Text("node.name", &config.node_name, {.help = "This node's name; empty: the host's."});
+  binder.Text("socket_dir", &config.socket_dir,
+              {.help = "Directory of the sockets data.sock and control.sock, which pods mount; one agent serves it.",
+               .required = true,
+               .check = CheckAbsolute});
+  binder.Text("data_dir", &config.data_dir,
+              {.help = "Directory of what outlives the agent; one agent owns it. Needed by stores on disk.",
+               .check = CheckAbsolute});
+  binder.Choice("identity", &config.identity, {{"open", Identity::kOpen}},
+                {.help = "How a caller's namespace is known. open: by its own word, which suits one machine of one user."});
+  binder.Bytes("arena", &config.arena,
+               {.help = "Memory shared with pods: objects and what is being written. Taken whole at start.",
+                .min = 16 * base::kMiB});
+  binder.Text("store", &config.store,
+              {.help = "Where objects are kept. memory: in the arena, lost with the agent. file: below data_dir, found "
+                       "again at start.",
+               .required = true,
+               .check = CheckStore});
+  binder.Bytes("disk.max_bytes", &config.disk_max_bytes,
+               {.help = "Disk space that objects may take below data_dir; 0: as much as there is."});
+  binder.Time("lease_ttl", &config.lease_ttl,
+              {.help = "How long a client may be silent before its leases end. A client that exits loses them at once.",
+               .min = std::chrono::seconds(1),
+               .max = std::chrono::hours(1)});
+  binder.Integer("executor.threads", &config.executor_threads,
+                 {.help = "Threads for large copies and for what waits for a disk.", .min = 1, .max = kMaxThreads});
+}
+
+}  // namespace larder::cache_agent

@@ -1,0 +1,81 @@
+#pragma once
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <string>
+
+#include "larder/base/clock.h"
+#include "larder/base/executor.h"
+#include "larder/base/stop_stack.h"
+#include "larder/base/unique_fd.h"
+#include "larder/cache_agent/config.h"
+#include "larder/rpc/process.h"
+#include "larder/rpc/run_service.h"
+
+namespace larder::arena {
+class Arena;
+}
+namespace larder::object {
+class Backend;
+class Listener;
+class Peer;
+}  // namespace larder::object
+namespace larder::rpc {
+class Server;
+}
+
+namespace larder::cache_agent {
+
+class AgentRpc;
+class ArenaMetrics;
+class ConnectionMetrics;
+class Maintenance;
+
+// The agent of one node: the memory, the objects, and the two sockets by which pods reach them. The one place where its
+// parts are put together. Several may live in one process, each with a Process and directories of its own. One thread
+// calls it.
+class App {
+ public:
+  using Config = cache_agent::Config;
+  static constexpr rpc::ServiceInfo kInfo = {.service = "cache_agent",
+                                             .binary = "larder-agent",
+                                             .summary = "Serves a node's pods with objects, over the node's sockets.",
+                                             .admin_port = 7469};
+
+  // Wires, starts nothing. Borrows `process`.
+  App(const Config& config, rpc::Process& process);
+  ~App();  // stops
+
+  // Once only. RESOURCE_EXHAUSTED (ARENA_OVER_LIMIT) when the arena cannot fit this machine or cgroup, ALREADY_EXISTS
+  // (LOCKED) when another agent has one of the directories, INVALID_ARGUMENT for settings that do not go together, and
+  // what arena, backend and listeners say. A failure leaves nothing running once Stop or the destructor has run.
+  absl::Status Start();
+  // Not ready, then listeners, background, objects. Objects that the store keeps are kept. Idempotent.
+  void Stop(base::Deadline deadline);
+
+ private:
+  absl::Status CheckMachine();
+  absl::Status LockSocketDir();
+  absl::Status OpenStore();
+  absl::Status Listen();
+
+  const Config config_;
+  rpc::Process& process_;
+  std::string node_;
+
+  base::UniqueFd socket_dir_lock_;
+  std::unique_ptr<base::ThreadPool> executor_;
+  std::unique_ptr<arena::Arena> arena_;
+  std::unique_ptr<ArenaMetrics> arena_metrics_;
+  std::unique_ptr<object::Backend> backend_;
+  std::unique_ptr<object::Peer> peer_;
+  std::unique_ptr<Maintenance> maintenance_;
+  std::unique_ptr<ConnectionMetrics> connection_metrics_;
+  std::unique_ptr<object::Listener> data_;
+  std::unique_ptr<AgentRpc> agent_rpc_;
+  std::unique_ptr<rpc::Server> control_;
+  base::StopStack stops_;  // last, so unwound first
+};
+
+}  // namespace larder::cache_agent

@@ -1,0 +1,3 @@
+#include "larder/cli/run.h"
+
+int main(int argc, char** argv) { return larder::cli::Run(argc, argv); }
