@@ -183,7 +183,8 @@ void Reclaim(Report& report, Agent& agent) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       auto client = Must(client::Client::Connect(agent.endpoint()));
       auto writer = Must(client->Create({.key = "victim"}));
-      Must(writer->Write(std::as_bytes(std::span(std::vector<char>(2 * kMiB, 'v')))));
+      const std::vector<std::byte> bytes(2 * kMiB);
+      Must(writer->Write(bytes));
       if (::write(ready[1], "x", 1) != 1) ::_exit(1);
       while (true) ::pause();
     }

@@ -65,14 +65,19 @@ std::vector<SessionTable::Lapsed> SessionTable::Expire(base::MonotonicTime now) 
   return lapsed;
 }
 
-void SessionTable::KeepAnswer(SessionId session, LeaseId lease, const object::SealResult& answer) {
+void SessionTable::KeepAnswer(SessionId session, LeaseId lease, Answer answer) {
   auto it = sessions_.find(session);
   if (it == sessions_.end()) return;
-  it->second.answers.emplace(lease, answer);
-  if (it->second.answers.size() > kAnswersKept) it->second.answers.erase(it->second.answers.begin());
+  Session& kept = it->second;
+  std::erase(kept.lapsed, lease);
+  kept.answers.emplace(lease, std::move(answer));
+  kept.answered.push_back(lease);
+  if (kept.answered.size() <= kAnswersKept) return;
+  kept.answers.erase(kept.answered.front());
+  kept.answered.pop_front();
 }
 
-const object::SealResult* SessionTable::AnswerOf(SessionId session, LeaseId lease) const {
+const SessionTable::Answer* SessionTable::AnswerOf(SessionId session, LeaseId lease) const {
   auto it = sessions_.find(session);
   if (it == sessions_.end()) return nullptr;
   auto answer = it->second.answers.find(lease);

@@ -1,5 +1,5 @@
 #pragma once
-#include <map>
+#include <deque>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -21,7 +21,11 @@ class SessionTable {
     object::LeaseId lease;
   };
   // What a seal answered, kept for its repeat.
-  static constexpr size_t kAnswersKept = 64;
+  struct Answer {
+    object::Epoch epoch;
+    absl::StatusOr<object::SealResult> result;
+  };
+  static constexpr size_t kAnswersKept = 64;  // the latest, per session
 
   object::SessionId Open(std::string ns, base::MonotonicTime now);
   // The leases it held; empty for an unknown session.
@@ -37,8 +41,10 @@ class SessionTable {
   // Ends the leases whose time is over and remembers them for Renew.
   std::vector<Lapsed> Expire(base::MonotonicTime now);
 
-  void KeepAnswer(object::SessionId session, object::LeaseId lease, const object::SealResult& answer);
-  const object::SealResult* AnswerOf(object::SessionId session, object::LeaseId lease) const;
+  // Also a lease that lapsed meanwhile has not been lost.
+  void KeepAnswer(object::SessionId session, object::LeaseId lease, Answer answer);
+  // Null if there is none.
+  const Answer* AnswerOf(object::SessionId session, object::LeaseId lease) const;
 
   size_t size() const { return sessions_.size(); }
 
@@ -48,7 +54,8 @@ class SessionTable {
     base::MonotonicTime renewed;
     std::unordered_map<object::LeaseId, base::MonotonicTime> leases;  // when granted
     std::vector<object::LeaseId> lapsed;
-    std::map<object::LeaseId, object::SealResult> answers;
+    std::unordered_map<object::LeaseId, Answer> answers;
+    std::deque<object::LeaseId> answered;  // in the order of their seals
   };
   base::Duration lease_ttl_;
   uint64_t next_session_ = 1;

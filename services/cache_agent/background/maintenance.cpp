@@ -7,8 +7,7 @@
 
 namespace larder::cache_agent {
 
-Maintenance::Maintenance(std::function<void()> round, base::Duration pause)
-    : round_(std::move(round)), pause_(pause) {}
+Maintenance::Maintenance(std::function<void()> round, base::Duration pause) : round_(std::move(round)), pause_(pause) {}
 
 Maintenance::~Maintenance() { Stop(); }
 

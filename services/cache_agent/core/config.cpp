@@ -31,8 +31,9 @@ void Declare(config::Binder& binder, Config& config) {
   binder.Text("data_dir", &config.data_dir,
               {.help = "Directory of what outlives the agent; one agent owns it. Needed by stores on disk.",
                .check = CheckAbsolute});
-  binder.Choice("identity", &config.identity, {{"open", Identity::kOpen}},
-                {.help = "How a caller's namespace is known. open: by its own word, which suits one machine of one user."});
+  binder.Choice(
+      "identity", &config.identity, {{"open", Identity::kOpen}},
+      {.help = "How a caller's namespace is known. open: by its own word, which suits one machine of one user."});
   binder.Bytes("arena", &config.arena,
                {.help = "Memory shared with pods: objects and what is being written. Taken whole at start.",
                 .min = 16 * base::kMiB});

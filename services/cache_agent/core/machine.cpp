@@ -72,7 +72,8 @@ MemoryBound LowestMemoryBound() {
   struct sysinfo machine = {};
   if (::sysinfo(&machine) == 0) Lower(lowest, uint64_t{machine.totalram} * machine.mem_unit, "the machine's memory");
   rlimit limit = {};
-  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) Lower(lowest, limit.rlim_cur, "RLIMIT_AS");
+  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+    Lower(lowest, limit.rlim_cur, "RLIMIT_AS");
   return lowest.value_or(MemoryBound{UINT64_MAX, "none"});
 }
 

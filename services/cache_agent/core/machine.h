@@ -22,8 +22,8 @@ std::optional<MemoryBound> CgroupMemoryBound(const std::filesystem::path& root);
 // The same with the machine's memory and this process's RLIMIT_AS.
 MemoryBound LowestMemoryBound();
 
-// RESOURCE_EXHAUSTED (ARENA_OVER_LIMIT) if an arena of that size, with what the agent needs besides, is above the bound:
-// the kernel would kill it half-way, or later.
+// RESOURCE_EXHAUSTED (ARENA_OVER_LIMIT) if an arena of that size, with what the agent needs besides, is above the
+// bound: the kernel would kill it half-way, or later.
 absl::Status CheckArenaFits(uint64_t arena_bytes, const MemoryBound& bound);
 
 // Raises this process's limit of open files as far as it may; returns what it is then.

@@ -54,8 +54,9 @@ void RequestMetrics::Done(Op op, Tier tier, absl::StatusCode code, base::Duratio
   const auto o = static_cast<size_t>(op);
   const size_t c = std::min(static_cast<size_t>(code), kCodes - 1);
   FindOnce(known_requests_[o][c], [&]() -> auto& { return requests_.With(op, code); }).Increment();
-  FindOnce(known_seconds_[o][static_cast<size_t>(tier)], [&]() -> auto& { return seconds_.With(op, tier); })
-      .Observe(std::chrono::duration<double>(took).count());
+  FindOnce(known_seconds_[o][static_cast<size_t>(tier)], [&]() -> auto& {
+    return seconds_.With(op, tier);
+  }).Observe(std::chrono::duration<double>(took).count());
 }
 
 void RequestMetrics::Hit(Tier tier) {

@@ -42,10 +42,9 @@ std::vector<std::string> FirstWords(std::span<const Verb> verbs) {
 }
 
 std::vector<std::string> FlagNames(const Verb* verb) {
+  const Verb none;
   std::vector<std::string> names;
-  for (const Flag& flag : CommonFlags()) names.push_back(flag.name);
-  if (verb == nullptr) return names;
-  for (const Flag& flag : verb->flags) names.push_back(flag.name);
+  for (const Flag* flag : FlagsOf(verb == nullptr ? none : *verb)) names.push_back(flag->name);
   return names;
 }
 
@@ -72,7 +71,9 @@ absl::Status TakeVerb(std::span<const Verb> verbs, std::vector<std::string>& arg
   if (at == args.size()) return absl::OkStatus();
   std::string name = args[at];
   args.erase(args.begin() + static_cast<ptrdiff_t>(at));
-  const auto find = [&] { return std::find_if(verbs.begin(), verbs.end(), [&](const Verb& v) { return v.name == name; }); };
+  const auto find = [&] {
+    return std::find_if(verbs.begin(), verbs.end(), [&](const Verb& v) { return v.name == name; });
+  };
   const auto is_group = [&](const Verb& verb) { return verb.name.starts_with(name + " "); };
   if (find() == verbs.end() && std::any_of(verbs.begin(), verbs.end(), is_group)) {
     LARDER_ASSIGN_OR_RETURN(const size_t second, FindWord(args, at));
@@ -124,15 +125,12 @@ absl::Status ParseFlags(const Verb* verb, const std::vector<std::string>& args, 
   app.set_help_flag("");
   app.allow_extras();
   std::vector<std::pair<const Flag*, const CLI::Option*>> options;
-  const auto declare = [&](const Flag& flag) {
-    const std::string names = flag.letter == 0 ? flag.name : fmt::format("-{},{}", flag.letter, flag.name);
-    CLI::Option* option = flag.value.empty() ? app.add_flag(names, flag.help) : app.add_option(names, flag.help);
+  const Verb none;
+  for (const Flag* flag : FlagsOf(verb == nullptr ? none : *verb)) {
+    const std::string names = flag->letter == 0 ? flag->name : fmt::format("-{},{}", flag->letter, flag->name);
+    CLI::Option* option = flag->value.empty() ? app.add_flag(names, flag->help) : app.add_option(names, flag->help);
     option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
-    options.emplace_back(&flag, option);
-  };
-  for (const Flag& flag : CommonFlags()) declare(flag);
-  if (verb != nullptr) {
-    for (const Flag& flag : verb->flags) declare(flag);
+    options.emplace_back(flag, option);
   }
   const auto end = std::find(args.begin(), args.end(), "--");
   // CLI11 wants the last one first.

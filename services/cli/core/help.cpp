@@ -16,11 +16,12 @@ std::string Name(const Flag& flag) {
   return letter + flag.name + (flag.value.empty() ? "" : " " + flag.value);
 }
 
-std::string Table(std::string_view title, std::span<const Flag> flags) {
+std::string Table(std::string_view title, std::span<const Flag* const> flags) {
+  if (flags.empty()) return "";
   size_t width = 0;
-  for (const Flag& flag : flags) width = std::max(width, Name(flag).size());
+  for (const Flag* flag : flags) width = std::max(width, Name(*flag).size());
   std::string text = fmt::format("\n{}:\n", title);
-  for (const Flag& flag : flags) text += fmt::format("  {:{}}  {}\n", Name(flag), width, flag.help);
+  for (const Flag* flag : flags) text += fmt::format("  {:{}}  {}\n", Name(*flag), width, flag->help);
   return text;
 }
 
@@ -45,7 +46,7 @@ std::string HelpOfAll(std::span<const Verb> verbs, const std::string& group) {
     if (!group.empty() && !verb.name.starts_with(group + " ")) continue;
     text += fmt::format("  {:{}}  {}\n", verb.name + " " + verb.operands, width, verb.summary);
   }
-  text += Table("Flags of every verb", CommonFlags());
+  text += Table("Flags of every verb", FlagsOf(Verb()));
   text += "\nExample:\n  larder import model.bin --key models/m1 && larder export models/m1 -O copy.bin\n";
   text += fmt::format("\n`larder VERB --help` tells more. {}", kExitCodes);
   return text;
@@ -54,8 +55,9 @@ std::string HelpOfAll(std::span<const Verb> verbs, const std::string& group) {
 std::string HelpOf(const Verb& verb) {
   std::string text = fmt::format("{}\n\nUsage: larder {}{}{} [FLAGS]\n", verb.summary, verb.name,
                                  verb.operands.empty() ? "" : " ", verb.operands);
-  if (!verb.flags.empty()) text += Table("Flags", verb.flags);
-  text += Table("Flags of every verb", CommonFlags());
+  const std::vector<const Flag*> flags = FlagsOf(verb);
+  text += Table("Flags", std::span(flags).first(verb.flags.size()));
+  text += Table("Flags of every verb", std::span(flags).subspan(verb.flags.size()));
   text += fmt::format("\nExample:\n{}", Indented(verb.example));
   return text;
 }

@@ -12,11 +12,14 @@
 
 namespace larder::cli {
 
-// SIGINT, SIGTERM, SIGHUP and --timeout, as something that a verb can ask for. One thread takes the signals. A verb that
-// has nothing to undo is ended at once; one that holds an Unwinding is given some time to see Check() fail and return.
-// One per process. Thread-safe.
+// SIGINT, SIGTERM, SIGHUP and --timeout, as something that a verb can ask for. One thread takes the signals. A verb
+// that has nothing to undo is ended at once; one that holds an Unwinding is given some time to see Check() fail and
+// return. One per process. Thread-safe.
 class Interrupts {
  public:
+  // Time to undo what a verb began.
+  static constexpr base::Duration kGrace = std::chrono::seconds(2);
+
   // Blocks the signals in the calling thread, and so in all that it starts: construct it first. SIGPIPE is ignored.
   Interrupts();
   ~Interrupts();
@@ -37,8 +40,7 @@ class Interrupts {
   // process is ended by force.
   class Unwinding {
    public:
-    explicit Unwinding(Interrupts& interrupts, base::Duration grace = std::chrono::seconds(2),
-                       std::function<void()> clean_up = nullptr);
+    explicit Unwinding(Interrupts& interrupts, base::Duration grace = kGrace, std::function<void()> clean_up = nullptr);
     ~Unwinding();
     Unwinding(const Unwinding&) = delete;
     Unwinding& operator=(const Unwinding&) = delete;

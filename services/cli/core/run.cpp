@@ -26,7 +26,7 @@ int Fail(const absl::Status& status) {
 int RunVerb(const Command& command, std::span<const Verb> verbs, Output& out, Interrupts& interrupts) {
   const Verb& verb = *command.verb;
   config::Environment env = config::ProcessEnvironment();
-  absl::StatusOr<LoadedSettings> loaded = LoadSettings(command.arguments, env);
+  absl::StatusOr<LoadedSettings> loaded = LoadSettings(verb, command.arguments, env);
   if (!loaded.ok()) return Fail(loaded.status());
   interrupts.Start(verb.name, loaded->settings.timeout);
   Context context(verbs, *std::move(loaded), std::move(env), command.arguments.Has("--quiet"), out, interrupts);

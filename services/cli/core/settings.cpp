@@ -41,7 +41,10 @@ void Declare(config::Binder& binder, Settings& settings) {
 
 std::span<const Flag> CommonFlags() {
   static const std::vector<Flag> flags = {
-      {.name = "--endpoint", .value = "URI", .help = "the agent (LARDER_ENDPOINT, default uds:///run/larder)", .letter = 'e'},
+      {.name = "--endpoint",
+       .value = "URI",
+       .help = "the agent (LARDER_ENDPOINT, default uds:///run/larder)",
+       .letter = 'e'},
       {.name = "--namespace", .value = "NS", .help = "namespace (LARDER_NAMESPACE, default: your own)", .letter = 'n'},
       {.name = "--output",
        .value = "table|json|wide",
@@ -61,8 +64,9 @@ std::span<const Flag> CommonFlags() {
   return flags;
 }
 
-absl::StatusOr<LoadedSettings> LoadSettings(const Arguments& arguments, const config::Environment& env) {
-  config::Inputs inputs{.file = arguments.Text("--config"), .env = env};
+absl::StatusOr<LoadedSettings> LoadSettings(const Verb& verb, const Arguments& arguments,
+                                            const config::Environment& env) {
+  config::Inputs inputs{.file = Declares(verb, "--config") ? "" : arguments.Text("--config"), .env = env};
   if (inputs.file.empty() && !env.contains("LARDER_CONFIG")) {
     if (const auto home = env.find("HOME"); home != env.end() && !home->second.empty()) {
       inputs.file = home->second + "/.config/larder/larder.yaml";

@@ -30,9 +30,10 @@ struct LoadedSettings {
   std::vector<config::EffectiveSetting> effective;
 };
 
-// Flag over variable over file over default. The file is the one of --config, LARDER_CONFIG, or, if there is one,
-// ~/.config/larder/larder.yaml. Errors as of config::Resolve.
-absl::StatusOr<LoadedSettings> LoadSettings(const Arguments& arguments, const config::Environment& env);
+// Flag over variable over file over default. The file is the one of --config (unless that is something else to the
+// verb), LARDER_CONFIG, or, if there is one, ~/.config/larder/larder.yaml. Errors as of config::Resolve.
+absl::StatusOr<LoadedSettings> LoadSettings(const Verb& verb, const Arguments& arguments,
+                                            const config::Environment& env);
 
 // Checks `file` as a larder.yaml; errors as of config::Resolve.
 absl::Status CheckSettingsFile(const std::string& file);

@@ -68,5 +68,9 @@ inline constexpr size_t kManyOperands = std::numeric_limits<size_t>::max();
 
 // Those of every verb.
 std::span<const Flag> CommonFlags();
+// All of one verb's: its own, then the common ones that it does not give a meaning of its own.
+std::vector<const Flag*> FlagsOf(const Verb& verb);
+// Whether the verb itself declares `flag`.
+bool Declares(const Verb& verb, std::string_view flag);
 
 }  // namespace larder::cli

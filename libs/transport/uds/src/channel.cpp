@@ -59,6 +59,7 @@ void Session::Renew() {
     }
     if (stopping_) return;
     mutex_.Unlock();
+    ring.ReturnIdle();
     // What lapsed says so itself when it is next used.
     link.Call(Op::kRenew, {}, base::SystemClock().Now() + welcome.lease_ttl).IgnoreError();
     mutex_.Lock();

@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -19,6 +20,37 @@ struct Welcome {
   std::string ns;
   std::string node;
 };
+
+// The slots of a connection's ring, through which its writers' bytes pass. Thread-safe.
+class Ring {
+ public:
+  static constexpr uint64_t kSlot = 1024 * 1024;
+  static constexpr uint64_t kSlots = 4;
+
+  explicit Ring(Link& link) : link_(link) {}
+  // A slot for one writer, to be given back when the agent has copied it. None if all are taken, or the agent gives no
+  // ring.
+  std::optional<uint64_t> Take() LARDER_EXCLUDES(mutex_);
+  void Give(uint64_t slot) LARDER_EXCLUDES(mutex_);
+  base::MutableByteSpan bytes(uint64_t slot) const { return {mapping_->data() + slot * kSlot, kSlot}; }
+  // Returns the memory if nobody has written since the last call.
+  void ReturnIdle() LARDER_EXCLUDES(mutex_);
+
+ private:
+  bool Open() LARDER_REQUIRES(mutex_);
+  Link& link_;
+  base::Mutex mutex_;
+  std::unique_ptr<Mapping> mapping_;  // set under the lock, by whoever takes the first slot
+  std::vector<uint32_t> segments_ LARDER_GUARDED_BY(mutex_);
+  std::vector<uint64_t> free_ LARDER_GUARDED_BY(mutex_);
+  bool used_ LARDER_GUARDED_BY(mutex_) = false;
+  bool refused_ LARDER_GUARDED_BY(mutex_) = false;  // until the next ReturnIdle
+};
+
+// Asks for a window (`lease` 0: the ring) and maps it; RESOURCE_EXHAUSTED when there is none to be had. `segments`, if
+// given, gets their ids.
+absl::StatusOr<std::unique_ptr<Mapping>> MapWindow(Link& link, object::LeaseId lease, uint64_t size,
+                                                   std::vector<uint32_t>* segments = nullptr);
 
 // One connection with its mappings; shared by the channel and all writers and readers that came from it.
 class Session final : public Absorber {
@@ -40,6 +72,7 @@ class Session final : public Absorber {
 
   Link link;
   Segments segments;
+  Ring ring{link};
   Welcome welcome;
 
  private:

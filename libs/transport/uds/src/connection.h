@@ -35,12 +35,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
   base::MonotonicTime since() const { return since_; }
 
  private:
+  // Memory that the client writes and the agent copies from.
+  struct SharedWindow {
+    std::vector<arena::Range> ranges;
+    uint64_t size = 0;
+  };
+  using WindowPtr = std::shared_ptr<const SharedWindow>;
   // A creation of this client's: what its WRITEs need besides the lease.
   struct Creating {
     object::Epoch epoch;
     bool compares = false;  // the seal may have to read a whole object
-    std::vector<arena::Range> window;
-    uint64_t window_size = 0;
+    WindowPtr window;
+    uint64_t written = 0;  // bytes appended so far
   };
   using CreatingPtr = std::shared_ptr<Creating>;
 
@@ -80,7 +86,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Extents `from`… of `all` on the wire, with descriptors of segments the client does not have.
   absl::StatusOr<std::vector<WireExtent>> Describe(std::span<const object::Extent> all, size_t from,
                                                    std::vector<base::UniqueFd>& fds);
-  absl::Status AppendWindow(const Creating& creating, object::LeaseId lease, uint64_t offset, uint64_t length);
+  absl::Status DescribeWindow(const SharedWindow& window, size_t from, base::ByteWriter& out,
+                              std::vector<base::UniqueFd>& fds) const;
+  absl::Status AppendWindow(const SharedWindow& window, object::LeaseId lease, object::Epoch epoch, uint64_t offset,
+                            uint64_t length);
+  // Answers a WRITE of `length` bytes.
+  void Written(const Header& header, Creating& creating, const absl::Status& appended, uint64_t length);
   CreatingPtr FindCreating(object::LeaseId lease) LARDER_EXCLUDES(mutex_);
   void Forget(object::LeaseId lease) LARDER_EXCLUDES(mutex_);
   base::Deadline DeadlineOf(uint32_t wait_ms) const;
@@ -95,6 +106,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // The loop's thread only.
   object::SessionId session_;
   std::string ns_;
+  WindowPtr ring_;
   bool offloaded_ = false;
   bool closed_ = false;
   bool ending_ = false;  // reads nothing more; closes when the queue is out

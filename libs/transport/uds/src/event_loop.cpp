@@ -44,20 +44,23 @@ void EventLoop::Post(std::function<void()> task) {
 }
 
 absl::Status EventLoop::Add(int fd, uint32_t events, Handler handler) {
-  epoll_event event{.events = events, .data = {.fd = fd}};
+  const uint32_t serial = next_serial_++;
+  epoll_event event{.events = events, .data = {.u64 = Token(fd, serial)}};
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return base::ErrnoError(errno, "wait on a descriptor");
-  handlers_[fd] = std::make_shared<Handler>(std::move(handler));
+  watched_[fd] = {.serial = serial, .handler = std::make_shared<Handler>(std::move(handler))};
   return absl::OkStatus();
 }
 
 void EventLoop::Modify(int fd, uint32_t events) {
-  epoll_event event{.events = events, .data = {.fd = fd}};
+  const auto it = watched_.find(fd);
+  if (it == watched_.end()) return;
+  epoll_event event{.events = events, .data = {.u64 = Token(fd, it->second.serial)}};
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
 void EventLoop::Remove(int fd) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-  handlers_.erase(fd);
+  watched_.erase(fd);
 }
 
 void EventLoop::RunPosted() {
@@ -77,9 +80,9 @@ void EventLoop::Run() {
     const int count =
         ::epoll_wait(epoll_.get(), events.data(), events.size(), static_cast<int>(std::max<int64_t>(0, wait.count())));
     for (int i = 0; i < count; ++i) {
-      auto it = handlers_.find(events[i].data.fd);
-      if (it == handlers_.end()) continue;  // removed by an earlier handler of this round
-      const std::shared_ptr<Handler> handler = it->second;
+      const auto it = watched_.find(static_cast<int>(events[i].data.u64 & 0xFFFFFFFF));
+      if (it == watched_.end() || it->second.serial != events[i].data.u64 >> 32) continue;  // removed in this round
+      const std::shared_ptr<Handler> handler = it->second.handler;
       (*handler)(events[i].events);
     }
     RunPosted();

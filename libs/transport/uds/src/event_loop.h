@@ -31,7 +31,7 @@ class EventLoop {
 
   // The loop's thread only. The descriptor stays the caller's and must be removed before it is closed.
   absl::Status Add(int fd, uint32_t events, Handler handler);
-  void Modify(int fd, uint32_t events);
+  void Modify(int fd, uint32_t events);  // nothing if it was not added
   void Remove(int fd);
 
  private:
@@ -43,7 +43,14 @@ class EventLoop {
   base::UniqueFd epoll_;
   base::UniqueFd wake_;
   std::thread thread_;
-  std::unordered_map<int, std::shared_ptr<Handler>> handlers_;
+  // A descriptor's number is soon another's: events tell by the serial whose they are.
+  struct Watched {
+    uint32_t serial = 0;
+    std::shared_ptr<Handler> handler;
+  };
+  static uint64_t Token(int fd, uint32_t serial) { return uint64_t{serial} << 32 | static_cast<uint32_t>(fd); }
+  std::unordered_map<int, Watched> watched_;
+  uint32_t next_serial_ = 0;
   base::Mutex mutex_;
   std::vector<std::function<void()>> posted_ LARDER_GUARDED_BY(mutex_);
   bool stopping_ LARDER_GUARDED_BY(mutex_) = false;

@@ -81,6 +81,11 @@ void Connection::Handle(const Header& header, base::ByteSpan payload) {
         base::MutexLock lock(mutex_);
         for (const uint32_t segment : segments) mapped_.erase(segment);
       }
+      if (ring_ != nullptr && std::ranges::any_of(segments, [&](uint32_t segment) {
+            return segment == ring_->ranges.front().memory()->id();
+          })) {
+        ring_.reset();
+      }
       return Reply(header, absl::OkStatus());
     }
     case Op::kStat: {
@@ -201,52 +206,63 @@ void Connection::Window(const Header& header, base::ByteReader& in) {
   const LeaseId lease{in.U64()};
   const uint64_t size = in.U64();
   if (auto bad = Finished(in, "WINDOW"); !bad.ok()) return Malformed(header, bad);
-  CreatingPtr creating = FindCreating(lease);
-  if (creating == nullptr) return Reply(header, NoCreation());
-  if (creating->window_size != 0) {
-    return Reply(header,
-                 base::Error(absl::StatusCode::kFailedPrecondition, "WINDOW_TWICE", "a creation has one window"));
+  const bool ring = lease.value == 0;
+  CreatingPtr creating = ring ? nullptr : FindCreating(lease);
+  if (!ring && creating == nullptr) return Reply(header, NoCreation());
+  if ((ring ? ring_ : creating->window) != nullptr) {
+    return Reply(header, base::Error(absl::StatusCode::kFailedPrecondition, "WINDOW_TWICE",
+                                     "a creation has one window, a connection one ring"));
   }
-  if (size == 0 || size > kMaxObject) {
-    return Reply(header, base::InvalidArgument("BAD_WINDOW", "a window has 1 to {} bytes", kMaxObject));
+  const uint64_t limit = ring ? kRingLimit : kMaxObject;
+  if (size == 0 || size > limit) {
+    return Reply(header, base::InvalidArgument("BAD_WINDOW", "between 1 and {} bytes can be shared", limit));
   }
   if (server_.settings.arena == nullptr) {
     return Reply(header, base::Error(absl::StatusCode::kResourceExhausted, "NO_WINDOW", "this agent shares no memory"));
   }
   // Making memory takes a while.
   Offload(header, [self = shared_from_this(), header, creating, size] {
-    absl::StatusOr<std::vector<arena::Range>> window = self->server_.settings.arena->AllocateWindow(self->ns_, size);
-    if (!window.ok()) return self->Reply(header, window.status());
-    creating->window = *std::move(window);
-    creating->window_size = size;
+    absl::StatusOr<std::vector<arena::Range>> ranges = self->server_.settings.arena->AllocateWindow(self->ns_, size);
+    if (!ranges.ok()) return self->Reply(header, ranges.status());
+    auto window = std::make_shared<SharedWindow>(SharedWindow{.ranges = *std::move(ranges), .size = size});
     base::ByteWriter out;
-    std::vector<WireExtent> extents;
     std::vector<base::UniqueFd> fds;
-    for (const arena::Range& range : creating->window) {
-      if (extents.size() == kMaxExtents) break;
-      absl::StatusOr<base::UniqueFd> fd = range.OpenWritable();
-      if (!fd.ok()) return self->Reply(header, fd.status());
-      fds.push_back(*std::move(fd));
-      extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()),
-                         .has_descriptor = true,
-                         .segment_size = range.memory()->size(),
-                         .offset = range.offset(),
-                         .length = range.size()});
+    if (absl::Status described = self->DescribeWindow(*window, 0, out, fds); !described.ok()) {
+      return self->Reply(header, described);
     }
-    out.U32(static_cast<uint32_t>(creating->window.size()));
-    PutExtents(out, extents);
+    // Before the reply: the client may use it at once. Nothing is read from this connection meanwhile.
+    (creating == nullptr ? self->ring_ : creating->window) = std::move(window);
     self->Reply(header, out.bytes(), {}, std::move(fds));
   });
 }
 
-absl::Status Connection::AppendWindow(const Creating& creating, LeaseId lease, uint64_t offset, uint64_t length) {
-  for (const arena::Range& range : creating.window) {
+absl::Status Connection::DescribeWindow(const SharedWindow& window, size_t from, base::ByteWriter& out,
+                                        std::vector<base::UniqueFd>& fds) const {
+  std::vector<WireExtent> extents;
+  for (size_t i = from; i < window.ranges.size() && extents.size() < kMaxExtents; ++i) {
+    const arena::Range& range = window.ranges[i];
+    LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, range.OpenWritable());
+    fds.push_back(std::move(fd));
+    extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()),
+                       .has_descriptor = true,
+                       .segment_size = range.memory()->size(),
+                       .offset = range.offset(),
+                       .length = range.size()});
+  }
+  out.U32(static_cast<uint32_t>(window.ranges.size()));
+  PutExtents(out, extents);
+  return absl::OkStatus();
+}
+
+absl::Status Connection::AppendWindow(const SharedWindow& window, LeaseId lease, Epoch epoch, uint64_t offset,
+                                      uint64_t length) {
+  for (const arena::Range& range : window.ranges) {
     if (offset >= range.size()) {
       offset -= range.size();
       continue;
     }
     const uint64_t part = std::min(length, range.size() - offset);
-    LARDER_RETURN_IF_ERROR(peer_.Append(session_, lease, creating.epoch, {range.data() + offset, part}));
+    LARDER_RETURN_IF_ERROR(peer_.Append(session_, lease, epoch, {range.data() + offset, part}));
     length -= part;
     offset = 0;
     if (length == 0) break;
@@ -257,12 +273,13 @@ absl::Status Connection::AppendWindow(const Creating& creating, LeaseId lease, u
 void Connection::Write(const Header& header, base::ByteReader& in) {
   const LeaseId lease{in.U64()};
   const Epoch epoch{in.U64()};
-  const uint8_t kind = in.U8();
+  const auto source = static_cast<Source>(in.U8());
   const base::ByteSpan bytes = in.rest();
-  const uint64_t offset = kind == 1 ? in.U64() : 0;
-  const uint32_t length = kind == 1 ? in.U32() : 0;
-  if (kind > 1) return Malformed(header, BadRecord("a WRITE of no known kind"));
-  if (!in.ok() || (kind == 1 && !in.done())) return Malformed(header, BadRecord("a WRITE of another length"));
+  const bool is_inline = source == Source::kInline;
+  const uint64_t offset = is_inline ? 0 : in.U64();
+  const uint32_t length = is_inline ? 0 : in.U32();
+  if (source > Source::kRing) return Malformed(header, BadRecord("a WRITE of no known kind"));
+  if (!in.ok() || (!is_inline && !in.done())) return Malformed(header, BadRecord("a WRITE of another length"));
   if (bytes.size() > kInlineLimit) return Malformed(header, BadRecord("an inline WRITE over the limit"));
   CreatingPtr creating = FindCreating(lease);
   if (creating == nullptr) return Reply(header, NoCreation());
@@ -270,21 +287,30 @@ void Connection::Write(const Header& header, base::ByteReader& in) {
     return Reply(header, base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "epoch {} is over, {} is current",
                                      epoch.value, creating->epoch.value));
   }
-  if (kind == 0) {
-    if (!peer_.blocks()) return Reply(header, peer_.Append(session_, lease, epoch, bytes));
-    return Offload(header, [self = shared_from_this(), header, lease, epoch,
-                            copy = std::vector<std::byte>(bytes.begin(), bytes.end())] {
-      self->Reply(header, self->peer_.Append(self->session_, lease, epoch, copy));
-    });
+  if (is_inline) {
+    const auto append = [this, header, creating, lease, epoch](base::ByteSpan data) {
+      Written(header, *creating, peer_.Append(session_, lease, epoch, data), data.size());
+    };
+    if (!peer_.blocks()) return append(bytes);
+    return Offload(header, [append, copy = std::vector<std::byte>(bytes.begin(), bytes.end())] { append(copy); });
   }
-  if (length > kPieceLimit || offset > creating->window_size || length > creating->window_size - offset) {
-    return Reply(header, base::InvalidArgument("BAD_WINDOW", "bytes {}+{} of a window of {} (at most {} at once)",
-                                               offset, length, creating->window_size, kPieceLimit));
+  const WindowPtr window = source == Source::kRing ? ring_ : creating->window;
+  const uint64_t size = window == nullptr ? 0 : window->size;
+  if (length > kPieceLimit || offset > size || length > size - offset) {
+    return Reply(header, base::InvalidArgument("BAD_WINDOW", "bytes {}+{} of {} shared ones (at most {} at once)",
+                                               offset, length, size, kPieceLimit));
   }
-  if (!peer_.blocks() && length <= kCopyHere) return Reply(header, AppendWindow(*creating, lease, offset, length));
-  Offload(header, [self = shared_from_this(), header, creating, lease, offset, length] {
-    self->Reply(header, self->AppendWindow(*creating, lease, offset, length));
-  });
+  auto work = [this, header, creating, window, lease, epoch, offset, length] {
+    const absl::Status appended = length == 0 ? absl::OkStatus() : AppendWindow(*window, lease, epoch, offset, length);
+    Written(header, *creating, appended, length);
+  };
+  peer_.blocks() || length > kCopyHere ? Offload(header, work) : work();
+}
+
+void Connection::Written(const Header& header, Creating& creating, const absl::Status& appended, uint64_t length) {
+  if (!appended.ok()) return Reply(header, appended);
+  creating.written += length;
+  Reply(header, base::ByteWriter().U64(creating.written).bytes());
 }
 
 void Connection::Seal(const Header& header, base::ByteReader& in) {
@@ -295,17 +321,18 @@ void Connection::Seal(const Header& header, base::ByteReader& in) {
   const CreatingPtr creating = FindCreating(lease);
   const bool long_work = peer_.blocks() || (creating != nullptr && creating->compares && request.size > kCopyHere);
   auto work = [self = shared_from_this(), header, lease, epoch, request] {
-    self->peer_.Seal(self->session_, lease, epoch, request, [&](absl::StatusOr<object::SealResult> result) {
-      if (base::Reason(result.status()) != "SIZE_MISMATCH") self->Forget(lease);
-      if (result.ok()) {
-        base::ByteWriter out;
-        PutSealed(out, *result);
-        self->Reply(header, out.bytes());
-      } else {
-        self->Reply(header, result.status());
-      }
-      self->End();
-    });
+    self->peer_.Seal(self->session_, lease, epoch, request,
+                     [self, header, lease](absl::StatusOr<object::SealResult> result) {
+                       if (base::Reason(result.status()) != "SIZE_MISMATCH") self->Forget(lease);
+                       if (result.ok()) {
+                         base::ByteWriter out;
+                         PutSealed(out, *result);
+                         self->Reply(header, out.bytes());
+                       } else {
+                         self->Reply(header, result.status());
+                       }
+                       self->End();
+                     });
   };
   Begin();
   long_work ? Offload(header, work) : work();
@@ -461,20 +488,10 @@ void Connection::Extents(const Header& header, base::ByteReader& in) {
   std::vector<base::UniqueFd> fds;
   base::ByteWriter out;
   if (const CreatingPtr creating = FindCreating(lease); creating != nullptr) {
-    std::vector<WireExtent> extents;
-    for (size_t i = from; i < creating->window.size() && extents.size() < kMaxExtents; ++i) {
-      const arena::Range& range = creating->window[i];
-      absl::StatusOr<base::UniqueFd> fd = range.OpenWritable();
-      if (!fd.ok()) return Reply(header, fd.status());
-      fds.push_back(*std::move(fd));
-      extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()),
-                         .has_descriptor = true,
-                         .segment_size = range.memory()->size(),
-                         .offset = range.offset(),
-                         .length = range.size()});
+    if (creating->window == nullptr) return Reply(header, NoCreation());
+    if (absl::Status described = DescribeWindow(*creating->window, from, out, fds); !described.ok()) {
+      return Reply(header, described);
     }
-    out.U32(static_cast<uint32_t>(creating->window.size()));
-    PutExtents(out, extents);
     return Reply(header, out.bytes(), {}, std::move(fds));
   }
   const auto view = peer_.ViewOf(session_, lease);

@@ -38,8 +38,9 @@ inline constexpr size_t kMaxRecord = 96 * 1024;
 inline constexpr size_t kMaxFirstRecord = 4096;  // before HELLO
 inline constexpr uint32_t kInlineLimit = 64 * 1024;
 inline constexpr uint32_t kPieceLimit = 4 * 1024 * 1024;  // of one WRITE from a window
-inline constexpr size_t kMaxExtents = 64;                 // per record
-inline constexpr size_t kMaxPending = 64;                 // unanswered requests per connection
+inline constexpr uint64_t kRingLimit = 16 * 1024 * 1024;
+inline constexpr size_t kMaxExtents = 64;  // per record
+inline constexpr size_t kMaxPending = 64;  // unanswered requests per connection
 inline constexpr uint32_t kNoWaitLimit = 0xFFFFFFFF;
 inline constexpr std::string_view kSocketName = "data.sock";
 
@@ -84,6 +85,8 @@ absl::Status BadRecord(std::string_view what);
 // OK if everything was there and nothing is left; BAD_RECORD naming `what` otherwise.
 absl::Status Finished(const base::ByteReader& in, std::string_view what);
 
+// Where the bytes of a WRITE are.
+enum class Source : uint8_t { kInline = 0, kWindow = 1, kRing = 2 };
 enum class Form : uint8_t { kInline = 0, kShared = 1, kStream = 2 };
 inline constexpr uint32_t kGetNoDescriptors = 1;
 

@@ -1,20 +1,16 @@
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <optional>
 
 #include "larder/base/status.h"
-#include "larder/base/units.h"
 #include "src/channel.h"
 
 namespace larder::transport::uds {
 namespace {
 
-constexpr uint64_t kSlot = base::kMiB;  // of the ring that Write goes through
-constexpr uint64_t kSlots = 4;
-constexpr uint64_t kWindowFrom = 256 * 1024;  // below, a window costs more than it saves
-constexpr size_t kInFlight = 8;               // pieces of a buffer on their way at once
+constexpr uint64_t kRingFrom = 128 * 1024;  // below, the records carry the bytes as fast
+constexpr size_t kInFlight = 8;             // pieces on their way at once
 
 absl::Status Mixed() {
   return base::Error(absl::StatusCode::kFailedPrecondition, "MIXED_WRITE",
@@ -30,7 +26,7 @@ class UdsWriter final : public object::ObjectWriter {
       : session_(std::move(session)), lease_(lease), epoch_(epoch), size_hint_(size_hint) {}
   ~UdsWriter() override {
     if (mode_ == Mode::kEnded) return;
-    window_.reset();
+    GiveUp();
     base::ByteWriter out;
     out.U64(lease_.value).U64(epoch_.value);
     session_->link.Tell(Op::kDiscard, out.bytes());
@@ -48,17 +44,20 @@ class UdsWriter final : public object::ObjectWriter {
   enum class Mode {
     kFresh,
     kInline,  // bytes gather in small_ and travel in the records
-    kRing,    // bytes go through the window, slot by slot
+    kRing,    // bytes go through the connection's ring, slot by slot
     kBuffer,  // the window is the object
     kEnded,
   };
-  // Errors other than NO_WINDOW (RESOURCE_EXHAUSTED) end the creation.
-  absl::Status OpenWindow(uint64_t size);
   absl::Status SendInline();
-  absl::Status SendWindow(uint64_t offset, uint64_t length);
+  absl::Status SendShared(Source source, uint64_t offset, uint64_t length);
+  absl::Status SendSlot();
+  // Makes room for the next bytes: a slot of the ring, or else the records.
+  absl::Status TakeSlot();
   // Waits until at most `left` pieces are on their way.
   absl::Status Drain(size_t left);
   absl::Status Fail(absl::Status why);
+  // Gives back what is shared, after the agent has stopped copying from it.
+  void GiveUp();
   absl::Status FlushAll();
 
   std::shared_ptr<Session> session_;
@@ -73,15 +72,27 @@ class UdsWriter final : public object::ObjectWriter {
 
   std::unique_ptr<Mapping> window_;
   uint64_t window_size_ = 0;
-  bool no_window_ = false;
-  uint64_t slot_ = 0;  // the one being filled
+  std::optional<uint64_t> slot_;  // of the ring, being filled
   uint64_t slot_used_ = 0;
-  std::deque<uint64_t> in_flight_;  // requests, oldest first
+  struct Sent {
+    uint64_t request = 0;
+    std::optional<uint64_t> slot;  // free again once it is answered
+  };
+  std::deque<Sent> in_flight_;  // oldest first
 };
 
-absl::Status UdsWriter::Fail(absl::Status why) {
+void UdsWriter::GiveUp() {
   window_.reset();
+  for (const Sent& sent : in_flight_) {
+    session_->link.Wait(sent.request).status().IgnoreError();
+    if (sent.slot) session_->ring.Give(*sent.slot);
+  }
   in_flight_.clear();
+  if (slot_) session_->ring.Give(*std::exchange(slot_, std::nullopt));
+}
+
+absl::Status UdsWriter::Fail(absl::Status why) {
+  GiveUp();
   if (mode_ != Mode::kEnded) {
     base::ByteWriter out;
     out.U64(lease_.value).U64(epoch_.value);
@@ -93,65 +104,50 @@ absl::Status UdsWriter::Fail(absl::Status why) {
 
 absl::Status UdsWriter::Drain(size_t left) {
   while (in_flight_.size() > left) {
-    const uint64_t id = in_flight_.front();
+    const Sent sent = in_flight_.front();
     in_flight_.pop_front();
-    if (const auto reply = session_->link.Wait(id); !reply.ok()) return Fail(reply.status());
+    const auto reply = session_->link.Wait(sent.request);
+    if (sent.slot) session_->ring.Give(*sent.slot);
+    if (!reply.ok()) return Fail(reply.status());
   }
-  return absl::OkStatus();
-}
-
-absl::Status UdsWriter::OpenWindow(uint64_t size) {
-  LARDER_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> space, Mapping::Reserve(size));
-  uint64_t at = 0;
-  uint32_t total = 1;
-  for (uint32_t from = 0; from < total;) {
-    base::ByteWriter out;
-    out.U64(lease_.value);
-    from == 0 ? out.U64(size) : out.U32(from);
-    LARDER_ASSIGN_OR_RETURN(Reply reply, session_->link.Call(from == 0 ? Op::kWindow : Op::kExtents, out.bytes()));
-    base::ByteReader in(reply.payload);
-    total = in.U32();
-    const std::vector<WireExtent> extents = TakeExtents(in);
-    LARDER_RETURN_IF_ERROR(Finished(in, "WINDOW's reply"));
-    if (extents.empty() || extents.size() > reply.fds.size()) {
-      return base::Error(absl::StatusCode::kResourceExhausted, "NO_WINDOW", "the window's descriptors did not arrive");
-    }
-    for (size_t i = 0; i < extents.size(); ++i) {
-      const WireExtent& e = extents[i];
-      if (e.length == 0 || e.length > space->size() - at) return BadRecord("a window of another size");
-      if (::mmap(space->data() + at, e.length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, reply.fds[i].get(),
-                 static_cast<off_t>(e.offset)) == MAP_FAILED) {
-        return base::ErrnoError(errno, "map a window");
-      }
-      at += e.length;
-    }
-    from += static_cast<uint32_t>(extents.size());
-  }
-  if (at < size) return BadRecord("a window of another size");
-  window_ = std::move(space);
-  window_size_ = size;
   return absl::OkStatus();
 }
 
 absl::Status UdsWriter::SendInline() {
   if (small_used_ == 0) return absl::OkStatus();
   base::ByteWriter out;
-  out.U64(lease_.value).U64(epoch_.value).U8(0);
+  out.U64(lease_.value).U64(epoch_.value).U8(static_cast<uint8_t>(Source::kInline));
   const auto id = session_->link.Begin(Op::kWrite, out.bytes(), base::ByteSpan(small_).first(small_used_));
   if (!id.ok()) return Fail(id.status());
-  in_flight_.push_back(*id);
+  in_flight_.push_back({.request = *id});
   sent_ += small_used_;
   small_used_ = 0;
   return Drain(kInFlight);
 }
 
-absl::Status UdsWriter::SendWindow(uint64_t offset, uint64_t length) {
+absl::Status UdsWriter::SendShared(Source source, uint64_t offset, uint64_t length) {
   base::ByteWriter out;
-  out.U64(lease_.value).U64(epoch_.value).U8(1).U64(offset).U32(static_cast<uint32_t>(length));
+  out.U64(lease_.value).U64(epoch_.value).U8(static_cast<uint8_t>(source)).U64(offset);
+  out.U32(static_cast<uint32_t>(length));
   const auto id = session_->link.Begin(Op::kWrite, out.bytes());
   if (!id.ok()) return Fail(id.status());
-  in_flight_.push_back(*id);
+  in_flight_.push_back(
+      {.request = *id, .slot = source == Source::kRing ? std::exchange(slot_, std::nullopt) : std::nullopt});
   sent_ += length;
+  return absl::OkStatus();
+}
+
+absl::Status UdsWriter::SendSlot() {
+  if (!slot_ || slot_used_ == 0) return absl::OkStatus();
+  return SendShared(Source::kRing, *slot_ * Ring::kSlot, std::exchange(slot_used_, 0));
+}
+
+absl::Status UdsWriter::TakeSlot() {
+  slot_used_ = 0;
+  while (!(slot_ = session_->ring.Take())) {
+    if (in_flight_.empty()) break;
+    LARDER_RETURN_IF_ERROR(Drain(in_flight_.size() - 1));
+  }
   return absl::OkStatus();
 }
 
@@ -162,9 +158,12 @@ absl::StatusOr<base::MutableByteSpan> UdsWriter::Buffer(uint64_t size) {
   window_size_ = size;
   if (size == 0) return base::MutableByteSpan();
   if (size > session_->welcome.inline_limit) {
-    const absl::Status opened = OpenWindow(size);
-    if (opened.ok()) return base::MutableByteSpan(window_->data(), size);
-    if (opened.code() != absl::StatusCode::kResourceExhausted) return Fail(opened);
+    auto window = MapWindow(session_->link, lease_, size);
+    if (window.ok()) {
+      window_ = *std::move(window);
+      return base::MutableByteSpan(window_->data(), size);
+    }
+    if (window.status().code() != absl::StatusCode::kResourceExhausted) return Fail(window.status());
   }
   // Small, or no window to be had: memory of our own, which travels in the records at the seal.
   small_.assign(size, std::byte{0});
@@ -176,19 +175,18 @@ absl::StatusOr<base::MutableByteSpan> UdsWriter::Prepare(uint64_t want) {
   if (mode_ == Mode::kBuffer) return Mixed();
   if (mode_ == Mode::kFresh) mode_ = Mode::kInline;
   want = std::max<uint64_t>(want, 1);
-  if (mode_ == Mode::kInline && !no_window_ && std::max(size_hint_, sent_ + small_used_ + want) > kWindowFrom) {
+  if (mode_ == Mode::kInline && std::max(size_hint_, sent_ + small_used_ + want) > kRingFrom) {
     LARDER_RETURN_IF_ERROR(SendInline());
-    const absl::Status opened = OpenWindow(kSlot * kSlots);
-    if (opened.ok()) {
-      mode_ = Mode::kRing;
-    } else if (opened.code() == absl::StatusCode::kResourceExhausted) {
-      no_window_ = true;
-    } else {
-      return Fail(opened);
-    }
+    mode_ = Mode::kRing;
   }
   if (mode_ == Mode::kRing) {
-    return base::MutableByteSpan(window_->data() + slot_ * kSlot + slot_used_, std::min(want, kSlot - slot_used_));
+    // Bytes that had to take the other way go first.
+    LARDER_RETURN_IF_ERROR(SendInline());
+    if (!slot_) LARDER_RETURN_IF_ERROR(TakeSlot());
+    if (slot_) {
+      const base::MutableByteSpan slot = session_->ring.bytes(*slot_).subspan(slot_used_);
+      return slot.first(std::min<uint64_t>(want, slot.size()));
+    }
   }
   small_.resize(session_->welcome.inline_limit);
   if (small_used_ == small_.size()) LARDER_RETURN_IF_ERROR(SendInline());
@@ -197,16 +195,12 @@ absl::StatusOr<base::MutableByteSpan> UdsWriter::Prepare(uint64_t want) {
 
 absl::Status UdsWriter::Commit(uint64_t written) {
   if (mode_ == Mode::kEnded) return Ended();
-  if (mode_ != Mode::kRing) {
+  if (!slot_) {
     small_used_ += written;
     return absl::OkStatus();
   }
   slot_used_ += written;
-  if (slot_used_ < kSlot) return absl::OkStatus();
-  LARDER_RETURN_IF_ERROR(SendWindow(slot_ * kSlot, kSlot));
-  slot_ = (slot_ + 1) % kSlots;
-  slot_used_ = 0;
-  return Drain(kSlots - 1);  // the next slot's bytes have been copied
+  return slot_used_ < Ring::kSlot ? absl::OkStatus() : SendSlot();
 }
 
 absl::Status UdsWriter::Write(base::ByteSpan bytes) {
@@ -221,12 +215,14 @@ absl::Status UdsWriter::Write(base::ByteSpan bytes) {
 }
 
 absl::Status UdsWriter::FlushAll() {
-  if (mode_ == Mode::kRing && slot_used_ > 0) LARDER_RETURN_IF_ERROR(SendWindow(slot_ * kSlot, slot_used_));
-  if (mode_ == Mode::kInline) LARDER_RETURN_IF_ERROR(SendInline());
+  if (mode_ == Mode::kInline || mode_ == Mode::kRing) {
+    LARDER_RETURN_IF_ERROR(SendInline());
+    LARDER_RETURN_IF_ERROR(SendSlot());
+  }
   if (mode_ == Mode::kBuffer && window_ != nullptr) {
     const uint64_t step = session_->welcome.piece_limit;
     for (uint64_t at = 0; at < window_size_; at += step) {
-      LARDER_RETURN_IF_ERROR(SendWindow(at, std::min(step, window_size_ - at)));
+      LARDER_RETURN_IF_ERROR(SendShared(Source::kWindow, at, std::min(step, window_size_ - at)));
       LARDER_RETURN_IF_ERROR(Drain(kInFlight));
     }
   } else if (mode_ == Mode::kBuffer) {
@@ -245,7 +241,7 @@ absl::Status UdsWriter::FlushAll() {
 absl::StatusOr<object::SealResult> UdsWriter::Seal(const base::Digest& expected) {
   if (mode_ == Mode::kEnded) return Ended();
   LARDER_RETURN_IF_ERROR(FlushAll());
-  window_.reset();
+  GiveUp();
   base::ByteWriter out;
   out.U64(lease_.value).U64(epoch_.value).U64(sent_);
   PutDigest(out, expected);
@@ -260,7 +256,7 @@ absl::StatusOr<object::SealResult> UdsWriter::Seal(const base::Digest& expected)
 
 absl::Status UdsWriter::Discard() {
   if (mode_ == Mode::kEnded) return absl::OkStatus();
-  window_.reset();
+  GiveUp();
   mode_ = Mode::kEnded;
   base::ByteWriter out;
   out.U64(lease_.value).U64(epoch_.value);

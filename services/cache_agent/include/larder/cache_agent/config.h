@@ -20,9 +20,9 @@ struct Config {
   std::string socket_dir = "/run/larder";
   std::string data_dir;  // empty: nothing is kept on disk
   Identity identity = Identity::kOpen;
-  uint64_t arena = base::kGiB;     // bytes
-  std::string store = "memory";    // a registered backend
-  uint64_t disk_max_bytes = 0;     // 0: as much as fits
+  uint64_t arena = base::kGiB;   // bytes
+  std::string store = "memory";  // a registered backend
+  uint64_t disk_max_bytes = 0;   // 0: as much as fits
   base::Duration lease_ttl = std::chrono::seconds(30);
   int executor_threads = 4;
 };

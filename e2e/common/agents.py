@@ -1,0 +1,61 @@
+"""Real agents for end-to-end tests: `larder dev` in a directory of its own, stopped with the block."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+
+class Dev:
+    """A running `larder dev`: `agents` as its ready file tells them, `dir` its data."""
+
+    def __init__(self, process, directory, ready):
+        self.process = process
+        self.dir = directory
+        self.agents = ready["agents"]
+
+    def endpoint(self, index=0):
+        return "uds://" + self.agents[index]["socket_dir"]
+
+
+@contextlib.contextmanager
+def larder_dev(binary, agents=1, arguments=(), start_seconds=60):
+    """Starts `binary dev`, waits for its ready file, yields a Dev; SIGTERM at the end must give exit code 0."""
+    # Short: the path of a Unix socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="ldr", dir="/tmp") as name:
+        directory = pathlib.Path(name)
+        ready_file = directory / "ready.json"
+        command = [binary, "dev", "--agents", str(agents), "--dir", str(directory / "d"), "--ready-file", str(ready_file)]
+        with open(directory / "log", "wb") as log:
+            process = subprocess.Popen(
+                [*command, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            until = time.monotonic() + start_seconds
+            while not ready_file.exists():
+                try:
+                    process.wait(0.05)
+                except subprocess.TimeoutExpired:
+                    pass
+                if process.returncode is not None or time.monotonic() > until:
+                    raise AssertionError("larder dev did not start:\n" + (directory / "log").read_text())
+            yield Dev(process, directory, json.loads(ready_file.read_text()))
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                code = process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+        assert code == 0, f"larder dev ended with {code}:\n" + (directory / "log").read_text()
+
+
+def bin_dir():
+    """Where the built binaries lie: LARDER_BIN, set by CTest."""
+    return pathlib.Path(os.environ["LARDER_BIN"])

@@ -1,0 +1,141 @@
+#pragma once
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "larder/base/digest.h"
+#include "larder/base/mutex.h"
+#include "larder/base/status.h"
+#include "larder/peers/single_peer.h"
+#include "src/calls.h"
+#include "src/session_table.h"
+
+namespace larder::peers {
+
+using object::AckPolicy;
+using object::CreateGrant;
+using object::CreateRequest;
+using object::Done;
+using object::Epoch;
+using object::LeaseId;
+using object::ObjectId;
+using object::ObjectInfo;
+using object::ReadGrant;
+using object::SealRequest;
+using object::SealResult;
+using object::SessionId;
+
+absl::Status NoSession();
+absl::Status NoObject(const ObjectId& id);
+
+// The tables, and what is done with them. Creations are in creations.cpp, all else in single_peer.cpp.
+class SinglePeer::State {
+ public:
+  State(object::Backend& backend, const object::PeerSettings& settings);
+
+  struct Sealed {
+    ObjectInfo info;
+    std::shared_ptr<const object::BlobView> view;
+    std::optional<base::MonotonicTime> expires;
+    uint64_t pin_changes = 0;
+  };
+  struct Creation {
+    SessionId session;
+    LeaseId lease;
+    Epoch epoch;
+    ObjectId id;  // key empty: content-addressed
+    CreateRequest request;
+    std::unique_ptr<object::Blob> blob;
+    std::optional<base::Sha256> sha;
+    bool torn = false;     // an Append failed half-way: nothing can be sealed any more
+    bool busy = true;      // its blob is being made, or an Append or Seal runs outside the lock
+    bool sealing = false;  // it is a Seal: it ends the creation itself, whatever becomes of the session
+  };
+  struct Waiter {
+    SessionId session;
+    CreateRequest request;
+    base::Deadline deadline;
+    Done<absl::StatusOr<CreateGrant>> done;
+  };
+  using CreationPtr = std::shared_ptr<Creation>;
+  using SealedPtr = std::shared_ptr<const Sealed>;
+  // A Seal under way.
+  struct Sealing {
+    CreationPtr creation;
+    Done<absl::StatusOr<SealResult>> done;
+    ObjectInfo info;
+    std::optional<base::Sha256Digest> sha;
+  };
+
+  // ---- single_peer.cpp
+  absl::Status Recover();
+  absl::StatusOr<ReadGrant> Get(SessionId session, const std::string& key);
+  absl::StatusOr<ObjectInfo> Stat(SessionId session, const std::string& key);
+  absl::StatusOr<object::ListPage> List(SessionId session, const object::ListRequest& request);
+  absl::Status Delete(SessionId session, const std::string& key);
+  absl::Status SetPinned(SessionId session, const std::string& key, bool pinned);
+  void CloseSession(SessionId session);
+  void CloseAll();
+  void Tick();
+
+  absl::StatusOr<ObjectId> IdOf(SessionId session, const std::string& key) LARDER_REQUIRES(mutex_);
+  SealedPtr Find(const ObjectId& id) LARDER_REQUIRES(mutex_);
+  ObjectInfo InfoOf(const Sealed& sealed) const;
+  // What was there before is dropped by `calls`.
+  void Insert(SealedPtr sealed, Calls& calls) LARDER_REQUIRES(mutex_);
+  void Erase(const SealedPtr& sealed) LARDER_REQUIRES(mutex_);
+  void EndLeases(const std::vector<LeaseId>& leases, Calls& calls) LARDER_REQUIRES(mutex_);
+
+  // ---- creations.cpp
+  void Create(SessionId session, CreateRequest request, base::Deadline deadline,
+              Done<absl::StatusOr<CreateGrant>> done);
+  absl::Status Append(SessionId session, LeaseId lease, Epoch epoch, base::ByteSpan bytes);
+  void Seal(SessionId session, LeaseId lease, Epoch epoch, const SealRequest& request,
+            Done<absl::StatusOr<SealResult>> done);
+  absl::Status Discard(SessionId session, LeaseId lease, Epoch epoch);
+
+  // Begins, refuses, or queues; `calls` gets the rest.
+  void CreateOrWait(Waiter waiter, Calls& calls) LARDER_REQUIRES(mutex_);
+  // Gets the blob and answers.
+  void Begin(const CreationPtr& creation, const Done<absl::StatusOr<CreateGrant>>& done, Calls& calls)
+      LARDER_EXCLUDES(mutex_);
+  // Answers the waiters that `why` has an error for.
+  void GiveUpWaiters(const std::function<absl::Status(const ObjectId&, const Waiter&)>& why, Calls& calls)
+      LARDER_REQUIRES(mutex_);
+  absl::Status StillCreating(const ObjectId& id) const;
+  void EndCreation(const CreationPtr& creation, Calls& calls) LARDER_REQUIRES(mutex_);
+  absl::StatusOr<CreationPtr> Enter(SessionId session, LeaseId lease, Epoch epoch, bool to_seal)
+      LARDER_EXCLUDES(mutex_);
+  static absl::Status AppendCopied(Creation& creation, base::ByteSpan bytes);
+  // Fills in `sealing` if what was appended is what `request` says.
+  absl::Status Describe(const SealRequest& request, Sealing& sealing) const;
+  // Waits for its turn among those of the same name, publishes, answers.
+  void Publish(Sealing sealing, Calls& calls) LARDER_EXCLUDES(mutex_);
+  // `made` gets the new object, unless it existed.
+  absl::StatusOr<SealResult> PublishNow(const Sealing& sealing, const SealedPtr& existing, SealedPtr& made);
+  static bool SameContent(const Sealed& sealed, const Sealing& sealing);
+  void EndSeal(const Sealing& sealing, absl::StatusOr<SealResult> result, Calls& calls) LARDER_REQUIRES(mutex_);
+
+  object::Backend& backend_;
+  const base::Clock& clock_;
+  const base::Duration lease_ttl_;
+  // Held for table look-ups only, never while bytes are copied, the backend is called or a `done` runs.
+  mutable base::Mutex mutex_;
+  SessionTable sessions_ LARDER_GUARDED_BY(mutex_);
+  uint64_t next_epoch_ LARDER_GUARDED_BY(mutex_);
+  std::map<std::string, std::map<std::string, SealedPtr>> objects_ LARDER_GUARDED_BY(mutex_);  // namespace, key
+  std::multimap<base::MonotonicTime, std::weak_ptr<const Sealed>> expiry_ LARDER_GUARDED_BY(mutex_);
+  std::unordered_map<LeaseId, CreationPtr> creations_ LARDER_GUARDED_BY(mutex_);
+  std::map<ObjectId, CreationPtr> creating_ LARDER_GUARDED_BY(mutex_);  // those with a key
+  std::map<ObjectId, std::deque<Waiter>> waiters_ LARDER_GUARDED_BY(mutex_);
+  // Names that a Seal is publishing, with those that follow: creations without a key may end up with the same name, and
+  // table and backend must see them in one order.
+  std::map<ObjectId, std::deque<Sealing>> publishing_ LARDER_GUARDED_BY(mutex_);
+  std::unordered_map<LeaseId, SealedPtr> reads_ LARDER_GUARDED_BY(mutex_);
+  uint64_t object_count_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t object_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace larder::peers

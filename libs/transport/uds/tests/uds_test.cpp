@@ -1,0 +1,187 @@
+// What docs/formats/uds.md promises and no client of ours looks at, and what only another peer, or chance, brings
+// about.
+#include "larder/transport/uds/uds.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+
+#include <future>
+
+#include "larder/arena/arena.h"
+#include "larder/backends/memory/backend.h"
+#include "larder/base/executor.h"
+#include "larder/base/testing/status_matchers.h"
+#include "larder/base/testing/temp_dir.h"
+#include "larder/base/units.h"
+#include "larder/peers/single_peer.h"
+#include "src/event_loop.h"
+#include "src/socket.h"
+#include "src/wire.h"
+
+namespace larder::transport::uds {
+namespace {
+
+using base::IsOk;
+
+// Answers seals after the call has returned, on a thread of its own, as a peer that asks others would.
+class LatePeer final : public object::Peer {
+ public:
+  explicit LatePeer(object::Peer& peer) : peer_(peer) {}
+  absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner) override {
+    return peer_.OpenSession(owner);
+  }
+  void CloseSession(object::SessionId session) override { peer_.CloseSession(session); }
+  void Create(object::SessionId session, object::CreateRequest request, base::Deadline deadline,
+              object::Done<absl::StatusOr<object::CreateGrant>> done) override {
+    peer_.Create(session, std::move(request), deadline, std::move(done));
+  }
+  absl::Status Append(object::SessionId session, object::LeaseId lease, object::Epoch epoch,
+                      base::ByteSpan bytes) override {
+    return peer_.Append(session, lease, epoch, bytes);
+  }
+  void Seal(object::SessionId session, object::LeaseId lease, object::Epoch epoch, const object::SealRequest& request,
+            object::Done<absl::StatusOr<object::SealResult>> done) override {
+    late_.Submit([=, this] { peer_.Seal(session, lease, epoch, request, done); });
+  }
+  absl::Status Discard(object::SessionId session, object::LeaseId lease, object::Epoch epoch) override {
+    return peer_.Discard(session, lease, epoch);
+  }
+  void Get(object::SessionId session, const std::string& key, base::Deadline deadline,
+           object::Done<absl::StatusOr<object::ReadGrant>> done) override {
+    peer_.Get(session, key, deadline, std::move(done));
+  }
+  absl::StatusOr<std::shared_ptr<const object::BlobView>> ViewOf(object::SessionId session,
+                                                                 object::LeaseId lease) override {
+    return peer_.ViewOf(session, lease);
+  }
+  void Release(object::SessionId session, object::LeaseId lease) override { peer_.Release(session, lease); }
+  absl::StatusOr<std::vector<object::LeaseId>> Renew(object::SessionId session) override {
+    return peer_.Renew(session);
+  }
+  absl::StatusOr<object::ObjectInfo> Stat(object::SessionId session, const std::string& key) override {
+    return peer_.Stat(session, key);
+  }
+  absl::StatusOr<object::ListPage> List(object::SessionId session, const object::ListRequest& request) override {
+    return peer_.List(session, request);
+  }
+  absl::Status Delete(object::SessionId session, const std::string& key) override { return peer_.Delete(session, key); }
+  absl::Status SetPinned(object::SessionId session, const std::string& key, bool pinned) override {
+    return peer_.SetPinned(session, key, pinned);
+  }
+  object::PeerUsage usage() const override { return peer_.usage(); }
+  bool blocks() const override { return peer_.blocks(); }
+  void Tick() override { peer_.Tick(); }
+
+ private:
+  object::Peer& peer_;
+  base::ThreadPool late_{"late", 1};
+};
+
+class Uds : public testing::Test {
+ protected:
+  void SetUp() override {
+    listener_ = *Listen({.address = dir_.path().string(),
+                         .peer = &late_peer_,
+                         .clock = &clock_,
+                         .executor = &pool_,
+                         .arena = arena_.get(),
+                         .identify = [](int32_t, const std::string&) -> absl::StatusOr<object::SessionOwner> {
+                           return object::SessionOwner{.ns = "default"};
+                         }});
+    ASSERT_THAT(listener_->Start(), IsOk());
+    fd_ = *ConnectTo((dir_.path() / kSocketName).string());
+    Ask(Op::kHello, base::ByteWriter().Str("").U64(0).Str("test"));
+  }
+  void TearDown() override { listener_->Stop(base::kNoDeadline); }
+
+  // The payload of the answer.
+  std::vector<std::byte> Ask(Op op, const base::ByteWriter& payload) {
+    std::array<std::byte, kHeaderSize> head;
+    EncodeHeader({.op = op, .request_id = 1, .length = static_cast<uint32_t>(payload.size())}, head.data());
+    const std::array<base::ByteSpan, 2> parts{head, payload.bytes()};
+    EXPECT_THAT(SendRecord(fd_.get(), parts, {}, true), IsOk());
+    std::vector<std::byte> buffer(kMaxRecord);
+    const auto received = ReceiveRecord(fd_.get(), buffer, true);
+    EXPECT_THAT(received.status(), IsOk());
+    if (!received.ok()) return {};
+    buffer.resize(received->size);
+    EXPECT_EQ(DecodeHeader(buffer)->code, 0u) << static_cast<int>(op);
+    return {buffer.begin() + kHeaderSize, buffer.end()};
+  }
+  base::ByteWriter CreateLease(const std::string& key) {
+    base::ByteWriter creation;
+    PutCreation(creation, {.request = {.key = key}});
+    base::ByteWriter lease;
+    lease.Raw(Ask(Op::kCreate, creation));
+    return lease;
+  }
+
+  base::TempDir dir_;
+  base::SystemClock clock_;
+  base::ThreadPool pool_{"test", 1};
+  std::unique_ptr<arena::Arena> arena_ = *arena::Arena::Create({.size = 16 * base::kMiB});
+  std::unique_ptr<object::Backend> backend_ = *backends::memory::Make({.clock = &clock_, .arena = arena_.get()});
+  peers::SinglePeer peer_{*backend_, object::PeerSettings{.clock = &clock_}};
+  LatePeer late_peer_{peer_};
+  std::unique_ptr<object::Listener> listener_;
+  base::UniqueFd fd_;
+};
+
+TEST_F(Uds, EveryWriteTellsHowManyBytesThereAre) {
+  const base::ByteWriter lease = CreateLease("k");
+  const auto size_after = [&](const base::ByteWriter& write) {
+    const std::vector<std::byte> answer = Ask(Op::kWrite, write);
+    base::ByteReader in(answer);
+    const uint64_t size = in.U64();
+    EXPECT_TRUE(in.done());
+    return size;
+  };
+  EXPECT_EQ(size_after(base::ByteWriter(lease).U8(0).Raw(base::AsBytes("abc"))), 3u);
+  Ask(Op::kWindow, base::ByteWriter().Raw(base::ByteSpan(lease.bytes()).first(8)).U64(2 * base::kMiB));
+  EXPECT_EQ(size_after(base::ByteWriter(lease).U8(1).U64(0).U32(100)), 103u);
+  EXPECT_EQ(size_after(base::ByteWriter(lease).U8(1).U64(0).U32(2 * base::kMiB)), 103 + 2 * base::kMiB);
+}
+
+TEST_F(Uds, APeerMayAnswerASealLater) {
+  base::ByteWriter seal = CreateLease("k");
+  seal.U64(0);
+  PutDigest(seal, {});
+  const std::vector<std::byte> answer = Ask(Op::kSeal, seal);
+  base::ByteReader in(answer);
+  EXPECT_EQ(TakeSealed(in).info.id.key, "k");
+}
+
+// Connections that end and begin in one round of the loop get each other's numbers.
+TEST(EventLoop, ADescriptorDoesNotInheritTheEventsOfItsNumber) {
+  std::promise<void> round_over;
+  EventLoop loop([] {}, std::chrono::hours(1));
+  ASSERT_THAT(loop.Start(), IsOk());
+  std::array<base::UniqueFd, 2> ready;
+  base::UniqueFd successor;
+  bool inherited = false;
+  loop.Post([&] {
+    for (size_t i = 0; i < ready.size(); ++i) {
+      ready[i].Reset(::eventfd(1, EFD_CLOEXEC));
+      EXPECT_THAT(loop.Add(ready[i].get(), EPOLLIN,
+                           [&, i](uint32_t) {
+                             base::UniqueFd& other = ready[1 - i];
+                             const int number = other.get();
+                             loop.Remove(number);
+                             other.Reset();
+                             successor.Reset(::eventfd(0, EFD_CLOEXEC));
+                             ASSERT_EQ(successor.get(), number);
+                             EXPECT_THAT(loop.Add(number, EPOLLIN, [&](uint32_t) { inherited = true; }), IsOk());
+                             loop.Remove(ready[i].get());
+                             loop.Post([&] { round_over.set_value(); });
+                           }),
+                  IsOk());
+    }
+  });
+  round_over.get_future().wait();
+  loop.Stop();
+  EXPECT_FALSE(inherited);
+}
+
+}  // namespace
+}  // namespace larder::transport::uds

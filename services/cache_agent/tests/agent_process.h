@@ -1,0 +1,71 @@
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "larder/base/unique_fd.h"
+
+namespace larder::cache_agent {
+
+// A program that was started, with pipes to its input and from its output. Killed, if it still runs, at the end of its
+// life. One thread uses it.
+class ChildProcess {
+ public:
+  // What the child's lines are read from.
+  enum class Output { kStdout, kStderr };
+  ChildProcess(const std::vector<std::string>& argv, Output output);
+  ~ChildProcess();
+  ChildProcess(ChildProcess&&) noexcept;
+
+  int pid() const { return pid_; }
+  // The next line, without its end; empty at the end of the output.
+  std::string ReadLine();
+  void Signal(int signal) const;
+  // Waits for its end: its exit code, or minus the signal that killed it.
+  int Wait();
+
+ private:
+  int pid_ = 0;
+  base::UniqueFd input_;
+  base::UniqueFd output_;
+  std::string rest_;
+};
+
+// The real larder-agent, started in directories below `dir` and serving when the constructor returns.
+class AgentProcess {
+ public:
+  AgentProcess(const std::filesystem::path& dir, std::vector<std::string> flags);
+
+  std::string endpoint() const;
+  std::filesystem::path socket_dir() const { return socket_dir_; }
+  int admin_port() const { return admin_port_; }
+  int pid() const { return child_.pid(); }
+  // The value of a series of /metrics, as in `larder_lease_active{kind="read"}`; -1 if there is none.
+  double Metric(const std::string& series) const;
+  void Signal(int signal) const { child_.Signal(signal); }
+  int Wait() { return child_.Wait(); }
+
+  // What the kernel counts for it.
+  struct Footprint {
+    size_t fds = 0;
+    size_t maps = 0;
+    uint64_t rss = 0;   // bytes, the arena among them
+    uint64_t anon = 0;  // bytes of rss that are private memory
+  };
+  Footprint Measure() const;
+
+ private:
+  const std::filesystem::path socket_dir_;
+  ChildProcess child_;
+  int admin_port_ = 0;
+};
+
+// Asks again and again, for at most ten seconds, until `condition` holds; whether it did.
+bool Eventually(const std::function<bool()>& condition);
+
+}  // namespace larder::cache_agent

@@ -1,0 +1,177 @@
+#include "larder/cli_dev/dev.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "larder/base/file.h"
+#include "larder/base/status.h"
+#include "larder/cli_dev/settings.h"
+#include "src/agent.h"
+
+namespace larder::cli_dev {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMostAgents = 64;
+constexpr int kPortsPerAgent = 100;
+constexpr int kServicePorts = 7400;  // the contract's ports begin here
+// What a service puts below DIR at most: "/node-63/sockets/control.sock" and a suffix while it is being bound.
+constexpr size_t kSocketPath = 107;
+constexpr size_t kBelowDir = 40;
+
+// The directory of everything; a fresh one is removed with all that it holds.
+class Home {
+ public:
+  Home() = default;
+  ~Home() {
+    std::error_code ignored;  // what cannot be removed stays, in a place that systems clean
+    if (fresh_) fs::remove_all(path_, ignored);
+  }
+  Home(const Home&) = delete;
+  Home& operator=(const Home&) = delete;
+
+  absl::Status Open(const Options& options) {
+    if (options.dir.empty()) {
+      const auto runtime = options.env.find("XDG_RUNTIME_DIR");
+      const bool given = runtime != options.env.end() && runtime->second.starts_with('/');
+      if (given && MakeFresh(runtime->second).ok()) return absl::OkStatus();
+      return MakeFresh("/tmp");
+    }
+    std::error_code error;
+    path_ = fs::absolute(options.dir, error).lexically_normal().native();
+    if (error) return base::ErrnoError(error.value(), "find " + options.dir);
+    while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
+    if (path_.size() + kBelowDir > kSocketPath) {
+      return base::InvalidArgument("PATH_TOO_LONG", "--dir {} is too long for the sockets in it (at most {} bytes)",
+                                   path_, kSocketPath - kBelowDir);
+    }
+    const absl::Status made = base::MakeDirs(path_);
+    return made.ok() ? made : base::InvalidArgument(base::Reason(made), "--dir: {}", base::Message(made));
+  }
+
+  const std::string& path() const { return path_; }
+  bool fresh() const { return fresh_; }
+
+ private:
+  absl::Status MakeFresh(const std::string& parent) {
+    std::string path = parent + "/larder-dev-XXXXXX";
+    if (path.size() + kBelowDir > kSocketPath) return base::InvalidArgument("PATH_TOO_LONG", "{} is too long", parent);
+    if (::mkdtemp(path.data()) == nullptr) return base::ErrnoError(errno, "make a directory in " + parent);
+    path_ = std::move(path);
+    fresh_ = true;
+    return absl::OkStatus();
+  }
+
+  std::string path_;
+  bool fresh_ = false;
+};
+
+absl::Status CheckOptions(const Options& options) {
+  if (options.agents < 1 || options.agents > kMostAgents) {
+    return base::InvalidArgument("BAD_VALUE", "--agents {} is not between 1 and {}", options.agents, kMostAgents);
+  }
+  const int last = options.port_base + options.agents * kPortsPerAgent;
+  if (options.port_base != 0 && (options.port_base < 1024 || last > 65535)) {
+    return base::InvalidArgument("BAD_VALUE", "--port-base {} is not between 1024 and {}", options.port_base,
+                                 65535 - options.agents * kPortsPerAgent);
+  }
+  return absl::OkStatus();
+}
+
+std::string AdminAddress(const Options& options, int agent) {
+  if (options.port_base == 0) return "127.0.0.1:0";
+  return fmt::format("127.0.0.1:{}",
+                     cache_agent::App::kInfo.admin_port - kServicePorts + options.port_base + kPortsPerAgent * agent);
+}
+
+// What runs, and stops when it goes out of scope.
+class Cluster {
+ public:
+  ~Cluster() {
+    const base::Deadline deadline = base::DeadlineAfter(base::SystemClock().Now(), kStopTime);
+    for (auto agent = agents_.rbegin(); agent != agents_.rend(); ++agent) (*agent)->Stop(deadline);
+  }
+
+  absl::Status Start(const Options& options, const std::string& home) {
+    for (int i = 0; i < options.agents; ++i) {
+      const std::string name = fmt::format("node-{}", i);
+      LARDER_ASSIGN_OR_RETURN(std::unique_ptr<Agent> agent,
+                              Agent::Make({.name = name, .dir = home + "/" + name, .admin = AdminAddress(options, i)},
+                                          options.config_file, options.env));
+      agents_.push_back(std::move(agent));
+      if (absl::Status started = agents_.back()->Start(); !started.ok()) return base::Annotate(started, name);
+    }
+    return absl::OkStatus();
+  }
+
+  std::string ReadyText() const {
+    nlohmann::ordered_json agents = nlohmann::ordered_json::array();
+    for (const auto& agent : agents_) {
+      agents.push_back({{"name", agent->name()}, {"socket_dir", agent->socket_dir()}, {"admin", agent->admin()}});
+    }
+    return nlohmann::ordered_json{{"agents", agents}}.dump() + "\n";
+  }
+
+  // For people.
+  std::string Told(const Home& home) const {
+    std::string text =
+        fmt::format("larder dev: {} {} in {}{}\n", agents_.size(), agents_.size() == 1 ? "agent" : "agents",
+                    home.path(), home.fresh() ? " (removed at the end)" : "");
+    for (const auto& agent : agents_) {
+      // The example to copy: what to give to -e.
+      text += fmt::format("  {}  -e uds://{}  http://{}/metrics\n", agent->name(), agent->socket_dir(), agent->admin());
+    }
+    return text + "ready; a signal (Ctrl-C) stops it\n";
+  }
+
+ private:
+  std::vector<std::unique_ptr<Agent>> agents_;
+};
+
+// The file exists while all serve, so whoever waits for it is not misled by an earlier run's.
+class ReadyFile {
+ public:
+  explicit ReadyFile(std::string path) : path_(std::move(path)) { Remove(); }
+  ~ReadyFile() { Remove(); }
+  ReadyFile(const ReadyFile&) = delete;
+  ReadyFile& operator=(const ReadyFile&) = delete;
+  absl::Status Write(const std::string& text) {
+    if (path_.empty()) return absl::OkStatus();
+    const absl::Status written = base::WriteFileAtomically(path_, text);
+    return written.ok() ? written
+                        : base::InvalidArgument(base::Reason(written), "--ready-file: {}", base::Message(written));
+  }
+
+ private:
+  void Remove() const {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove(path_, ignored);
+  }
+  const std::string path_;
+};
+
+}  // namespace
+
+absl::Status Run(const Options& options, const std::function<absl::Status(const std::string&)>& say,
+                 const std::function<void()>& wait) {
+  LARDER_RETURN_IF_ERROR(CheckOptions(options));
+  if (!options.config_file.empty()) LARDER_RETURN_IF_ERROR(CheckFile(options.config_file));
+  Home home;
+  LARDER_RETURN_IF_ERROR(home.Open(options));
+  Cluster cluster;
+  ReadyFile ready(options.ready_file);  // gone before the cluster stops
+  LARDER_RETURN_IF_ERROR(cluster.Start(options, home.path()));
+  LARDER_RETURN_IF_ERROR(ready.Write(cluster.ReadyText()));
+  LARDER_RETURN_IF_ERROR(say(cluster.Told(home)));
+  wait();
+  return absl::OkStatus();
+}
+
+}  // namespace larder::cli_dev

@@ -1,0 +1,10 @@
+#include "verbs/all.h"
+
+namespace larder::cli {
+
+std::vector<Verb> AllVerbs() {
+  return {ImportVerb(), ExportVerb(), StatVerb(),       ListVerb(),        DeleteVerb(),    PinVerb(),
+          UnpinVerb(),  DevVerb(),    ConfigShowVerb(), ConfigCheckVerb(), CompletionVerb()};
+}
+
+}  // namespace larder::cli

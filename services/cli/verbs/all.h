@@ -1,0 +1,23 @@
+#pragma once
+#include <vector>
+
+#include "core/verb.h"
+
+namespace larder::cli {
+
+Verb CompletionVerb();
+Verb ConfigCheckVerb();
+Verb ConfigShowVerb();
+Verb DeleteVerb();
+Verb DevVerb();
+Verb ExportVerb();
+Verb ImportVerb();
+Verb ListVerb();
+Verb PinVerb();
+Verb StatVerb();
+Verb UnpinVerb();
+
+// In the order of help; the verbs of a group side by side.
+std::vector<Verb> AllVerbs();
+
+}  // namespace larder::cli

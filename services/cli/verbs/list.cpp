@@ -1,0 +1,56 @@
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "core/context.h"
+#include "core/object_view.h"
+#include "larder/base/status.h"
+#include "verbs/all.h"
+
+namespace larder::cli {
+namespace {
+
+// Prints page by page, so that memory does not grow with the number of objects.
+absl::Status List(Context& context, const Arguments& given) {
+  object::ListRequest request{.prefix = given.operands.empty() ? "" : given.operands.front()};
+  LARDER_ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> client, context.Connect());
+  const std::string node = client->node();
+  const std::vector<Column> columns = ListColumns(context.wide());
+  bool first = true;
+  const auto print = [&](const object::ObjectInfo& info) {
+    if (context.quiet) {
+      context.out.Line(info.id.key);
+    } else if (context.json()) {
+      context.out.Text(first ? "" : ",\n");
+      context.out.Text(JsonText(ObjectJson(info, node)));
+    } else {
+      if (first) context.out.Line(TableHead(columns));
+      context.out.Line(TableRow(columns, ListCells(info, context.wide())));
+    }
+    first = false;
+  };
+  if (context.json()) context.out.Text("[");
+  for (bool more = true; more;) {
+    LARDER_ASSIGN_OR_RETURN(const object::ListPage page, client->List(request));
+    for (const object::ObjectInfo& info : page.objects) print(info);
+    LARDER_RETURN_IF_ERROR(context.out.Flush());
+    more = page.more && !page.objects.empty();
+    if (more) request.after = page.objects.back().id.key;
+  }
+  if (context.json()) context.out.Line("]");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Verb ListVerb() {
+  return {
+      .name = "list",
+      .operands = "[PREFIX]",
+      .max_operands = 1,
+      .summary = "List the objects whose keys begin with PREFIX, by key",
+      .example = "larder list models/ -o wide",
+      .run = List,
+  };
+}
+
+}  // namespace larder::cli
