@@ -29,7 +29,16 @@ def larder_dev(binary, agents=1, arguments=(), start_seconds=60):
     with tempfile.TemporaryDirectory(prefix="ldr", dir="/tmp") as name:
         directory = pathlib.Path(name)
         ready_file = directory / "ready.json"
-        command = [binary, "dev", "--agents", str(agents), "--dir", str(directory / "d"), "--ready-file", str(ready_file)]
+        command = [
+            binary,
+            "dev",
+            "--agents",
+            str(agents),
+            "--dir",
+            str(directory / "d"),
+            "--ready-file",
+            str(ready_file),
+        ]
         with open(directory / "log", "wb") as log:
             process = subprocess.Popen(
                 [*command, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT

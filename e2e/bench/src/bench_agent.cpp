@@ -199,7 +199,7 @@ void Reclaim(Report& report, Agent& agent) {
     ::waitpid(victim, nullptr, 0);
     Must(writer->Discard());
   }
-  report.Add("agent.reclaim", "dead creator to key free, p99", {.p50 = Percentile(samples, 0.99)},
+  report.Add("agent.dead_creator_reclaim", "dead creator to key free, p99", {.p50 = Percentile(samples, 0.99)},
              {{"p50 of it", {.p50 = Percentile(samples, 0.5)}}});
 }
 

@@ -292,7 +292,8 @@ void SinglePeer::State::Publish(Sealing sealing, Calls& calls) {
   base::MutexLock lock(mutex_);
   if (made != nullptr) Insert(std::move(made), calls);
   EndSeal(sealing, std::move(result), calls);
-  for (Sealing& next : publishing_.extract(sealing.info.id).mapped()) {
+  auto following = publishing_.extract(sealing.info.id);
+  for (Sealing& next : following.mapped()) {
     calls.Add([this, next = std::move(next)](Calls& more) { Publish(next, more); });
   }
 }

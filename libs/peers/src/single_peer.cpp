@@ -45,14 +45,16 @@ ObjectInfo SinglePeer::State::InfoOf(const Sealed& sealed) const {
   return info;
 }
 
-void SinglePeer::State::Insert(SealedPtr sealed) {
+void SinglePeer::State::Insert(SealedPtr sealed, Calls& calls) {
   SealedPtr& slot = objects_[sealed->info.id.ns][sealed->info.id.key];
+  uint64_t& bytes = object_bytes_[sealed->info.id.ns];
   if (slot != nullptr) {
     object_count_ -= 1;
-    object_bytes_[sealed->info.id.ns] -= slot->info.size;
+    bytes -= slot->info.size;
+    calls.Drop(std::move(slot));
   }
   object_count_ += 1;
-  object_bytes_[sealed->info.id.ns] += sealed->info.size;
+  bytes += sealed->info.size;
   if (sealed->expires) expiry_.emplace(*sealed->expires, sealed);
   slot = std::move(sealed);
 }
@@ -185,6 +187,7 @@ void SinglePeer::State::CloseSession(SessionId session) {
   {
     base::MutexLock lock(mutex_);
     const std::vector<LeaseId> leases = sessions_.Close(session);
+    reclaimed_closed_ += leases.size();
     GiveUpWaiters([&](const ObjectId&,
                       const Waiter& waiter) { return waiter.session == session ? NoSession() : absl::OkStatus(); },
                   calls);
@@ -210,6 +213,7 @@ void SinglePeer::State::Tick() {
     const base::MonotonicTime now = clock_.Now();
     std::vector<LeaseId> lapsed;
     for (const SessionTable::Lapsed& one : sessions_.Expire(now)) lapsed.push_back(one.lease);
+    reclaimed_lapsed_ += lapsed.size();
     GiveUpWaiters([&](const ObjectId& id,
                       const Waiter& waiter) { return waiter.deadline <= now ? StillCreating(id) : absl::OkStatus(); },
                   calls);

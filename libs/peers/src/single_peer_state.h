@@ -135,7 +135,9 @@ class SinglePeer::State {
   std::map<ObjectId, std::deque<Sealing>> publishing_ LARDER_GUARDED_BY(mutex_);
   std::unordered_map<LeaseId, SealedPtr> reads_ LARDER_GUARDED_BY(mutex_);
   uint64_t object_count_ LARDER_GUARDED_BY(mutex_) = 0;
-  uint64_t object_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, uint64_t> object_bytes_ LARDER_GUARDED_BY(mutex_);  // by namespace, as in objects_
+  uint64_t reclaimed_closed_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t reclaimed_lapsed_ LARDER_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace larder::peers

@@ -14,14 +14,12 @@ struct Hint {
   std::string_view what_to_do;
 };
 // For errors whose message, made far from any user, does not say what to do.
-constexpr std::array<Hint, 10> kHints = {{
+constexpr std::array<Hint, 8> kHints = {{
     {"NO_OBJECT", "larder list shows what is there"},
     {"BAD_URI", "an endpoint reads uds:///run/larder, for example"},
     {"CONNECTION_LOST", "run it again once the agent is back"},
     {"STOPPING", "run it again once the agent is back"},
     {"DIGEST_MISMATCH", "check the source, or the digest that was given"},
-    {"ARENA_FULL", "delete or wait for space, or give the agent a larger arena"},
-    {"DISK_FULL", "delete objects, or give the agent more disk"},
     {"CREATING", "wait for the other client, or give a longer --timeout"},
     {"LEASE_LOST", "run it again"},
     {"ACK_IMPOSSIBLE", "leave --ack out"},

@@ -48,7 +48,7 @@ std::string HelpOfAll(std::span<const Verb> verbs, const std::string& group) {
   }
   text += Table("Flags of every verb", FlagsOf(Verb()));
   text += "\nExample:\n  larder import model.bin --key models/m1 && larder export models/m1 -O copy.bin\n";
-  text += fmt::format("\n`larder VERB --help` tells more. {}", kExitCodes);
+  text += fmt::format("\n`larder VERB --help` tells more.\n{}", kExitCodes);
   return text;
 }
 

@@ -68,6 +68,8 @@ void Interrupts::Watch(base::Duration timeout) {
     const int ready = ::poll(watched.data(), watched.size(), timed ? PollMs(left) : -1);
     if (watched[1].revents != 0) return;
     if (ready > 0) {
+      signalfd_siginfo taken;
+      [[maybe_unused]] const ssize_t size = ::read(signals_.get(), &taken, sizeof taken);
       cause_ = absl::StatusCode::kCancelled;
       break;
     }

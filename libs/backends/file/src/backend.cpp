@@ -17,6 +17,8 @@ namespace larder::backends::file {
 namespace {
 
 namespace fs = std::filesystem;
+constexpr std::string_view kPin = ".pin";
+constexpr std::string_view kHalfPin = ".pin.";  // what WriteFileAtomically renames to a pin
 constexpr std::string_view kFormat = "larder file objects 1\n";
 
 // 256 folders, and names that no key can steer.
@@ -27,6 +29,17 @@ fs::path NameOf(const object::ObjectId& id) {
   sha.Update(base::AsBytes(id.key));
   const std::string hex = base::FormatDigest(base::Sha256DigestOf(sha.Finish())).substr(sizeof("sha256:") - 1);
   return fs::path(hex.substr(0, 2)) / hex;
+}
+
+// What lies in a folder now; what is renamed or removed meanwhile does no harm.
+absl::StatusOr<std::vector<fs::path>> Entries(const fs::path& folder) {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    paths.push_back(it->path());
+  }
+  if (error) return base::ErrnoError(error.value(), "read " + folder.string());
+  return paths;
 }
 
 class FileBackend final : public object::Backend {
@@ -61,20 +74,23 @@ class FileBackend final : public object::Backend {
 
   absl::StatusOr<std::shared_ptr<const object::BlobView>> Seal(std::unique_ptr<object::Blob> blob,
                                                                const object::ObjectInfo& info) override {
-    const Header header{.info = info,
-                        .sealed_at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                                            clock_.WallNow().time_since_epoch()).count()};
+    const Header header{
+        .info = info,
+        .sealed_at_ms =
+            std::chrono::duration_cast<std::chrono::milliseconds>(clock_.WallNow().time_since_epoch()).count()};
     const fs::path target = dir_ / "objects" / NameOf(info.id);
     FileBlob& file = static_cast<FileBlob&>(*blob);
     LARDER_RETURN_IF_ERROR(file.Finish(header));
+    // Opened before anything is published: there may be no descriptor left.
+    LARDER_ASSIGN_OR_RETURN(const base::UniqueFd folder, base::OpenFile(target.parent_path(), O_RDONLY | O_DIRECTORY));
     std::shared_ptr<const object::BlobView> view;
     {
       base::MutexLock lock(mutex_);
-      ::unlink(PinOf(target).c_str());
       LARDER_ASSIGN_OR_RETURN(view, file.Publish(target));
+      ::unlink(PinOf(target).c_str());
       epochs_[info.id] = info.epoch;
     }
-    LARDER_RETURN_IF_ERROR(base::FsyncDir(target.parent_path()));
+    if (::fsync(folder.get()) != 0) return base::ErrnoError(errno, "flush " + target.parent_path().string());
     return view;
   }
 
@@ -105,7 +121,7 @@ class FileBackend final : public object::Backend {
   bool blocks() const override { return true; }
 
  private:
-  static fs::path PinOf(const fs::path& object) { return object.string() + ".pin"; }
+  static fs::path PinOf(const fs::path& object) { return object.string() + std::string(kPin); }
   bool IsCurrent(const object::ObjectId& id, object::Epoch epoch) const LARDER_REQUIRES(mutex_) {
     auto it = epochs_.find(id);
     return it != epochs_.end() && it->second == epoch;
@@ -141,7 +157,8 @@ absl::Status FileBackend::RecoverOne(const fs::path& path, std::vector<Recovered
   if (info.meta.ttl) {
     // Across a restart only the wall clock knows how long it lay; a clock set back must not lengthen its life.
     const auto now = clock_.WallNow().time_since_epoch();
-    const auto age = std::max<base::Duration>(base::Duration(0), now - std::chrono::milliseconds(opened->header.sealed_at_ms));
+    const auto age =
+        std::max<base::Duration>(base::Duration(0), now - std::chrono::milliseconds(opened->header.sealed_at_ms));
     if (age >= *info.meta.ttl) {
       ::unlink(PinOf(path).c_str());
       if (::unlink(path.c_str()) != 0) return base::ErrnoError(errno, "remove " + path.string());
@@ -160,18 +177,20 @@ absl::Status FileBackend::RecoverOne(const fs::path& path, std::vector<Recovered
 }
 
 absl::StatusOr<std::vector<object::Backend::Recovered>> FileBackend::Recover() {
+  LARDER_ASSIGN_OR_RETURN(const std::vector<fs::path> creating, Entries(dir_ / "creating"));
+  for (const fs::path& path : creating) ::unlink(path.c_str());  // nobody can seal these any more
   std::vector<Recovered> found;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(dir_ / "creating", error)) {
-    ::unlink(entry.path().c_str());  // nobody can seal these any more
-  }
   for (int i = 0; i < 256; ++i) {
-    for (const fs::directory_entry& entry :
-         fs::directory_iterator(dir_ / "objects" / fmt::format("{:02x}", i), error)) {
-      if (entry.path().extension() == ".pin") continue;
-      LARDER_RETURN_IF_ERROR(RecoverOne(entry.path(), found));
+    LARDER_ASSIGN_OR_RETURN(const std::vector<fs::path> paths, Entries(dir_ / "objects" / fmt::format("{:02x}", i)));
+    for (const fs::path& path : paths) {
+      const std::string name = path.filename().string();
+      if (name.ends_with(kPin)) continue;
+      if (name.find(kHalfPin) != name.npos) {
+        ::unlink(path.c_str());  // a mark that was being made
+        continue;
+      }
+      LARDER_RETURN_IF_ERROR(RecoverOne(path, found));
     }
-    if (error) return base::ErrnoError(error.value(), "read " + (dir_ / "objects").string());
   }
   return found;
 }
@@ -180,7 +199,8 @@ absl::StatusOr<std::vector<object::Backend::Recovered>> FileBackend::Recover() {
 
 absl::StatusOr<std::unique_ptr<object::Backend>> Make(const object::BackendSettings& settings) {
   if (settings.path.empty() || settings.path.front() != '/') {
-    return base::InvalidArgument("BAD_URI", "the file backend needs an absolute directory, as in file:///var/lib/larder");
+    return base::InvalidArgument("BAD_URI",
+                                 "the file backend needs an absolute directory, as in file:///var/lib/larder");
   }
   const fs::path dir = settings.path;
   LARDER_RETURN_IF_ERROR(base::MakeDirs(dir));
@@ -191,7 +211,8 @@ absl::StatusOr<std::unique_ptr<object::Backend>> Make(const object::BackendSetti
 }
 
 void Register(object::BackendRegistry& registry) {
-  registry.Add({.name = "file", .help = "One file an object below a directory; flushed, found again at start.", .make = Make});
+  registry.Add(
+      {.name = "file", .help = "One file an object below a directory; flushed, found again at start.", .make = Make});
 }
 
 }  // namespace larder::backends::file

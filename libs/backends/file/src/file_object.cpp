@@ -16,22 +16,39 @@ namespace larder::backends::file {
 namespace {
 
 constexpr uint64_t kBlock = 4096;
+constexpr uint64_t kCopyStep = 16 * kGrain;
+
+constexpr uint64_t kLargest = uint64_t{1} << 62;  // files end before, also with what is beside the bytes
 
 // What a file of an object of `size` bytes takes on disk, header and checksums included.
 uint64_t Footprint(uint64_t size) {
+  size = std::min(size, kLargest);
   const uint64_t grains = (size + kGrain - 1) / kGrain;
   return (kHeaderSize + size + grains * sizeof(uint32_t) + kBlock - 1) / kBlock * kBlock;
+}
+
+// A full disk is a full budget to callers.
+absl::Status NamedFull(const absl::Status& status) {
+  const std::string reason = base::Reason(status);
+  if (reason != "ENOSPC" && reason != "EDQUOT") return status;
+  return base::Error(absl::StatusCode::kResourceExhausted, "DISK_FULL", "the file system is full: {}",
+                     base::Message(status));
 }
 
 }  // namespace
 
 absl::Status DiskBudget::Take(uint64_t bytes) {
-  const uint64_t before = used_.fetch_add(bytes);
-  if (limit_ == 0 || before + bytes <= limit_) return absl::OkStatus();
-  used_.fetch_sub(bytes);
-  return base::Error(absl::StatusCode::kResourceExhausted, "DISK_FULL",
-                     "the disk budget has no room for {} (limit {}, in use {}): delete objects, or raise 'disk.max_bytes'",
-                     base::FormatBytes(bytes), base::FormatBytes(limit_), base::FormatBytes(before));
+  const uint64_t limit = limit_ == 0 ? kLargest : limit_;
+  uint64_t before = used_.load();
+  do {
+    if (before > limit || bytes > limit - before) {
+      return base::Error(
+          absl::StatusCode::kResourceExhausted, "DISK_FULL",
+          "the disk budget has no room for {} (limit {}, in use {}): delete objects, or raise 'disk.max_bytes'",
+          base::FormatBytes(bytes), base::FormatBytes(limit), base::FormatBytes(before));
+    }
+  } while (!used_.compare_exchange_weak(before, before + bytes));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<FileBlob>> FileBlob::Make(std::filesystem::path path, std::shared_ptr<DiskBudget> budget,
@@ -40,7 +57,9 @@ absl::StatusOr<std::unique_ptr<FileBlob>> FileBlob::Make(std::filesystem::path p
   const uint64_t charge = Footprint(size_hint);
   LARDER_RETURN_IF_ERROR(blob->budget_->Take(charge));
   blob->charged_ = charge;
-  LARDER_ASSIGN_OR_RETURN(blob->fd_, base::OpenFile(blob->path_, O_RDWR | O_CREAT | O_EXCL, 0600));
+  auto fd = base::OpenFile(blob->path_, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (!fd.ok()) return NamedFull(fd.status());
+  blob->fd_ = *std::move(fd);
   return blob;
 }
 
@@ -51,32 +70,42 @@ FileBlob::~FileBlob() {
 
 absl::Status FileBlob::Append(base::ByteSpan bytes) {
   const uint64_t needed = Footprint(size_ + bytes.size());
-  if (needed > charged_) {
-    LARDER_RETURN_IF_ERROR(budget_->Take(needed - charged_));
-    charged_ = needed;
+  const uint64_t more = needed > charged_ ? needed - charged_ : 0;
+  LARDER_RETURN_IF_ERROR(budget_->Take(more));
+  const size_t grains = grains_.size();
+  const uint32_t last = grains_.empty() ? 0 : grains_.back();
+  const uint32_t crc = crc_;
+  if (absl::Status written = WriteSummed(bytes); !written.ok()) {
+    // What was written beyond the end is overwritten, or cut off by Finish.
+    budget_->Give(more);
+    grains_.resize(grains);
+    if (grains > 0) grains_.back() = last;
+    crc_ = crc;
+    return NamedFull(written);
   }
-  // The bytes may lie in memory that a client still writes: sum and store one private copy.
-  std::vector<std::byte> copy(std::min<uint64_t>(bytes.size(), 16 * kGrain));
-  uint64_t done = 0;
-  uint32_t crc = crc_;
-  std::vector<uint32_t> grains = grains_;
-  while (done < bytes.size()) {
-    const uint64_t part = std::min<uint64_t>(copy.size(), bytes.size() - done);
-    std::memcpy(copy.data(), bytes.data() + done, part);
-    LARDER_RETURN_IF_ERROR(base::PwriteAll(fd_.get(), {copy.data(), part}, kHeaderSize + size_ + done));
-    crc = base::Crc32c({copy.data(), part}, crc);
-    for (uint64_t at = 0; at < part;) {
-      const uint64_t in_grain = (size_ + done + at) % kGrain;
-      const uint64_t step = std::min(kGrain - in_grain, part - at);
-      if (in_grain == 0) grains.push_back(0);
-      grains.back() = base::Crc32c({copy.data() + at, step}, grains.back());
-      at += step;
-    }
-    done += part;
-  }
-  crc_ = crc;
-  grains_ = std::move(grains);
+  charged_ += more;
   size_ += bytes.size();
+  return absl::OkStatus();
+}
+
+absl::Status FileBlob::WriteSummed(base::ByteSpan bytes) {
+  // The bytes may lie in memory that a client still writes: sum and store one private copy.
+  const size_t step = std::min<size_t>(bytes.size(), kCopyStep);
+  const auto copy = std::make_unique_for_overwrite<std::byte[]>(step);
+  for (uint64_t done = 0; done < bytes.size();) {
+    const base::ByteSpan part(copy.get(), std::min<uint64_t>(step, bytes.size() - done));
+    std::memcpy(copy.get(), bytes.data() + done, part.size());
+    LARDER_RETURN_IF_ERROR(base::PwriteAll(fd_.get(), part, kHeaderSize + size_ + done));
+    crc_ = base::Crc32c(part, crc_);
+    for (uint64_t at = 0; at < part.size();) {
+      const uint64_t in_grain = (size_ + done + at) % kGrain;
+      const uint64_t length = std::min(kGrain - in_grain, part.size() - at);
+      if (in_grain == 0) grains_.push_back(0);
+      grains_.back() = base::Crc32c(part.subspan(at, length), grains_.back());
+      at += length;
+    }
+    done += part.size();
+  }
   return absl::OkStatus();
 }
 
@@ -85,12 +114,16 @@ absl::Status FileBlob::Finish(Header header) {
   header.crc32c = crc_;
   header.table_crc32c = base::Crc32c(table);
   LARDER_ASSIGN_OR_RETURN(const auto bytes, EncodeHeader(header));
-  LARDER_RETURN_IF_ERROR(base::PwriteAll(fd_.get(), table, kHeaderSize + size_));
-  LARDER_RETURN_IF_ERROR(base::PwriteAll(fd_.get(), bytes, 0));
+  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), table, kHeaderSize + size_)));
+  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), bytes, 0)));
   if (::ftruncate(fd_.get(), static_cast<off_t>(kHeaderSize + size_ + table.size())) != 0) {
     return base::ErrnoError(errno, "size " + path_.string());
   }
-  if (::fdatasync(fd_.get()) != 0) return base::ErrnoError(errno, "flush " + path_.string());
+  if (::fdatasync(fd_.get()) != 0) return NamedFull(base::ErrnoError(errno, "flush " + path_.string()));
+  // A hint that was too large reserved more.
+  const uint64_t needed = Footprint(size_);
+  budget_->Give(charged_ - needed);
+  charged_ = needed;
   return absl::OkStatus();
 }
 
@@ -104,8 +137,8 @@ FileView::~FileView() { budget_->Give(charged_); }
 
 absl::Status FileView::Read(uint64_t offset, base::MutableByteSpan out) const {
   if (offset > size_ || out.size() > size_ - offset) {
-    return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset, out.size(),
-                       size_);
+    return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset,
+                       out.size(), size_);
   }
   std::vector<std::byte> edge;
   while (!out.empty()) {
@@ -121,8 +154,8 @@ absl::Status FileView::Read(uint64_t offset, base::MutableByteSpan out) const {
     }
     LARDER_RETURN_IF_ERROR(base::PreadAll(fd_.get(), whole, kHeaderSize + begin));
     if (base::Crc32c(whole) != grains_[grain]) {
-      return base::Error(absl::StatusCode::kDataLoss, "CHECKSUM", "the disk returned other bytes than were sealed, at {}",
-                         begin);
+      return base::Error(absl::StatusCode::kDataLoss, "CHECKSUM",
+                         "the disk returned other bytes than were sealed, at {}", begin);
     }
     if (part != length) std::memcpy(out.data(), edge.data() + (offset - begin), part);
     out = out.subspan(part);
@@ -132,12 +165,17 @@ absl::Status FileView::Read(uint64_t offset, base::MutableByteSpan out) const {
 }
 
 absl::StatusOr<FileView::Opened> FileView::Open(const std::filesystem::path& path, std::shared_ptr<DiskBudget> budget) {
-  LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, base::OpenFile(path, O_RDWR | O_NOFOLLOW));
+  struct stat st {};
+  // Looked at first: opening a device or a pipe may do anything.
+  if (::lstat(path.c_str(), &st) != 0) return base::ErrnoError(errno, "stat " + path.string());
+  if (!S_ISREG(st.st_mode)) {
+    return base::Error(absl::StatusCode::kDataLoss, "NO_FILE", "{} is no plain file", path.string());
+  }
+  LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, base::OpenFile(path, O_RDONLY | O_NOFOLLOW));
   std::vector<std::byte> raw(kHeaderSize);
   LARDER_RETURN_IF_ERROR(base::PreadAll(fd.get(), raw, 0));
   LARDER_ASSIGN_OR_RETURN(Header header, DecodeHeader(raw));
   const uint64_t size = header.info.size;
-  struct stat st {};
   if (::fstat(fd.get(), &st) != 0) return base::ErrnoError(errno, "stat " + path.string());
   const uint64_t count = size / kGrain + (size % kGrain != 0 ? 1 : 0);
   if (size > static_cast<uint64_t>(st.st_size) ||

@@ -14,7 +14,7 @@ namespace larder::backends::file {
 class DiskBudget {
  public:
   explicit DiskBudget(uint64_t limit) : limit_(limit) {}
-  // RESOURCE_EXHAUSTED (DISK_FULL) naming limit and use.
+  // RESOURCE_EXHAUSTED (DISK_FULL) naming limit and use, also for more than any disk has.
   absl::Status Take(uint64_t bytes);
   // What is there already, limit or not.
   void Count(uint64_t bytes) { used_.fetch_add(bytes); }
@@ -36,7 +36,7 @@ class FileBlob final : public object::Blob {
   absl::Status Append(base::ByteSpan bytes) override;
   uint64_t size() const override { return size_; }
   uint32_t crc32c() const override { return crc_; }
-  // Writes header and checksums, and flushes.
+  // Writes header and checksums, flushes, and gives back what was reserved but not used.
   absl::Status Finish(Header header);
   // Renames a finished file to `target`, where it stays.
   absl::StatusOr<std::shared_ptr<const object::BlobView>> Publish(const std::filesystem::path& target);
@@ -44,6 +44,8 @@ class FileBlob final : public object::Blob {
  private:
   FileBlob(std::filesystem::path path, std::shared_ptr<DiskBudget> budget)
       : path_(std::move(path)), budget_(std::move(budget)) {}
+  // Writes at the end and sums; what it did to the sums when it fails is the caller's to undo.
+  absl::Status WriteSummed(base::ByteSpan bytes);
   std::filesystem::path path_;
   std::shared_ptr<DiskBudget> budget_;
   base::UniqueFd fd_;
@@ -67,7 +69,8 @@ class FileView final : public object::BlobView {
     Header header;
     std::shared_ptr<const FileView> view;
   };
-  // DATA_LOSS (BAD_HEADER, BAD_TABLE, SHORT_FILE) if it is damaged. The bytes are verified as they are read.
+  // DATA_LOSS (BAD_HEADER, BAD_TABLE, SHORT_FILE, NO_FILE) if it is damaged, or no plain file. The bytes are verified
+  // as they are read.
   static absl::StatusOr<Opened> Open(const std::filesystem::path& path, std::shared_ptr<DiskBudget> budget);
 
  private:

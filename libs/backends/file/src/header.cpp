@@ -10,6 +10,9 @@ namespace larder::backends::file {
 namespace {
 
 constexpr uint64_t kMagic = 0x314A424F5244524C;  // "LRDROBJ1"
+constexpr int64_t kNoTtl = -1;
+constexpr int64_t kMaxTtlMs = 100LL * 365 * 86400 * 1000;
+constexpr int64_t kMaxTimeMs = 200LL * 365 * 86400 * 1000;  // since 1970; in range as nanoseconds
 
 absl::Status Bad(std::string_view why) {
   return base::Error(absl::StatusCode::kDataLoss, "BAD_HEADER", "not an object's file: {}", why);
@@ -19,11 +22,14 @@ absl::Status Bad(std::string_view why) {
 
 absl::StatusOr<std::array<std::byte, kHeaderSize>> EncodeHeader(const Header& header) {
   const object::ObjectInfo& info = header.info;
+  const int64_t ttl_ms =
+      info.meta.ttl ? std::chrono::duration_cast<std::chrono::milliseconds>(*info.meta.ttl).count() : kNoTtl;
+  if (ttl_ms > kMaxTtlMs) return base::InvalidArgument("BAD_META", "the TTL is beyond 100 years");
   base::ByteWriter out;
   out.U64(kMagic).U32(0 /* CRC, last */);
   out.U64(info.epoch.value).U64(info.size).U32(header.crc32c).U32(header.table_crc32c);
   out.I64(header.sealed_at_ms);
-  out.I64(info.meta.ttl ? std::chrono::duration_cast<std::chrono::milliseconds>(*info.meta.ttl).count() : -1);
+  out.I64(ttl_ms);
   out.U32(info.meta.wanted_replicas).U32(info.meta.piece_length);
   const bool sha = info.digest.kind == base::Digest::Kind::kSha256;
   out.U8(sha ? 1 : 0);
@@ -32,7 +38,8 @@ absl::StatusOr<std::array<std::byte, kHeaderSize>> EncodeHeader(const Header& he
   out.U16(static_cast<uint16_t>(info.meta.tags.size()));
   for (const std::string& tag : info.meta.tags) out.Str(tag);
   if (out.size() > kHeaderSize) {
-    return base::InvalidArgument("BAD_META", "key, tags and application take {} bytes of at most {}", out.size(), kHeaderSize);
+    return base::InvalidArgument("BAD_META", "key, tags and application take {} bytes of at most {}", out.size(),
+                                 kHeaderSize);
   }
   std::array<std::byte, kHeaderSize> bytes{};
   std::copy(out.bytes().begin(), out.bytes().end(), bytes.begin());
@@ -54,14 +61,16 @@ absl::StatusOr<Header> DecodeHeader(base::ByteSpan bytes) {
   header.crc32c = in.U32();
   header.table_crc32c = in.U32();
   header.sealed_at_ms = in.I64();
-  if (const int64_t ttl = in.I64(); ttl >= 0) {
-    if (ttl > 100LL * 365 * 86400 * 1000) return Bad("its TTL is beyond reason");
-    info.meta.ttl = std::chrono::milliseconds(ttl);
-  }
+  const int64_t ttl = in.I64();
+  if (header.sealed_at_ms < 0 || header.sealed_at_ms > kMaxTimeMs) return Bad("its time is beyond reason");
+  if (ttl < kNoTtl || ttl > kMaxTtlMs) return Bad("its TTL is beyond reason");
+  if (ttl != kNoTtl) info.meta.ttl = std::chrono::milliseconds(ttl);
   info.meta.wanted_replicas = in.U32();
   info.meta.piece_length = in.U32();
   info.digest = base::Crc32cDigest(header.crc32c);
-  if (in.U8() != 0) {
+  const uint8_t sha_follows = in.U8();
+  if (sha_follows > 1) return Bad("its digest is unknown");
+  if (sha_follows == 1) {
     base::Sha256Digest sha{};
     const base::ByteSpan raw = in.Raw(sha.size());
     if (in.ok()) std::memcpy(sha.data(), raw.data(), sha.size());
@@ -72,6 +81,7 @@ absl::StatusOr<Header> DecodeHeader(base::ByteSpan bytes) {
   info.meta.application = in.Str();
   for (uint16_t n = in.U16(); n > 0 && in.ok(); --n) info.meta.tags.emplace_back(in.Str());
   if (!in.ok()) return Bad("its header is cut off");
+  if (std::ranges::any_of(in.rest(), [](std::byte byte) { return byte != std::byte{0}; })) return Bad("it says more");
   if (!object::CheckNamespace(info.id.ns).ok() || !object::CheckKey(info.id.key).ok()) return Bad("its name is none");
   return header;
 }

@@ -15,10 +15,10 @@ inline constexpr uint64_t kGrain = 64 * 1024;
 
 // What a file says of its object. Layout: docs/formats/file-object.md.
 struct Header {
-  object::ObjectInfo info;     // ttl_left and pinned are not part of it
-  int64_t sealed_at_ms = 0;    // wall clock, since 1970
-  uint32_t crc32c = 0;         // of all bytes
-  uint32_t table_crc32c = 0;   // of the grains' checksums
+  object::ObjectInfo info;    // ttl_left and pinned are not part of it
+  int64_t sealed_at_ms = 0;   // wall clock, since 1970
+  uint32_t crc32c = 0;        // of all bytes
+  uint32_t table_crc32c = 0;  // of the grains' checksums
 };
 
 // INVALID_ARGUMENT (BAD_META) if key, tags and application together do not fit.

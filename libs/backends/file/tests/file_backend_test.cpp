@@ -107,7 +107,7 @@ class FileBackend : public testing::Test {
     std::vector<std::string> files;
     if (!fs::exists(dir() / folder)) return files;
     for (const auto& entry : fs::recursive_directory_iterator(dir() / folder)) {
-      if (!entry.is_directory()) files.push_back(fs::relative(entry.path(), dir() / folder).string());
+      if (!entry.is_directory()) files.push_back(entry.path().lexically_relative(dir() / folder).string());
     }
     std::ranges::sort(files);
     return files;

@@ -1,6 +1,7 @@
 #include "larder/backends/memory/backend.h"
 
 #include "larder/base/status.h"
+#include "larder/base/units.h"
 #include "src/blob.h"
 
 namespace larder::backends::memory {
@@ -12,6 +13,12 @@ class MemoryBackend final : public object::Backend {
 
   absl::StatusOr<std::unique_ptr<object::Blob>> Create(const object::ObjectId& id, object::Epoch,
                                                        uint64_t size_hint) override {
+    const uint64_t limit = arena_.usage().limit;
+    if (size_hint > limit) {
+      return base::Error(absl::StatusCode::kResourceExhausted, "ARENA_FULL",
+                         "an object of {} can never fit in the memory arena of {} (in use {}): raise 'arena'",
+                         base::FormatBytes(size_hint), base::FormatBytes(limit), base::FormatBytes(usage().used));
+    }
     auto blob = std::make_unique<MemoryBlob>(arena_, id.ns);
     if (size_hint > 0) LARDER_RETURN_IF_ERROR(blob->Reserve(size_hint));
     return blob;
@@ -45,7 +52,8 @@ absl::StatusOr<std::unique_ptr<object::Backend>> Make(const object::BackendSetti
 }
 
 void Register(object::BackendRegistry& registry) {
-  registry.Add({.name = "memory", .help = "Objects in the node's arena; readers map them without a copy.", .make = Make});
+  registry.Add(
+      {.name = "memory", .help = "Objects in the node's arena; readers map them without a copy.", .make = Make});
 }
 
 }  // namespace larder::backends::memory

@@ -11,11 +11,20 @@ namespace larder::backends::memory {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kHeapOverhead = 64;             // per private object, charged beside its bytes
-constexpr uint64_t kGrowth = 2 * base::kMiB;       // step for objects of unknown size; above the arena's packing limit
+constexpr uint64_t kHeapOverhead = 64;        // per private object, charged beside its bytes
+constexpr uint64_t kGrowth = 2 * base::kMiB;  // step for objects of unknown size; above the arena's packing limit
 constexpr uint64_t kPackedLimit = base::kMiB;
 
 uint64_t RoundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
+
+// Drops all but the first `kept`, last first and shrunk to nothing: what was never written can be given out again at
+// once, what is only freed waits for the rest of its slab.
+void GiveBackUnused(std::vector<arena::Range>& ranges, size_t kept) {
+  while (ranges.size() > kept) {
+    ranges.back().Shrink(0);
+    ranges.pop_back();
+  }
+}
 
 }  // namespace
 
@@ -46,11 +55,14 @@ absl::Status MemoryBlob::ReserveRanges(uint64_t size) {
   const bool packed = restart && size <= kPackedLimit;
   if (!packed) missing = RoundUp(missing, kPage);
   while (missing > 0) {
-    LARDER_ASSIGN_OR_RETURN(arena::Range range,
-                            arena_.AllocateSealed(ns_, packed ? missing : std::max(missing, kPackedLimit + kPage),
-                                                  packed ? missing : kPage));
-    missing -= std::min(missing, range.size());
-    added.push_back(std::move(range));
+    auto range = arena_.AllocateSealed(ns_, packed ? missing : std::max(missing, kPackedLimit + kPage),
+                                       packed ? missing : kPage);
+    if (!range.ok()) {
+      GiveBackUnused(added, 0);
+      return range.status();
+    }
+    missing -= std::min(missing, range->size());
+    added.push_back(*std::move(range));
   }
   if (restart) {
     // What was there moves along: it is at most kPackedLimit.
@@ -94,8 +106,11 @@ absl::Status MemoryBlob::Append(base::ByteSpan bytes) {
   const bool small = content_.ranges.empty() && size <= kPrivateLimit;
   const uint64_t capacity = small ? content_.small_capacity : content_.range_bytes;
   if (size > capacity) {
-    // Of unknown size: grow in steps, so that many small appends stay few ranges.
-    LARDER_RETURN_IF_ERROR(Reserve(small ? size : RoundUp(size, kGrowth)));
+    // Of unknown size: grow in steps, so that many small appends stay few ranges; where a step does not fit any more,
+    // by what is needed.
+    absl::Status grown = Reserve(small ? size : RoundUp(size, kGrowth));
+    if (!grown.ok() && !small) grown = Reserve(size);
+    LARDER_RETURN_IF_ERROR(grown);
   }
   if (small) {
     CopyIn(content_.small.get() + content_.size, bytes);
@@ -120,7 +135,7 @@ absl::Status MemoryBlob::Append(base::ByteSpan bytes) {
 
 Content MemoryBlob::Take() {
   if (!content_.ranges.empty()) {
-    content_.ranges.resize(content_.size == 0 ? 0 : current_ + 1);
+    GiveBackUnused(content_.ranges, content_.size == 0 ? 0 : current_ + 1);
     if (content_.size > 0) content_.ranges.back().Shrink(in_current_);
   } else if (content_.small_capacity > content_.size + content_.size / 4 + kHeapOverhead) {
     if (auto charge = arena_.ChargePrivate(content_.size + kHeapOverhead); charge.ok()) {
@@ -141,8 +156,8 @@ MemoryView::MemoryView(Content content) : content_(std::move(content)) {
 
 absl::Status MemoryView::Read(uint64_t offset, base::MutableByteSpan out) const {
   if (offset > content_.size || out.size() > content_.size - offset) {
-    return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset, out.size(),
-                       content_.size);
+    return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset,
+                       out.size(), content_.size);
   }
   if (out.empty()) return absl::OkStatus();
   if (content_.ranges.empty()) {

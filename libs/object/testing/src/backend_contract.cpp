@@ -241,7 +241,7 @@ TEST_P(BackendContract, ReadsAnyRange) {
 }
 
 TEST_P(BackendContract, RefusesRangesThatLeaveTheObject) {
-  const auto refused = StatusIs(absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE");
+  const auto refused = StatusIs(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE");
   for (const uint64_t size : {uint64_t{0}, uint64_t{100}, 200 * kKiB}) {
     const auto view = Store(kId, 1, SampleBytes(size));
     ASSERT_NE(view, nullptr);

@@ -37,7 +37,7 @@ class BlobView {
  public:
   virtual ~BlobView() = default;
   virtual uint64_t size() const = 0;
-  // Fills `out` with the bytes from `offset`; out of range: INVALID_ARGUMENT (OUT_OF_RANGE). May block on disk.
+  // Fills `out` with the bytes from `offset`; OUT_OF_RANGE past the end. May block on disk.
   // DATA_LOSS (CHECKSUM) when what lies there is not what was sealed.
   virtual absl::Status Read(uint64_t offset, base::MutableByteSpan out) const = 0;
   // The whole object as one piece of this process's memory, where it lies in such.

@@ -24,9 +24,9 @@ class Answer {
   }
   bool ready() const { return state_->calls > 0; }
   int calls() const { return state_->calls; }
-  // Waits for a peer that answers on another thread, up to 30 s of real time.
+  // Waits for a peer that answers on another thread, up to 10 s of real time.
   T Get() const {
-    if (state_->answer.wait_for(std::chrono::seconds(30)) != std::future_status::ready) {
+    if (state_->answer.wait_for(std::chrono::seconds(10)) != std::future_status::ready) {
       return T(absl::InternalError("no answer came"));
     }
     return state_->answer.get();

@@ -1,0 +1,126 @@
+#include "larder/backends/toy/backend.h"
+
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "larder/base/digest.h"
+#include "larder/base/status.h"
+#include "larder/base/units.h"
+
+namespace larder::backends::toy {
+namespace {
+
+constexpr uint64_t kLimit = base::kGiB;  // where the settings give none
+
+struct Budget {
+  const uint64_t limit;
+  std::atomic<uint64_t> used = 0;
+};
+
+// Bytes of a budget, given back at the end of its life.
+class Charge {
+ public:
+  explicit Charge(std::shared_ptr<Budget> budget) : budget_(std::move(budget)) {}
+  Charge(Charge&& other) noexcept : budget_(other.budget_), bytes_(std::exchange(other.bytes_, 0)) {}
+  Charge& operator=(Charge&&) = delete;
+  ~Charge() { budget_->used -= bytes_; }
+
+  absl::Status GrowTo(uint64_t bytes) {
+    if (bytes <= bytes_) return absl::OkStatus();
+    const uint64_t more = bytes - bytes_;
+    uint64_t used = budget_->used;
+    do {
+      if (more > budget_->limit - used) {
+        return base::Error(absl::StatusCode::kResourceExhausted, "ARENA_FULL",
+                           "{} bytes more do not fit: {} of {} are in use", more, used, budget_->limit);
+      }
+    } while (!budget_->used.compare_exchange_weak(used, used + more));
+    bytes_ = bytes;
+    return absl::OkStatus();
+  }
+  void ShrinkTo(uint64_t bytes) { budget_->used -= bytes_ - std::exchange(bytes_, bytes); }
+
+ private:
+  std::shared_ptr<Budget> budget_;
+  uint64_t bytes_ = 0;
+};
+
+class ToyBlob final : public object::Blob {
+ public:
+  explicit ToyBlob(Charge charge) : charge_(std::move(charge)) {}
+  absl::Status Append(base::ByteSpan bytes) override {
+    LARDER_RETURN_IF_ERROR(charge_.GrowTo(bytes_.size() + bytes.size()));
+    const size_t before = bytes_.size();
+    bytes_.append(base::AsText(bytes));
+    // Of the copy: the source may be memory that somebody else is writing.
+    crc_ = base::Crc32c(base::AsBytes(bytes_).subspan(before), crc_);
+    return absl::OkStatus();
+  }
+  uint64_t size() const override { return bytes_.size(); }
+  uint32_t crc32c() const override { return crc_; }
+
+ private:
+  friend class ToyView;
+  Charge charge_;
+  std::string bytes_;
+  uint32_t crc_ = 0;
+};
+
+class ToyView final : public object::BlobView {
+ public:
+  explicit ToyView(ToyBlob& blob) : charge_(std::move(blob.charge_)), bytes_(std::move(blob.bytes_)) {
+    charge_.ShrinkTo(bytes_.size());
+  }
+  uint64_t size() const override { return bytes_.size(); }
+  absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override {
+    if (offset > bytes_.size() || out.size() > bytes_.size() - offset) {
+      return base::InvalidArgument("OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset, out.size(), bytes_.size());
+    }
+    if (!out.empty()) std::memcpy(out.data(), bytes_.data() + offset, out.size());
+    return absl::OkStatus();
+  }
+  std::optional<base::ByteSpan> Bytes() const override { return base::AsBytes(bytes_); }
+
+ private:
+  Charge charge_;
+  const std::string bytes_;
+};
+
+// Who holds a view holds the bytes, so there is nothing to remove, to pin or to find again.
+class ToyBackend final : public object::Backend {
+ public:
+  explicit ToyBackend(uint64_t limit) : budget_(new Budget{.limit = limit}) {}
+  absl::StatusOr<std::unique_ptr<object::Blob>> Create(const object::ObjectId&, object::Epoch,
+                                                       uint64_t size_hint) override {
+    Charge charge(budget_);
+    LARDER_RETURN_IF_ERROR(charge.GrowTo(size_hint));
+    return std::make_unique<ToyBlob>(std::move(charge));
+  }
+  absl::StatusOr<std::shared_ptr<const object::BlobView>> Seal(std::unique_ptr<object::Blob> blob,
+                                                               const object::ObjectInfo&) override {
+    return std::make_shared<const ToyView>(static_cast<ToyBlob&>(*blob));
+  }
+  absl::Status Remove(const object::ObjectId&, object::Epoch) override { return absl::OkStatus(); }
+  absl::Status SetPinned(const object::ObjectId&, object::Epoch, bool) override { return absl::OkStatus(); }
+  absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
+  Usage usage() const override { return {.limit = budget_->limit, .used = budget_->used}; }
+  std::string_view tier() const override { return "hot"; }
+  object::Durability durability() const override { return object::Durability::kMemory; }
+  bool blocks() const override { return false; }
+
+ private:
+  const std::shared_ptr<Budget> budget_;
+};
+
+absl::StatusOr<std::unique_ptr<object::Backend>> Make(const object::BackendSettings& settings) {
+  return std::make_unique<ToyBackend>(settings.max_bytes == 0 ? kLimit : settings.max_bytes);
+}
+
+}  // namespace
+
+void Register(object::BackendRegistry& registry) {
+  registry.Add({.name = "toy", .help = "Objects in strings.", .make = Make});
+}
+
+}  // namespace larder::backends::toy

@@ -1,0 +1,82 @@
+"""Keeps a suite's figures under e2e/bench/results/ and makes docs/figures.md of all of them and e2e/bench/rows.yaml."""
+
+import argparse
+import datetime
+import json
+import pathlib
+import platform
+import subprocess
+import sys
+
+import yaml
+
+
+def human(seconds):
+    return f"{seconds * 1e6:.1f} us" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
+
+
+def machine():
+    model = next(
+        (line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+        platform.machine(),
+    )
+    cpus = len([line for line in open("/proc/cpuinfo") if line.startswith("processor")])
+    return f"{cpus} x {model}, Linux {platform.release().split('-')[0]}"
+
+
+def keep(root, suite, measured):
+    commit = subprocess.run(
+        ["git", "-C", root, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    results = root / "e2e/bench/results"
+    results.mkdir(exist_ok=True)
+    kept = {"commit": commit, "date": str(datetime.date.today()), "machine": machine(), "rows": measured}
+    (results / f"{suite}.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def page(root):
+    lines = [
+        "# Figures",
+        "",
+        "Made by `./scripts/bench SUITE --record`; not to be edited. p50 of five rounds in turn with the rivals, which run on",
+        "the same processor as the agent; *spread* is how far the rounds were apart; in brackets how many times faster than the",
+        "rival (below 1: slower).",
+    ]
+    rows = yaml.safe_load((root / "e2e/bench/rows.yaml").read_text())["rows"]
+    for suite in dict.fromkeys(row["suite"] for row in rows):
+        file = root / f"e2e/bench/results/{suite}.json"
+        kept = json.loads(file.read_text()) if file.exists() else {"rows": []}
+        found = {row["id"]: row for row in kept["rows"]}
+        lines += ["", f"## {suite}", ""]
+        if found:
+            lines += [f"{kept['date']}, commit {kept['commit']}, {kept['machine']}.", ""]
+        lines += ["| row | what | must reach | measured | spread | beside |", "|---|---|---|---|---|---|"]
+        for row in (row for row in rows if row["suite"] == suite):
+            head = f"| {row['id']} | {row['text']} | {row['target']} |"
+            figure = found.get(row["id"])
+            if figure is None:
+                lines.append(f"{head} SKIPPED: {row.get('skipped', 'not measured')} | | |")
+                continue
+            beside = ", ".join(
+                f"{name} {human(rival['seconds'])} ({rival['times_as_fast']:.2f}x)"
+                for name, rival in figure["rivals"].items()
+            )
+            note = f" — {row['cause']}" if "cause" in row else ""
+            lines.append(f"{head} {human(figure['seconds'])}{note} | {figure['spread']:.0%} | {beside} |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=pathlib.Path, required=True)
+    parser.add_argument("--suite")
+    parser.add_argument("--json", type=pathlib.Path)
+    arguments = parser.parse_args()
+    if arguments.suite:
+        keep(arguments.root, arguments.suite, json.loads(arguments.json.read_text()))
+    (arguments.root / "docs/figures.md").write_text(page(arguments.root))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
