@@ -61,7 +61,10 @@ class CliCase(unittest.TestCase):
 
         def end():
             process.kill()
-            process.communicate()
+            process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe:
+                    pipe.close()
 
         self.addCleanup(end)
         return process
@@ -89,7 +92,7 @@ class CliCase(unittest.TestCase):
     def fails(self, code, *args, stdin=b"", says="", lines=1):
         """What must fail with `code` and one line (or so many) on stderr; returns stdout."""
         done = self.run_larder(*args, stdin=stdin)
-        stderr = done.stderr.decode()
+        stderr = done.stderr.decode(errors="replace")
         self.assertEqual(done.returncode, code, stderr)
         self.assertEqual(stderr.count("\n"), lines, stderr)
         for line in stderr.splitlines():

@@ -5,7 +5,7 @@ import re
 
 KINDS = ("larder_library", "larder_service", "larder_test", "larder_bench", "larder_fuzz", "larder_proto")
 WORDS = {"NAME", "BASE", "BINARY", "HDRS", "SRCS", "DEPS", "PRIVATE_DEPS", "TIMEOUT", "LABELS", "RESOURCE_LOCK"}
-WORDS |= {"PROTO", "KIND", "NAMESPACE", "REGISTRY", "HEADER", "ROOT", "ROOTS"}
+WORDS |= {"PROTO", "KIND", "NAMESPACE", "REGISTRY", "HEADER", "ROOT", "ROOTS", "EXTENDS"}
 
 
 @dataclasses.dataclass
@@ -32,6 +32,8 @@ class Target:
         """Whether it is shipped: not a test, nor what tests are made from."""
         if self.kind == "proto":
             return all(source.startswith("proto/") for source in self.sources)
+        if self.kind == "executable" and self.folder.startswith("e2e/"):
+            return False
         return self.kind not in ("test", "bench", "fuzz") and "testing" not in self.name.split("_")
 
     @property
@@ -111,7 +113,8 @@ def read_list(path: pathlib.Path, root: pathlib.Path) -> "list[Target]":
         elif function == "larder_extension_folders":
             given = keyed(words)
             target = Target("registrations", f"{given['KIND'][0]}_registrations", folder, line)
-            target.headers[f"larder/{given['NAMESPACE'][0]}/register_all.h"] = ""
+            if "NAMESPACE" in given:  # else it defines what another's header declares
+                target.headers[f"larder/{given['NAMESPACE'][0]}/register_all.h"] = ""
             targets[target.name] = target
         elif function == "add_executable":
             target = Target("executable", words[0], folder, line)

@@ -81,13 +81,13 @@ TEST_F(Leaks, OfAThousandKilledClientsNothingRemains) {
   for (int wave = 0; wave < waves; ++wave) ASSERT_NO_FATAL_FAILURE(KillAWave(wave));
   ExpectNothingHeld();
   EXPECT_EQ(agent_.Metric("larder_lease_reclaimed_total{reason=\"closed\"}") - reclaimed_before, waves * kWave);
-  EXPECT_EQ(agent_.Metric("larder_agent_pool_bytes{state=\"live\"}"), live_before);
+  // Memory that is being zeroed counts as live.
+  EXPECT_TRUE(Eventually([&] { return agent_.Metric("larder_agent_pool_bytes{state=\"live\"}") <= live_before; }));
   const AgentProcess::Footprint after = agent_.Measure();
-  RecordProperty("fds", fmt::format("{} {}", before.fds, after.fds));
   fmt::print("before: {} fds, {} maps, rss {}, private {}\nafter:  {} fds, {} maps, rss {}, private {}\n", before.fds,
              before.maps, base::FormatBytes(before.rss), base::FormatBytes(before.anon), after.fds, after.maps,
              base::FormatBytes(after.rss), base::FormatBytes(after.anon));
-  EXPECT_EQ(after.fds, before.fds);
+  EXPECT_LE(after.fds, before.fds);
   EXPECT_LE(after.maps, before.maps);
   EXPECT_LE(after.anon, before.anon + kSlack);
   EXPECT_LE(after.rss, before.rss + kSlack);

@@ -23,9 +23,8 @@ using testing::HasSubstr;
 
 class Program : public testing::Test {
  protected:
-  AgentProcess Start(std::vector<std::string> flags = {}) {
-    flags.push_back("--arena=64MiB");
-    return AgentProcess(dir_.path(), flags);
+  AgentProcess Start(const std::string& store = "memory", const std::string& arena = "64MiB") {
+    return AgentProcess(dir_.path(), {"--store=" + store, "--arena=" + arena});
   }
   static std::unique_ptr<client::Client> Connect(const AgentProcess& agent) {
     auto connected = client::Client::Connect(agent.endpoint(), {.retries = 0});
@@ -38,7 +37,7 @@ class Program : public testing::Test {
   }
   // Runs it to its end; what it said.
   std::string Fail(const std::vector<std::string>& flags, int exit_code) {
-    std::vector<std::string> argv = {LARDER_AGENT_BINARY, "--socket-dir=" + (dir_ / "run").string(), "--arena=64MiB"};
+    std::vector<std::string> argv = {LARDER_AGENT_BINARY};
     argv.insert(argv.end(), flags.begin(), flags.end());
     ChildProcess child(argv, ChildProcess::Output::kStderr);
     std::string said;
@@ -61,7 +60,7 @@ TEST_F(Program, SigtermStopsCleanly) {
 
 TEST_F(Program, AfterAKillTheNextOneServesOnTheSameDirectories) {
   {
-    AgentProcess agent = Start({"--store=file"});
+    AgentProcess agent = Start("file");
     auto client = Connect(agent);
     ASSERT_THAT(Put(*client, "small", 10), IsOk());
     ASSERT_THAT(Put(*client, "big", 3 << 20), IsOk());
@@ -69,7 +68,7 @@ TEST_F(Program, AfterAKillTheNextOneServesOnTheSameDirectories) {
     EXPECT_EQ(agent.Wait(), -SIGKILL);
     EXPECT_TRUE(SocketsExist());
   }
-  AgentProcess agent = Start({"--store=file"});
+  AgentProcess agent = Start("file");
   auto client = Connect(agent);
   EXPECT_THAT(client->Get("small"), IsOk());
   LARDER_ASSERT_OK_AND_ASSIGN(auto reader, client->Get("big"));
@@ -78,19 +77,19 @@ TEST_F(Program, AfterAKillTheNextOneServesOnTheSameDirectories) {
 }
 
 TEST_F(Program, AClientOutlivesARestart) {
-  auto first = std::make_unique<AgentProcess>(Start({"--store=file"}));
+  auto first = std::make_unique<AgentProcess>(Start("file"));
   LARDER_ASSERT_OK_AND_ASSIGN(auto client, client::Client::Connect(first->endpoint()));
   ASSERT_THAT(Put(*client, "k", 10), IsOk());
   first->Signal(SIGKILL);
   first->Wait();
   first.reset();
-  AgentProcess second = Start({"--store=file"});
+  AgentProcess second = Start("file");
   EXPECT_THAT(client->Get("k"), IsOk());
 }
 
 TEST_F(Program, SigtermUnderLoadStopsCleanly) {
   for (const char* store : {"memory", "file"}) {
-    AgentProcess agent = Start({std::string("--store=") + store});
+    AgentProcess agent = Start(store, "512MiB");
     std::atomic<int> done = 0;
     std::vector<std::thread> clients;
     for (int i = 0; i < 4; ++i) {
@@ -109,7 +108,7 @@ TEST_F(Program, SigtermUnderLoadStopsCleanly) {
         }
       });
     }
-    ASSERT_TRUE(Eventually([&] { return done > 50; }));
+    EXPECT_TRUE(Eventually([&] { return done > 50; }));
     agent.Signal(SIGTERM);
     EXPECT_EQ(agent.Wait(), 0) << store;
     EXPECT_FALSE(SocketsExist());
@@ -119,11 +118,14 @@ TEST_F(Program, SigtermUnderLoadStopsCleanly) {
 
 TEST_F(Program, RefusesToStartWithOneLineAndACode) {
   AgentProcess agent = Start();
-  EXPECT_THAT(Fail({"--listen-admin=127.0.0.1:0"}, 4), HasSubstr("another process holds it"));
-  EXPECT_THAT(Fail({"--listen-admin=127.0.0.1:" + std::to_string(agent.admin_port())}, 4), HasSubstr("in use"));
-  EXPECT_THAT(Fail({"--arena=1TiB", "--socket-dir=" + (dir_ / "other").string(), "--listen-admin=127.0.0.1:0"}, 6),
-              HasSubstr("lower 'arena'"));
-  EXPECT_THAT(Fail({"--store=memroy"}, 2), HasSubstr("did you mean 'memory'"));
+  const std::string same_dir = "--socket-dir=" + agent.socket_dir().string();
+  const std::string other_dir = "--socket-dir=" + (dir_ / "other").string();
+  const std::string any_port = "--listen-admin=127.0.0.1:0";
+  const std::string taken_port = "--listen-admin=127.0.0.1:" + std::to_string(agent.admin_port());
+  EXPECT_THAT(Fail({same_dir, any_port}, 4), HasSubstr("another process holds it"));
+  EXPECT_THAT(Fail({other_dir, taken_port}, 4), HasSubstr("in use"));
+  EXPECT_THAT(Fail({other_dir, any_port, "--arena=1TiB"}, 6), HasSubstr("lower 'arena'"));
+  EXPECT_THAT(Fail({other_dir, any_port, "--store=memroy"}, 2), HasSubstr("did you mean 'memory'"));
   EXPECT_THAT(Put(*Connect(agent), "k", 10), IsOk());
 }
 

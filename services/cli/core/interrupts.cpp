@@ -59,6 +59,22 @@ void Interrupts::Start(std::string what, base::Duration timeout) {
 }
 
 void Interrupts::Watch(base::Duration timeout) {
+  const absl::StatusCode cause = WaitForCause(timeout);
+  if (cause == absl::StatusCode::kOk) return;
+  base::Duration grace{0};
+  {
+    base::MutexLock lock(mutex_);
+    grace = grace_;
+    cause_ = cause;
+    if (grace == base::Duration(0)) Force();
+  }
+  Raise(raised_.get());
+  if (QuitWithin(grace)) return;
+  base::MutexLock lock(mutex_);
+  Force();
+}
+
+absl::StatusCode Interrupts::WaitForCause(base::Duration timeout) const {
   std::array<pollfd, 2> watched = {{{.fd = signals_.get(), .events = POLLIN}, {.fd = quit_.get(), .events = POLLIN}}};
   const bool timed = timeout > base::Duration(0);
   const base::Deadline deadline = timed ? base::DeadlineAfter(base::SystemClock().Now(), timeout) : base::kNoDeadline;
@@ -66,20 +82,14 @@ void Interrupts::Watch(base::Duration timeout) {
     const base::Duration left =
         timed ? std::max(base::Duration(0), deadline - base::SystemClock().Now()) : base::Duration::max();
     const int ready = ::poll(watched.data(), watched.size(), timed ? PollMs(left) : -1);
-    if (watched[1].revents != 0) return;
+    if (watched[1].revents != 0) return absl::StatusCode::kOk;
     if (ready > 0) {
       signalfd_siginfo taken;
       [[maybe_unused]] const ssize_t size = ::read(signals_.get(), &taken, sizeof taken);
-      cause_ = absl::StatusCode::kCancelled;
-      break;
+      return absl::StatusCode::kCancelled;
     }
-    if (ready == 0 && left <= kLongest) {
-      cause_ = absl::StatusCode::kDeadlineExceeded;
-      break;
-    }
+    if (ready == 0 && left <= kLongest) return absl::StatusCode::kDeadlineExceeded;
   }
-  Raise(raised_.get());
-  Force();
 }
 
 bool Interrupts::QuitWithin(base::Duration duration) const {
@@ -88,17 +98,17 @@ bool Interrupts::QuitWithin(base::Duration duration) const {
 }
 
 void Interrupts::Force() {
-  base::Duration grace{0};
-  {
-    base::MutexLock lock(mutex_);
-    grace = grace_;
-  }
-  if (grace > base::Duration(0) && QuitWithin(grace)) return;
-  base::MutexLock lock(mutex_);
+  if (finished_) return;
   if (clean_up_) clean_up_();
   const absl::Status why = base::Annotate(Check(), what_);
   fmt::print(stderr, "{}\n", FailureLine(why));
+  // With the lock held: the verb cannot finish, and so not report, any more.
   std::_Exit(ExitCode(why));
+}
+
+void Interrupts::Finish() {
+  base::MutexLock lock(mutex_);
+  finished_ = true;
 }
 
 absl::Status Interrupts::Check() const {

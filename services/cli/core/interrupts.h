@@ -29,6 +29,9 @@ class Interrupts {
   // Begins to watch. `what` names the verb in the message of a forced end. `timeout` zero: none.
   void Start(std::string what, base::Duration timeout);
 
+  // The verb has returned: what it did counts, whatever comes now. Call it before its result is reported.
+  void Finish() LARDER_EXCLUDES(mutex_);
+
   // OK; CANCELLED (INTERRUPTED) after a signal; DEADLINE_EXCEEDED (TIMEOUT) after the timeout.
   absl::Status Check() const;
   // Readable once Check() fails, for poll(2).
@@ -52,9 +55,11 @@ class Interrupts {
   };
 
  private:
-  void Watch(base::Duration timeout);
-  // Ends the process unless the verb returns in time.
-  void Force() LARDER_EXCLUDES(mutex_);
+  void Watch(base::Duration timeout) LARDER_EXCLUDES(mutex_);
+  // Blocks; kOk when there is nothing to watch any more.
+  absl::StatusCode WaitForCause(base::Duration timeout) const;
+  // Ends the process, unless the verb has finished.
+  void Force() LARDER_REQUIRES(mutex_);
   bool QuitWithin(base::Duration duration) const;
 
   base::UniqueFd signals_;
@@ -63,6 +68,7 @@ class Interrupts {
   std::string what_;
   std::atomic<absl::StatusCode> cause_ = absl::StatusCode::kOk;
   base::Mutex mutex_;
+  bool finished_ LARDER_GUARDED_BY(mutex_) = false;
   base::Duration grace_ LARDER_GUARDED_BY(mutex_){0};
   std::function<void()> clean_up_ LARDER_GUARDED_BY(mutex_);
   std::thread watcher_;

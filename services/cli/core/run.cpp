@@ -33,6 +33,7 @@ int RunVerb(const Command& command, std::span<const Verb> verbs, Output& out, In
   absl::Status done = verb.run(context, command.arguments);
   const absl::Status flushed = out.Flush();
   if (done.ok()) done = flushed;
+  interrupts.Finish();
   context.Report(base::Annotate(done, verb.name));
   return ExitCode(context.first_failure());
 }

@@ -20,15 +20,13 @@ class Source {
   static absl::StatusOr<Source> Open(const std::string& path, Interrupts& interrupts);
 
   const std::string& path() const { return path_; }
-  // Bytes, where they are known beforehand and may be read twice: of a file that is not empty. (Files of /proc say 0.)
+  // Bytes, where they are known beforehand: of a file that is not empty. (Files of /proc say 0.)
   std::optional<uint64_t> size() const { return size_; }
   // How much to ask for next; 0 when all of a known size was read.
   uint64_t want() const;
   // Reads on. 0 at the end of a stream; INVALID_ARGUMENT (SOURCE_CHANGED) if the file ends before its size. Interrupts
   // end a wait for a stream: their error.
   absl::StatusOr<size_t> Read(base::MutableByteSpan out);
-  // Back to the beginning; only with a size().
-  void Rewind() { done_ = 0; }
   // INVALID_ARGUMENT (SOURCE_CHANGED) if size or time of the last change are not those of the beginning.
   absl::Status CheckUnchanged() const;
 

@@ -93,6 +93,14 @@ TEST(InterruptsTest, ATimeoutMakesTheCheckFail) {
   EXPECT_THAT(interrupts.Sleep(std::chrono::seconds(60)), StatusIs(StatusCode::kDeadlineExceeded, "TIMEOUT"));
 }
 
+TEST(InterruptsTest, AfterTheVerbHasFinishedASignalChangesNothing) {
+  Interrupts interrupts;
+  interrupts.Start("test", base::Duration(0));
+  interrupts.Finish();
+  ::kill(::getpid(), SIGINT);
+  EXPECT_THAT(interrupts.Sleep(std::chrono::seconds(60)), StatusIs(StatusCode::kCancelled));
+}
+
 TEST(InterruptsDeathTest, WithNothingToUndoASignalEndsTheProcess) {
   ::testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(

@@ -19,7 +19,7 @@
 namespace larder::cli {
 namespace {
 
-constexpr uint64_t kChunk = 4 * base::kMiB;
+constexpr uint64_t kChunk = 512 * base::kKiB;
 
 struct Options {
   std::optional<ByteRange> range;

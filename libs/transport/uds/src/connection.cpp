@@ -41,7 +41,6 @@ void Connection::Close(std::string_view why) {
   if (!why.empty() && server_.settings.observer != nullptr) server_.settings.observer->Denied(why);
   server_.loop->Remove(fd_.get());
   if (caller_.pidfd) server_.loop->Remove(caller_.pidfd.get());
-  if (session_.value != 0) peer_.CloseSession(session_);
   std::map<object::LeaseId, CreatingPtr> creating;
   std::deque<Out> out;
   {
@@ -51,6 +50,8 @@ void Connection::Close(std::string_view why) {
     out.swap(out_);
     fd_.Reset();  // under the lock: another thread may be about to send
   }
+  // Last: a client that waits must find the connection lost, and make another, not hear that its session has ended.
+  if (session_.value != 0) peer_.CloseSession(session_);
   closed_cb_(*this);
 }
 

@@ -95,12 +95,15 @@ class Uds : public testing::Test {
   }
   void TearDown() override { listener_->Stop(base::kNoDeadline); }
 
-  // The payload of the answer.
-  std::vector<std::byte> Ask(Op op, const base::ByteWriter& payload) {
+  void Tell(Op op, const base::ByteWriter& payload) {
     std::array<std::byte, kHeaderSize> head;
     EncodeHeader({.op = op, .request_id = 1, .length = static_cast<uint32_t>(payload.size())}, head.data());
     const std::array<base::ByteSpan, 2> parts{head, payload.bytes()};
     EXPECT_THAT(SendRecord(fd_.get(), parts, {}, true), IsOk());
+  }
+  // The payload of the answer.
+  std::vector<std::byte> Ask(Op op, const base::ByteWriter& payload) {
+    Tell(op, payload);
     std::vector<std::byte> buffer(kMaxRecord);
     const auto received = ReceiveRecord(fd_.get(), buffer, true);
     EXPECT_THAT(received.status(), IsOk());
@@ -150,6 +153,20 @@ TEST_F(Uds, APeerMayAnswerASealLater) {
   const std::vector<std::byte> answer = Ask(Op::kSeal, seal);
   base::ByteReader in(answer);
   EXPECT_EQ(TakeSealed(in).info.id.key, "k");
+}
+
+// Told that its session has ended, a client would give up; without an answer it connects to the next agent.
+TEST_F(Uds, WhoWaitsWhenTheAgentStopsIsNotToldThatItsSessionHasEnded) {
+  const object::SessionId other = *peer_.OpenSession({.ns = "default"});
+  peer_.Create(other, {.key = "k"}, base::kNoDeadline, [](const auto& grant) { EXPECT_THAT(grant, IsOk()); });
+  base::ByteWriter creation;
+  PutCreation(creation, {.request = {.key = "k"}});
+  Tell(Op::kCreate, creation);
+  Ask(Op::kPing, {});  // so the CREATE was read
+  listener_->Stop(base::kNoDeadline);
+  std::vector<std::byte> buffer(kMaxRecord);
+  EXPECT_THAT(ReceiveRecord(fd_.get(), buffer, true).status(),
+              base::StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
 }
 
 // Connections that end and begin in one round of the loop get each other's numbers.

@@ -25,6 +25,7 @@ constexpr int kServicePorts = 7400;  // the contract's ports begin here
 // What a service puts below DIR at most: "/node-63/sockets/control.sock" and a suffix while it is being bound.
 constexpr size_t kSocketPath = 107;
 constexpr size_t kBelowDir = 40;
+constexpr char kDefaultScheme[] = "uds://";  // of the endpoints that are told to people
 
 // The directory of everything; a fresh one is removed with all that it holds.
 class Home {
@@ -125,8 +126,8 @@ class Cluster {
         fmt::format("larder dev: {} {} in {}{}\n", agents_.size(), agents_.size() == 1 ? "agent" : "agents",
                     home.path(), home.fresh() ? " (removed at the end)" : "");
     for (const auto& agent : agents_) {
-      // The example to copy: what to give to -e.
-      text += fmt::format("  {}  -e uds://{}  http://{}/metrics\n", agent->name(), agent->socket_dir(), agent->admin());
+      const std::string endpoint = kDefaultScheme + agent->socket_dir();
+      text += fmt::format("  {}  -e {}  http://{}/metrics\n", agent->name(), endpoint, agent->admin());
     }
     return text + "ready; a signal (Ctrl-C) stops it\n";
   }

@@ -39,7 +39,10 @@ class Charge {
     bytes_ = bytes;
     return absl::OkStatus();
   }
-  void ShrinkTo(uint64_t bytes) { budget_->used -= bytes_ - std::exchange(bytes_, bytes); }
+  void ShrinkTo(uint64_t bytes) {
+    budget_->used -= bytes_ - bytes;
+    bytes_ = bytes;
+  }
 
  private:
   std::shared_ptr<Budget> budget_;
@@ -75,7 +78,8 @@ class ToyView final : public object::BlobView {
   uint64_t size() const override { return bytes_.size(); }
   absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override {
     if (offset > bytes_.size() || out.size() > bytes_.size() - offset) {
-      return base::InvalidArgument("OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset, out.size(), bytes_.size());
+      return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset,
+                         out.size(), bytes_.size());
     }
     if (!out.empty()) std::memcpy(out.data(), bytes_.data() + offset, out.size());
     return absl::OkStatus();
