@@ -27,8 +27,10 @@ using std::chrono::milliseconds;
 
 class SinglePeerThreads : public testing::TestWithParam<object::BackendEntry> {
  protected:
-  // What one client does with a session of its own, which it then drops.
-  void OneSession(uint64_t seed);
+  using Answers = std::vector<Answer<absl::StatusOr<CreateGrant>>>;
+  // What one client does with a session of its own, which it then drops. `waited` gets the answers that did not come at
+  // once.
+  void OneSession(uint64_t seed, Answers& waited);
   // Bytes that say which they are, so that a reader can tell torn ones.
   static std::vector<std::byte> Content(uint64_t which) { return SampleBytes(which % 4 * 30'000, which); }
 
@@ -37,10 +39,9 @@ class SinglePeerThreads : public testing::TestWithParam<object::BackendEntry> {
       node_.backend(), object::PeerSettings{.backends = {&node_.backend()}, .clock = &node_.clock()});
 };
 
-void SinglePeerThreads::OneSession(uint64_t seed) {
+void SinglePeerThreads::OneSession(uint64_t seed, Answers& waited) {
   std::mt19937_64 random(seed);
   Caller caller(*peer_, *peer_->OpenSession({.ns = random() % 4 == 0 ? "team-b" : "team-a"}));
-  std::vector<Answer<absl::StatusOr<CreateGrant>>> waiting;
   std::vector<ReadGrant> reads;
   for (int step = 0; step < 12; ++step) {
     const std::string key(1, static_cast<char>('a' + random() % 3));
@@ -51,7 +52,7 @@ void SinglePeerThreads::OneSession(uint64_t seed) {
         if (random() % 4 == 0) request.meta.ttl = milliseconds(1 + random() % 50);
         const auto answer = caller.CreateLater(request, node_.clock().Now() + milliseconds(random() % 20));
         if (!answer.ready()) {
-          waiting.push_back(answer);
+          waited.push_back(answer);
           break;
         }
         const auto grant = answer.Get();
@@ -95,19 +96,22 @@ void SinglePeerThreads::OneSession(uint64_t seed) {
     }
   }
   caller.Close();
-  for (const auto& answer : waiting) EXPECT_EQ(answer.calls(), 1) << "answered by the close at the latest";
 }
 
 TEST_P(SinglePeerThreads, FourThreadsOnFewKeysGiveEverythingBack) {
   const uint64_t before = node_.Used();
   const int sessions = node_.backend().blocks() ? 20 : 100;
+  std::vector<Answers> waited(4);
   std::vector<std::thread> threads;
   for (uint64_t t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
-      for (int i = 0; i < sessions; ++i) OneSession(t * 1'000 + i);
+      for (int i = 0; i < sessions; ++i) OneSession(t * 1'000 + i, waited[t]);
     });
   }
   for (std::thread& thread : threads) thread.join();
+  for (const Answers& of_thread : waited) {
+    for (const auto& answer : of_thread) EXPECT_EQ(answer.calls(), 1) << "its session is closed: it was answered, once";
+  }
   EXPECT_EQ(peer_->usage().sessions, 0u);
   EXPECT_EQ(peer_->usage().create_leases, 0u);
   EXPECT_EQ(peer_->usage().read_leases, 0u);

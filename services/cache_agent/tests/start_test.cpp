@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <ostream>
 
 #include "larder/base/file.h"
 #include "larder/base/testing/status_matchers.h"
@@ -25,6 +26,8 @@ struct Obstacle {
   absl::StatusCode code;
   std::string reason;
 };
+
+void PrintTo(const Obstacle& obstacle, std::ostream* out) { *out << obstacle.name; }
 
 // An obstacle without anything to hold.
 template <typename Put>

@@ -10,10 +10,10 @@ namespace larder::cli {
 
 struct Imported {
   object::SealResult result;
-  bool untouched = false;  // the object was there with the same digest: no bytes travelled
+  bool untouched = false;  // the object was there with the same bytes: none travelled
 };
 
-// One source as one object: small files in one round trip, what is there already by comparing digests, all else
+// One source as one object: small files in one round trip, what is there already by comparing with it, all else
 // straight into the writer's memory. Nothing is left behind by a failure or an interrupt. `expected` of kind kNone: not
 // checked. Errors: object::Peer::Create and Seal, Source, Interrupts.
 absl::StatusOr<Imported> ImportFile(Context& context, client::Client& client, Source& source,

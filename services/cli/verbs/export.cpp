@@ -19,7 +19,7 @@
 namespace larder::cli {
 namespace {
 
-constexpr uint64_t kChunk = 512 * base::kKiB;
+constexpr uint64_t kChunk = base::kMiB;
 
 struct Options {
   std::optional<ByteRange> range;

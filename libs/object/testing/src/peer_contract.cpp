@@ -6,7 +6,9 @@
 
 namespace larder::object {
 
-void LinkObjectRules();  // of peer_contract_objects.cpp: else the linker would drop its tests
+// Of peer_contract_objects.cpp and peer_contract_errors.cpp: else the linker would drop their tests.
+void LinkObjectRules();
+void LinkErrorRules();
 
 namespace {
 
@@ -475,6 +477,7 @@ TEST_P(PeerContract, Lease11_AWaiterThatCannotBeServedMakesWayForTheNext) {
 
 std::vector<PeerCase> CasesOf(const PeerRegistry& peers, const BackendRegistry& backends) {
   LinkObjectRules();
+  LinkErrorRules();
   std::vector<PeerCase> cases;
   for (const std::string& peer : peers.Names()) {
     for (const std::string& backend : backends.Names()) cases.push_back({**peers.Get(peer), **backends.Get(backend)});

@@ -60,6 +60,7 @@ void Session::Renew() {
     if (stopping_) return;
     mutex_.Unlock();
     ring.ReturnIdle();
+    SayUnmapped(segments.DropUnused());
     // What lapsed says so itself when it is next used.
     link.Call(Op::kRenew, {}, base::SystemClock().Now() + welcome.lease_ttl).IgnoreError();
     mutex_.Lock();
@@ -82,8 +83,9 @@ void Session::Absorb(Op op, Reply& reply) {
   }
 }
 
-void Session::TrimSegments() {
-  const std::vector<uint32_t> ids = segments.Trim();
+void Session::TrimSegments() { SayUnmapped(segments.Trim()); }
+
+void Session::SayUnmapped(const std::vector<uint32_t>& ids) {
   if (ids.empty()) return;
   base::ByteWriter out;
   out.U16(static_cast<uint16_t>(ids.size()));

@@ -65,6 +65,7 @@ class Session final : public Absorber {
   void KeepRenewing() LARDER_EXCLUDES(mutex_);
   // Unmaps what is over the limit, and says so.
   void TrimSegments();
+  void SayUnmapped(const std::vector<uint32_t>& ids);
   // A CREATE, or a GET, that waits at most until `deadline`: what to tell the agent, and how long to wait for its
   // answer.
   static uint32_t WaitMs(base::Deadline deadline);

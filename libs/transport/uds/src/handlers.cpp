@@ -1,4 +1,4 @@
-#include <openssl/rand.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <optional>
@@ -148,7 +148,10 @@ void Connection::Hello(const Header& header, base::ByteReader& in) {
   --server_.ungreeted;
   ns_ = owner->ns;
   std::array<unsigned char, 16> token{};
-  ::RAND_bytes(token.data(), token.size());
+  if (::getrandom(token.data(), token.size(), 0) != static_cast<ssize_t>(token.size())) {
+    Reply(header, base::ErrnoError(errno, "make a token"));
+    return Close("denied");
+  }
   base::ByteWriter out;
   out.U64(session_.value).Raw(std::as_bytes(std::span(token)));
   out.U32(static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(settings.lease_ttl).count()));

@@ -88,10 +88,7 @@ absl::Status UdsReader::Fill(Form form, base::ByteReader& in) {
     std::vector<uint32_t> ids;
     for (const WireExtent& extent : extents) ids.push_back(extent.segment);
     session_->segments.Drop(ids);
-    base::ByteWriter out;
-    out.U16(static_cast<uint16_t>(ids.size()));
-    for (const uint32_t id : ids) out.U32(id);
-    session_->link.Tell(Op::kUnmapped, out.bytes());
+    session_->SayUnmapped(ids);
     return mapped.status();
   }
   if (mapped->bytes.size() != info_.size) return BadRecord("extents of another size than the object");

@@ -124,6 +124,25 @@ std::vector<uint32_t> Segments::Trim() {
   return ids;
 }
 
+std::vector<uint32_t> Segments::DropUnused() {
+  std::vector<std::shared_ptr<const Mapping>> dropped;  // unmapped after the lock
+  std::vector<uint32_t> ids;
+  base::MutexLock lock(mutex_);
+  std::erase_if(joined_, [&](auto& entry) {
+    if (entry.second.used > last_look_ || entry.second.mapping.use_count() > 1) return false;
+    dropped.push_back(std::move(entry.second.mapping));
+    return true;
+  });
+  std::erase_if(segments_, [&](auto& entry) {
+    if (entry.second.used > last_look_ || entry.second.mapping.use_count() > 1) return false;
+    ids.push_back(entry.first);
+    dropped.push_back(std::move(entry.second.mapping));
+    return true;
+  });
+  last_look_ = clock_;
+  return ids;
+}
+
 void Segments::Drop(const std::vector<uint32_t>& ids) {
   base::MutexLock lock(mutex_);
   for (const uint32_t id : ids) segments_.erase(id);

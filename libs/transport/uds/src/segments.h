@@ -47,6 +47,9 @@ class Segments {
   absl::StatusOr<Mapped> Map(const std::vector<WireExtent>& extents) LARDER_EXCLUDES(mutex_);
   // Unmaps what has been idle longest and is over the limit; the segments' ids are for UNMAPPED.
   std::vector<uint32_t> Trim() LARDER_EXCLUDES(mutex_);
+  // Unmaps what nobody has asked for since the last call: memory of deleted objects serves again only when no client
+  // maps it any more.
+  std::vector<uint32_t> DropUnused() LARDER_EXCLUDES(mutex_);
   // As if they had never come.
   void Drop(const std::vector<uint32_t>& ids) LARDER_EXCLUDES(mutex_);
 
@@ -65,6 +68,7 @@ class Segments {
 
   base::Mutex mutex_;
   uint64_t clock_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t last_look_ LARDER_GUARDED_BY(mutex_) = 0;  // clock_ at the last DropUnused
   std::map<uint32_t, Segment> segments_ LARDER_GUARDED_BY(mutex_);
   std::map<Shape, Joined> joined_ LARDER_GUARDED_BY(mutex_);
 };

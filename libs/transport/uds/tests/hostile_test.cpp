@@ -104,8 +104,8 @@ TEST_F(Hostile, NothingIsAnsweredBeforeHello) {
 }
 
 TEST_F(Hostile, EveryOperationCutShortAtEveryByteIsRefusedOrAnswered) {
-  // The payloads of all operations, complete; each is sent cut off after each byte, on a connection of its own when that
-  // ends it.
+  // The payloads of all operations, complete; each is sent cut off after each byte, on a connection of its own when
+  // that ends it.
   base::ByteWriter creation;
   PutCreation(creation, {.request = {.key = "k"}});
   base::ByteWriter put;
@@ -223,7 +223,8 @@ TEST_F(Hostile, AWindowIsReadOnlyWithinItsBounds) {
   const uint64_t lease = in.U64(), epoch = in.U64();
   SendOp(fd.get(), Op::kWindow, base::ByteWriter().U64(lease).U64(8192));
   ASSERT_THAT(Receive(fd.get()).status(), IsOk());
-  for (const auto& [offset, length] : {std::pair<uint64_t, uint32_t>{8192, 1}, {0, 8193}, {UINT64_MAX, 2}, {1, UINT32_MAX}}) {
+  for (const auto& [offset, length] :
+       {std::pair<uint64_t, uint32_t>{8192, 1}, {0, 8193}, {UINT64_MAX, 2}, {1, UINT32_MAX}}) {
     SendOp(fd.get(), Op::kWrite, base::ByteWriter().U64(lease).U64(epoch).U8(1).U64(offset).U32(length));
     EXPECT_THAT(Receive(fd.get()).status(), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_WINDOW"));
   }
