@@ -46,7 +46,7 @@ class SteppedBackend final : public Backend {
     std::function<void()> in_create;
     std::function<void()> after_append;
     std::function<absl::Status()> in_seal;
-    std::function<void()> in_set_pinned;
+    std::function<void()> after_set_pinned;
     std::function<void()> in_remove;
   };
   Steps steps;
@@ -72,8 +72,8 @@ class SteppedBackend final : public Backend {
     return absl::OkStatus();
   }
   absl::Status SetPinned(const ObjectId& id, Epoch, bool on) override {
-    Take(steps.in_set_pinned)();
     pinned[id] = on;
+    Take(steps.after_set_pinned)();
     return absl::OkStatus();
   }
   absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
@@ -340,19 +340,17 @@ TEST_F(SinglePeerCalls, WhenTheFirstOfTwoSealsOfTheSameContentFailsTheSecondPubl
 TEST_F(SinglePeerCalls, TwoPinsAtOnceBothSucceedAndTableAndBackendAgree) {
   Caller caller = Open();
   ASSERT_THAT(caller.PutKey("k", {}), IsOk());
-  backend_.steps.in_set_pinned = [&] { EXPECT_THAT(caller.SetPinned("k", false), IsOk()); };
-  EXPECT_THAT(caller.SetPinned("k", true), IsOk());
-  EXPECT_EQ(caller.Stat("k")->pinned, backend_.pinned.at({"team-a", "k"}));
-  // The other way round: the later call's answer comes first.
-  backend_.steps.in_set_pinned = [&] { EXPECT_THAT(caller.SetPinned("k", true), IsOk()); };
-  EXPECT_THAT(caller.SetPinned("k", false), IsOk());
-  EXPECT_EQ(caller.Stat("k")->pinned, backend_.pinned.at({"team-a", "k"}));
+  for (const bool last : {true, false}) {
+    backend_.steps.after_set_pinned = [&] { EXPECT_THAT(caller.SetPinned("k", !last), IsOk()); };
+    EXPECT_THAT(caller.SetPinned("k", last), IsOk());
+    EXPECT_EQ(caller.Stat("k")->pinned, backend_.pinned.at({"team-a", "k"}));
+  }
 }
 
 TEST_F(SinglePeerCalls, APinOfAnObjectThatIsReplacedMeanwhileIsNotTheNewOnes) {
   Caller caller = Open();
   ASSERT_THAT(caller.PutKey("k", {}), IsOk());
-  backend_.steps.in_set_pinned = [&] { ASSERT_THAT(caller.Put({.key = "k", .overwrite = true}, {}), IsOk()); };
+  backend_.steps.after_set_pinned = [&] { ASSERT_THAT(caller.Put({.key = "k", .overwrite = true}, {}), IsOk()); };
   EXPECT_THAT(caller.SetPinned("k", true), kNoObject);
   EXPECT_FALSE(caller.Stat("k")->pinned);
 }

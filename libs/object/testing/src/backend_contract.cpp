@@ -130,7 +130,18 @@ TEST_P(BackendContract, AHintThatIsTooLargeOnlyCostsRoom) {
 TEST_P(BackendContract, GivesBackWhatWasAppendedWhenTheArenaHasLargeSlabs) {
   Begin({.arena_bytes = 32 * kMiB, .slab_bytes = 4 * kMiB});
   for (const uint64_t size : kSizes) {
-    for (const uint64_t hint : {uint64_t{0}, size, size + 3 * kMiB}) RoundTrip(size, hint, true);
+    for (const uint64_t hint : {uint64_t{0}, size - size / 3, size, size + 3 * kMiB}) RoundTrip(size, hint, true);
+  }
+}
+
+TEST_P(BackendContract, AnObjectThatOutgrowsItsHintKeepsItsBytesWhereverItMovesTo) {
+  Begin({.arena_bytes = 32 * kMiB, .slab_bytes = 4 * kMiB});
+  for (const uint64_t room : {4 * kKiB, 100 * kKiB, 500 * kKiB}) {  // left beside another object
+    const std::vector<std::byte> beside = SampleBytes(4 * kMiB - room);
+    const auto view = Store({"team-a", "beside"}, 1, beside);
+    ASSERT_NE(view, nullptr);
+    for (const uint64_t hint : {60 * kKiB, 200 * kKiB, 900 * kKiB}) RoundTrip(hint + 700'001, hint, true);
+    ExpectShows(*view, beside);
   }
 }
 

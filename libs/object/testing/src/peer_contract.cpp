@@ -249,6 +249,23 @@ TEST_P(PeerContract, Lease04_ALeaseGrantedLateLivesItsWholeTtl) {
   EXPECT_THAT(caller.Append(grant, base::AsBytes("x")), IsOk());
 }
 
+TEST_P(PeerContract, Lease04_ALeaseLivesThroughItsTtlAndNoLonger) {
+  Caller granted = Open();
+  Caller renewed = Open();
+  LARDER_ASSERT_OK_AND_ASSIGN(const CreateGrant short_one, granted.CreateKey("short"));
+  LARDER_ASSERT_OK_AND_ASSIGN(const CreateGrant long_one, renewed.CreateKey("long"));
+  Pass(seconds(1));
+  ASSERT_THAT(renewed.Renew(), IsOk());
+  Pass(kLeaseTtl - seconds(1));
+  EXPECT_THAT(granted.Append(short_one, base::AsBytes("x")), IsOk());
+  Pass(std::chrono::nanoseconds(1));
+  EXPECT_THAT(granted.Append(short_one, base::AsBytes("x")), kLeaseLost);
+  Pass(seconds(1) - std::chrono::nanoseconds(1));
+  EXPECT_THAT(renewed.Append(long_one, base::AsBytes("x")), IsOk());
+  Pass(std::chrono::nanoseconds(1));
+  EXPECT_THAT(renewed.Append(long_one, base::AsBytes("x")), kLeaseLost);
+}
+
 TEST_P(PeerContract, Lease05_DeleteHidesAtOnceAndFreesAfterTheLastReader) {
   Caller writer = Open();
   Caller reader = Open();

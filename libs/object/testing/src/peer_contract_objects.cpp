@@ -415,6 +415,7 @@ TEST_P(PeerContract, ListsSealedObjectsByKeyInPages) {
   EXPECT_THAT(KeysOf(caller.List({.prefix = "a/", .after = "a/2"})), ElementsAre("a/2/x"));
   EXPECT_THAT(KeysOf(caller.List({.prefix = "a/", .after = "a/15"})), ElementsAre("a/2", "a/2/x"));
   EXPECT_THAT(KeysOf(caller.List({.prefix = "a/", .after = "b"})), IsEmpty());
+  EXPECT_THAT(KeysOf(caller.List({.prefix = "b", .after = "b"})), ElementsAre("b/1")) << "greater than this";
   for (uint32_t limit = 1; limit <= 10; ++limit) {
     std::vector<std::string> keys;
     ListPage page;
