@@ -91,6 +91,16 @@ class Transfer(CliCase):
         epochs = {self.json("import", small, "--key", self.key("small"))["epoch"] for _ in range(2)}
         self.assertEqual(len(epochs), 1)
 
+    def test_the_same_content_with_other_settings_gets_them(self):
+        for size in (100, 5 * MIB):
+            with self.subTest(size=size):
+                path, key = self.file("f", pattern(size)), self.key(f"{size}")
+                self.ok("import", path, "--key", key, "--ttl", "60s")
+                self.ok("import", path, "--key", key, "--ttl", "7d", "--tag", "x")
+                told = self.json("stat", key)
+                self.assertEqual(told["tags"], ["x"])
+                self.assertGreater(told["ttl_left_seconds"], 24 * 3600)
+
     def test_other_content_is_a_conflict_unless_it_may_replace(self):
         for size in (10, 64 * KIB + 1, 2 * MIB):
             key = self.key(f"{size}")

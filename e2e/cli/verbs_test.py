@@ -163,6 +163,14 @@ class Failures(CliCase):
         self.fails(3, "export", self.key(), "-O", "f")
         self.assertEqual(os.listdir(self.dir), [])
 
+    def test_nobody_need_read_stderr(self):
+        for redirection in ("2>&-", "2>/dev/full", "0<&- 2>&-"):
+            for verb in ("export", "stat", "delete"):
+                with self.subTest(verb, redirection=redirection):
+                    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", self.larder, verb, self.key()]
+                    done = subprocess.run(command, env=self.env, cwd=self.dir, capture_output=True, timeout=PATIENCE)
+                    self.assertEqual((done.returncode, done.stdout), (3, b""))
+
     def test_no_agent_is_7_at_once_naming_the_path(self):
         begin = time.monotonic()
         self.fails(7, "list", "-e", f"uds://{self.dir}/none", says=f"{self.dir}/none/data.sock")

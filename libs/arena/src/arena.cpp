@@ -1,5 +1,6 @@
 #include "larder/arena/arena.h"
 
+#include <signal.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -70,6 +71,8 @@ PrivateCharge::~PrivateCharge() {
 // ---- Pool
 
 absl::Status Pool::Start() {
+  // Who opens a slab while the proof holds its lease makes the kernel send SIGIO, which would end the process.
+  ::signal(SIGIO, SIG_IGN);
   // The proof must fail while another description or mapping exists, and succeed after; else never use memory again.
   LARDER_ASSIGN_OR_RETURN(SlabPtr probe, Slab::Make(kPage));
   LARDER_RETURN_IF_ERROR(probe->Assign(SlabUse::kSealed, "probe"));
@@ -101,7 +104,7 @@ absl::Status Pool::Full(std::string_view reason, uint64_t asked) const {
   for (const SlabPtr& slab : quarantine_) quarantined += slab->size();
   return base::Error(absl::StatusCode::kResourceExhausted, reason,
                      "the memory arena has no room for {} (limit {}, in use {}, still mapped by readers of deleted "
-                     "objects {}): delete objects, or raise 'arena'",
+                     "objects {}): delete objects, end the clients that keep deleted ones, or raise 'arena'",
                      base::FormatBytes(asked), base::FormatBytes(limit_), base::FormatBytes(in_use_ + private_bytes_),
                      base::FormatBytes(quarantined));
 }

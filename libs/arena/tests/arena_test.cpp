@@ -6,8 +6,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cstring>
 #include <random>
+#include <thread>
 
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/units.h"
@@ -163,6 +165,28 @@ TEST(Arena, PrivateMemoryComesOutOfTheSameBudget) {
   *charge = PrivateCharge();
   EXPECT_THAT(arena->AllocateSealed("a", 1, 1).status(), IsOk());
   ExpectWhole(*arena);
+}
+
+TEST(Arena, SurvivesSomebodyWhoOpensItsMemoryDuringTheProof) {
+  auto arena = MakeArena(4);
+  std::atomic<bool> done{false};
+  // Root, in the agent's own pid namespace, opens whatever it finds.
+  std::thread opener([&] {
+    while (!done) {
+      for (int fd = 3; fd < 32; ++fd) {
+        base::UniqueFd opened(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+      }
+    }
+  });
+  for (int i = 0; i < 3000; ++i) {
+    auto range = arena->AllocateSealed("a", kMiB, kMiB);
+    range = absl::UnknownError("freed");
+    arena->Maintain();
+  }
+  done = true;
+  opener.join();
+  arena->Maintain();
+  EXPECT_EQ(arena->usage().free, arena->usage().limit);
 }
 
 TEST(Arena, RangesOutliveTheArena) {

@@ -8,7 +8,13 @@ namespace {
 
 bool IsLowerAlnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
-// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+absl::Status BadKey(std::string_view why) {
+  return base::InvalidArgument("BAD_KEY",
+                               "{} (keys are 1 to 1024 bytes of UTF-8, segments of 1 to 255 bytes parted by '/')", why);
+}
+
+}  // namespace
+
 bool IsUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i++]);
@@ -33,13 +39,6 @@ bool IsUtf8(std::string_view text) {
   }
   return true;
 }
-
-absl::Status BadKey(std::string_view why) {
-  return base::InvalidArgument("BAD_KEY",
-                               "{} (keys are 1 to 1024 bytes of UTF-8, segments of 1 to 255 bytes parted by '/')", why);
-}
-
-}  // namespace
 
 absl::Status CheckNamespace(std::string_view ns) {
   bool good = !ns.empty() && ns.size() <= 63 && IsLowerAlnum(ns.front()) && IsLowerAlnum(ns.back());

@@ -36,6 +36,9 @@ absl::Status CheckRequest(const CreateRequest& request) {
     return base::InvalidArgument("BAD_META", "at most {} tags, and tags and application of at most {} bytes", kMaxTags,
                                  kMaxTagBytes);
   }
+  if (!object::IsUtf8(meta.application) || !std::ranges::all_of(meta.tags, object::IsUtf8)) {
+    return base::InvalidArgument("BAD_META", "tags and application must be UTF-8");
+  }
   if (meta.ttl && (*meta.ttl <= base::Duration(0) || *meta.ttl > kMaxTtl)) {
     return base::InvalidArgument("BAD_META", "the TTL must be above zero and at most 100 years");
   }
@@ -70,6 +73,7 @@ void SinglePeer::State::CreateOrWait(Waiter waiter, Calls& calls) {
   };
   const std::string* ns = sessions_.NamespaceOf(waiter.session);
   if (ns == nullptr) return refuse(NoSession());
+  if (absl::Status full = CheckLeases(waiter.session); !full.ok()) return refuse(full);
   CreateRequest& request = waiter.request;
   const ObjectId id{*ns, request.key};
   SealedPtr existing;
@@ -222,6 +226,16 @@ bool SinglePeer::State::SameContent(const Sealed& sealed, const Sealing& sealing
   return existing.Finish() == *sealing.sha;
 }
 
+bool SinglePeer::State::SameSettings(const Sealed& sealed, const CreateRequest& request) {
+  const object::ObjectMeta& has = sealed.info.meta;
+  const object::ObjectMeta& asked = request.meta;
+  // A TTL counts from now, whatever it was. What was not asked for may be as it is.
+  return !has.ttl && !asked.ttl && (asked.tags.empty() || asked.tags == has.tags) &&
+         (asked.application.empty() || asked.application == has.application) &&
+         (asked.wanted_replicas == 1 || asked.wanted_replicas == has.wanted_replicas) &&
+         (asked.piece_length == 0 || asked.piece_length == has.piece_length);
+}
+
 absl::Status SinglePeer::State::Describe(const SealRequest& request, Sealing& sealing) const {
   Creation& creation = *sealing.creation;
   const object::Blob& blob = *creation.blob;
@@ -264,8 +278,11 @@ absl::Status SinglePeer::State::Describe(const SealRequest& request, Sealing& se
 absl::StatusOr<SealResult> SinglePeer::State::PublishNow(const Sealing& sealing, const SealedPtr& existing,
                                                          SealedPtr& made) {
   SealResult result{.ack = AckPolicy::kLocal, .durability = backend_.durability()};
-  if (existing != nullptr && !sealing.creation->request.overwrite) {
+  const CreateRequest& request = sealing.creation->request;
+  if (existing != nullptr && !request.overwrite) {
     if (!SameContent(*existing, sealing)) return Exists(sealing.info.id);
+  }
+  if (existing != nullptr && !request.overwrite && SameSettings(*existing, request)) {
     result.info = InfoOf(*existing);
     result.existed = true;
     return result;

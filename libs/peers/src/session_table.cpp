@@ -33,6 +33,11 @@ LeaseId SessionTable::Grant(SessionId session, base::MonotonicTime now) {
   return lease;
 }
 
+size_t SessionTable::LeasesOf(SessionId session) const {
+  auto it = sessions_.find(session);
+  return it == sessions_.end() ? 0 : it->second.leases.size();
+}
+
 bool SessionTable::Holds(SessionId session, LeaseId lease) const {
   auto it = sessions_.find(session);
   return it != sessions_.end() && it->second.leases.contains(lease);

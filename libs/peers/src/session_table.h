@@ -33,6 +33,7 @@ class SessionTable {
   // Null for an unknown session.
   const std::string* NamespaceOf(object::SessionId session) const;
   object::LeaseId Grant(object::SessionId session, base::MonotonicTime now);
+  size_t LeasesOf(object::SessionId session) const;
   // False if the session does not hold it (any more).
   bool Holds(object::SessionId session, object::LeaseId lease) const;
   void End(object::SessionId session, object::LeaseId lease);

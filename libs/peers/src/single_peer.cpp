@@ -51,6 +51,7 @@ void SinglePeer::State::Insert(SealedPtr sealed, Calls& calls) {
   if (slot != nullptr) {
     object_count_ -= 1;
     bytes -= slot->info.size;
+    ForgetExpiry(slot);
     calls.Drop(std::move(slot));
   }
   object_count_ += 1;
@@ -59,7 +60,15 @@ void SinglePeer::State::Insert(SealedPtr sealed, Calls& calls) {
   slot = std::move(sealed);
 }
 
+void SinglePeer::State::ForgetExpiry(const SealedPtr& sealed) {
+  if (!sealed->expires) return;
+  const auto [begin, end] = expiry_.equal_range(*sealed->expires);
+  const auto it = std::find_if(begin, end, [&](const auto& entry) { return entry.second == sealed; });
+  if (it != end) expiry_.erase(it);
+}
+
 void SinglePeer::State::Erase(const SealedPtr& sealed) {
+  ForgetExpiry(sealed);
   auto ns = objects_.find(sealed->info.id.ns);
   ns->second.erase(sealed->info.id.key);
   object_count_ -= 1;
@@ -84,6 +93,13 @@ absl::Status SinglePeer::State::Recover() {
   return absl::OkStatus();
 }
 
+absl::Status SinglePeer::State::CheckLeases(SessionId session) const {
+  const size_t held = sessions_.LeasesOf(session);
+  if (held < kMaxLeases) return absl::OkStatus();
+  return base::Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_LEASES",
+                     "this connection holds {} leases, as many as it may (limit {}): release some", held, kMaxLeases);
+}
+
 // ---- reading
 
 absl::StatusOr<ReadGrant> SinglePeer::State::Get(SessionId session, const std::string& key) {
@@ -91,6 +107,7 @@ absl::StatusOr<ReadGrant> SinglePeer::State::Get(SessionId session, const std::s
   LARDER_ASSIGN_OR_RETURN(const ObjectId id, IdOf(session, key));
   SealedPtr sealed = Find(id);
   if (sealed == nullptr) return NoObject(id);
+  LARDER_RETURN_IF_ERROR(CheckLeases(session));
   ReadGrant grant{.lease = sessions_.Grant(session, clock_.Now()),
                   .lease_ttl = lease_ttl_,
                   .info = InfoOf(*sealed),
@@ -219,13 +236,7 @@ void SinglePeer::State::Tick() {
                   calls);
     EndLeases(lapsed, calls);
     while (!expiry_.empty() && expiry_.begin()->first <= now) {
-      SealedPtr sealed = expiry_.begin()->second.lock();
-      expiry_.erase(expiry_.begin());
-      if (sealed == nullptr) continue;
-      auto ns = objects_.find(sealed->info.id.ns);
-      if (ns == objects_.end()) continue;
-      auto it = ns->second.find(sealed->info.id.key);
-      if (it == ns->second.end() || it->second != sealed) continue;
+      SealedPtr sealed = expiry_.begin()->second;
       Erase(sealed);
       gone.push_back(std::move(sealed));
     }

@@ -27,6 +27,9 @@ using object::SealRequest;
 using object::SealResult;
 using object::SessionId;
 
+// Of one session; more than any honest client holds, few enough that one cannot exhaust the agent.
+inline constexpr size_t kMaxLeases = 65536;
+
 absl::Status NoSession();
 absl::Status NoObject(const ObjectId& id);
 
@@ -86,6 +89,10 @@ class SinglePeer::State {
   // What was there before is dropped by `calls`.
   void Insert(SealedPtr sealed, Calls& calls) LARDER_REQUIRES(mutex_);
   void Erase(const SealedPtr& sealed) LARDER_REQUIRES(mutex_);
+  // It no longer expires: it is gone, or another stands for it.
+  void ForgetExpiry(const SealedPtr& sealed) LARDER_REQUIRES(mutex_);
+  // RESOURCE_EXHAUSTED (TOO_MANY_LEASES) if the session holds as many as it may.
+  absl::Status CheckLeases(SessionId session) const LARDER_REQUIRES(mutex_);
   void EndLeases(const std::vector<LeaseId>& leases, Calls& calls) LARDER_REQUIRES(mutex_);
 
   // ---- creations.cpp
@@ -116,6 +123,8 @@ class SinglePeer::State {
   // `made` gets the new object, unless it existed.
   absl::StatusOr<SealResult> PublishNow(const Sealing& sealing, const SealedPtr& existing, SealedPtr& made);
   static bool SameContent(const Sealed& sealed, const Sealing& sealing);
+  // What the creator asked for is what `sealed` has already.
+  static bool SameSettings(const Sealed& sealed, const CreateRequest& request);
   void EndSeal(const Sealing& sealing, absl::StatusOr<SealResult> result, Calls& calls) LARDER_REQUIRES(mutex_);
 
   object::Backend& backend_;
@@ -126,7 +135,7 @@ class SinglePeer::State {
   SessionTable sessions_ LARDER_GUARDED_BY(mutex_);
   uint64_t next_epoch_ LARDER_GUARDED_BY(mutex_);
   std::map<std::string, std::map<std::string, SealedPtr>> objects_ LARDER_GUARDED_BY(mutex_);  // namespace, key
-  std::multimap<base::MonotonicTime, std::weak_ptr<const Sealed>> expiry_ LARDER_GUARDED_BY(mutex_);
+  std::multimap<base::MonotonicTime, SealedPtr> expiry_ LARDER_GUARDED_BY(mutex_);
   std::unordered_map<LeaseId, CreationPtr> creations_ LARDER_GUARDED_BY(mutex_);
   std::map<ObjectId, CreationPtr> creating_ LARDER_GUARDED_BY(mutex_);  // those with a key
   std::map<ObjectId, std::deque<Waiter>> waiters_ LARDER_GUARDED_BY(mutex_);

@@ -211,8 +211,10 @@ class Model {
       return "DIGEST_MISMATCH";
     }
     if (const ObjectPtr existing = Find(*name); existing && !creation.request.overwrite) {
-      *existed = true;
-      return creation.sha && existing->bytes == bytes ? "OK" : "EXISTS";
+      if (!creation.sha || existing->bytes != bytes) return "EXISTS";
+      // Equal bytes under equal settings are there already; a TTL, old or new, makes another object of them.
+      *existed = !existing->expires && !creation.request.meta.ttl;
+      if (*existed) return "OK";
     }
     auto object = std::make_shared<Object>(Object{.bytes = bytes, .epoch = creation.grant->epoch});
     if (creation.request.meta.ttl) object->expires = clock_.Now() + *creation.request.meta.ttl;

@@ -14,7 +14,7 @@ import larder
 from content import KIB, MIB, pattern
 from fake_agent import PATIENCE, FakeAgent, Refused
 from larder import _connection
-from larder._mapping import Mapping
+from larder._mapping import Mapping, SegmentCache
 
 PAGE = fake_agent.PAGE
 
@@ -325,6 +325,23 @@ class ReadTest(UdsTest):
             self.assertEqual([number in self.agent.connections[0].known for number in known], [True, False, True])
         self.assertEqual(self.get_bytes("b"), pattern(MIB, ord("b")))
 
+    def test_the_first_look_after_a_use_only_marks_the_second_drops(self):
+        cache = SegmentCache(idle_limit=MIB)
+        shared = fake_agent.Segment(1, PAGE)
+        self.addCleanup(shared.close)
+        cache.add(1, os.dup(shared.fd), PAGE)
+        self.assertEqual(cache.drop_unused(), [])
+        held = cache.pin({1})
+        for _ in range(3):
+            self.assertEqual(cache.drop_unused(), [])
+        cache.unpin(held)
+        cache.unpin(cache.pin({1}))
+        self.assertEqual(cache.drop_unused(), [])
+        self.assertTrue(cache.any_idle())
+        self.assertEqual(cache.drop_unused(), [1])
+        self.assertFalse(cache.any_idle())
+        self.assertIsNone(cache.pin({1}))
+
     def test_segments_in_use_are_never_dropped(self):
         self.agent.segment_bytes = 300 * MIB
         self.agent.add("a", pattern(MIB))
@@ -406,6 +423,43 @@ class ReadTest(UdsTest):
             self.agent._until(lambda: len(self.agent.connections) == 1)
         # The fake agent has two of each segment: its own and its mapping's.
         self.assertEqual(len(ours() - before), 2 * len(self.agent.segments))
+
+
+class IdleTest(UdsTest):
+    knobs = {"lease_ttl_ms": 60}
+
+    def mapped_for_reading(self, key):
+        """Whether this process maps an object's segment as clients do; the fake agent maps it writable."""
+        inode = os.fstat(self.agent.objects[key].extents[0][0].fd).st_ino
+        with open("/proc/self/maps") as maps:
+            fields = [line.split() for line in maps]
+        return any(line[1] == "r--s" and line[4] == str(inode) for line in fields)
+
+    def test_mappings_that_nobody_asks_for_are_dropped_and_the_agent_is_told(self):
+        data = pattern(MIB)
+        self.agent.add("k", data)
+        with self.client.get("k") as obj:
+            self.agent.wait_seen(fake_agent.RENEW, 4)  # as many looks
+            self.assertEqual(self.agent.seen[fake_agent.UNMAPPED], 0)
+            self.assertEqual(obj.buffer, data)
+            self.assertTrue(self.mapped_for_reading("k"))
+        self.agent.wait_seen(fake_agent.UNMAPPED)
+        self.assertFalse(self.mapped_for_reading("k"))
+        with self.agent.changed:
+            self.assertEqual(self.agent.connections[0].known, set())
+        self.assertEqual(self.get_bytes("k"), data)
+        self.assertEqual(self.agent.seen[fake_agent.READ], 0)
+        self.agent.wait_seen(fake_agent.UNMAPPED, 2)
+
+    def test_the_keeper_ends_when_neither_leases_nor_mappings_are_left(self):
+        self.agent.add("k", pattern(MIB))
+        with self.client.get("k"):
+            keeper = self.client._transport._connection._keeper
+            self.assertTrue(keeper.daemon)
+        keeper.join(PATIENCE)
+        self.assertFalse(keeper.is_alive())
+        self.assertFalse(self.mapped_for_reading("k"))
+        self.agent.wait_seen(fake_agent.UNMAPPED)
 
 
 class WriteTest(UdsTest):

@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <string_view>
 
 #include "larder/base/error_table.h"
 #include "larder/base/status.h"
@@ -52,6 +54,9 @@ sigset_t Waited() {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   return signals;
 }
+
+// Whether anybody can read stderr (it may be closed, or a full disk) changes nothing: fmt::print would throw.
+void Tell(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
 void Reload(Process& process, const Hooks& hooks) {
   const auto changes = hooks.reload();
@@ -109,7 +114,7 @@ absl::Status Serve(Process& process, SignalScope& signals, const Hooks& hooks) {
 }
 
 int Exit(const ServiceInfo& info, const absl::Status& status) {
-  if (!status.ok()) fmt::print(stderr, "{}: {}\n", info.binary, base::Message(status));
+  if (!status.ok()) Tell(fmt::format("{}: {}\n", info.binary, base::Message(status)));
   return base::ErrorRowOf(status.code()).exit_code;
 }
 

@@ -1,6 +1,5 @@
 #include "core/context.h"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include "core/failure.h"
@@ -16,7 +15,7 @@ absl::StatusOr<std::unique_ptr<client::Client>> Context::Connect() const {
 
 void Context::Report(const absl::Status& failure) {
   if (failure.ok()) return;
-  fmt::print(stderr, "{}\n", FailureLine(failure));
+  Tell(FailureLine(failure) + "\n");
   if (first_failure_.ok()) first_failure_ = failure;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 
 #include "larder/base/error_table.h"
 #include "larder/base/status.h"
@@ -33,6 +34,10 @@ std::string FailureLine(const absl::Status& status) {
   const std::string reason = base::Reason(status);
   const auto hint = std::find_if(kHints.begin(), kHints.end(), [&](const Hint& h) { return h.reason == reason; });
   return hint == kHints.end() ? line : fmt::format("{} ({})", line, hint->what_to_do);
+}
+
+void Tell(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);  // fmt::print would throw
 }
 
 int ExitCode(const absl::Status& status) { return base::ErrorRowOf(status.code()).exit_code; }

@@ -10,6 +10,9 @@ namespace larder::cli {
 std::string FailureLine(const absl::Status& status);
 int ExitCode(const absl::Status& status);
 
+// Writes to stderr; whether anybody can read it (it may be closed, or a full disk) changes nothing.
+void Tell(std::string_view text);
+
 // What an error of a local file is to the caller: bad input (exit 2), unless the disk is full (6). Keeps the reason.
 absl::Status LocalFileError(const absl::Status& status);
 

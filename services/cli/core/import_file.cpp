@@ -30,8 +30,14 @@ absl::StatusOr<Imported> PutSmall(client::Client& client, Source& source, const 
   return Imported{.result = std::move(result)};
 }
 
-// Compares the source with the object of its key, if there is a sealed one: byte by byte, where it is mapped. (A
-// CRC-32C that agrees would not do: it finds damage, not difference.)
+// Nothing but the bytes can differ from an object that lives for ever. Else the agent decides: it knows all settings.
+bool HasNoSettings(const object::ObjectMeta& meta) {
+  return !meta.ttl && meta.tags.empty() && meta.application.empty() && meta.wanted_replicas == 1 &&
+         meta.piece_length == 0;
+}
+
+// Compares the source with the object of its key, if there is a sealed one without a TTL: byte by byte, where it is
+// mapped. (A CRC-32C that agrees would not do: it finds damage, not difference.)
 absl::StatusOr<std::optional<Imported>> CompareWithExisting(Context& context, client::Client& client, Source& source,
                                                             const std::string& key, const base::Digest& expected) {
   absl::StatusOr<std::unique_ptr<object::ObjectReader>> object = client.Get(key);
@@ -39,6 +45,7 @@ absl::StatusOr<std::optional<Imported>> CompareWithExisting(Context& context, cl
   if (!object.ok()) return object.status();
   const object::ObjectInfo& info = (*object)->info();
   if (info.size != *source.size()) return OtherContent(info.id);
+  if (info.ttl_left) return std::nullopt;
   Progress progress(context.shows_progress(), "compare " + source.path(), source.size());
   Digester as_expected(expected.kind);
   std::vector<std::byte> buffer(kChunk), stored(kChunk);
@@ -86,7 +93,7 @@ absl::StatusOr<Imported> ImportFile(Context& context, client::Client& client, So
   // Content-addressed, the key is known beforehand if its digest was given.
   const bool named_by_digest = request.key.empty() && expected.kind == base::Digest::Kind::kSha256;
   const std::string key = named_by_digest ? base::FormatDigest(expected) : request.key;
-  if (!key.empty() && source.size() && !request.overwrite) {
+  if (!key.empty() && source.size() && !request.overwrite && HasNoSettings(request.meta)) {
     LARDER_ASSIGN_OR_RETURN(std::optional<Imported> same, CompareWithExisting(context, client, source, key, expected));
     if (same) return *std::move(same);
   }

@@ -1,6 +1,5 @@
 #include "core/interrupts.h"
 
-#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -101,7 +100,7 @@ void Interrupts::Force() {
   if (finished_) return;
   if (clean_up_) clean_up_();
   const absl::Status why = base::Annotate(Check(), what_);
-  fmt::print(stderr, "{}\n", FailureLine(why));
+  Tell(FailureLine(why) + "\n");
   // With the lock held: the verb cannot finish, and so not report, any more.
   std::_Exit(ExitCode(why));
 }

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <utility>
 
 #include "core/failure.h"
@@ -36,7 +35,7 @@ Progress::Progress(bool shown, std::string what, std::optional<uint64_t> total)
     : shown_(shown), what_(Printable(what)), total_(total), begin_(clock_.Now()), drawn_(begin_) {}
 
 Progress::~Progress() {
-  if (visible_) fmt::print(stderr, "{}", kWipe);
+  if (visible_) Tell(kWipe);
 }
 
 void Progress::Advance(uint64_t bytes) {
@@ -46,8 +45,7 @@ void Progress::Advance(uint64_t bytes) {
   if (now - drawn_ < kRedraw) return;
   drawn_ = now;
   visible_ = true;
-  fmt::print(stderr, "{}{}: {}", kWipe, what_, ProgressText(done_, total_, now - begin_));
-  std::fflush(stderr);
+  Tell(fmt::format("{}{}: {}", kWipe, what_, ProgressText(done_, total_, now - begin_)));
 }
 
 }  // namespace larder::cli

@@ -1,5 +1,6 @@
 #include "larder/cli/run.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -18,8 +19,17 @@ namespace larder::cli {
 namespace {
 
 int Fail(const absl::Status& status) {
-  fmt::print(stderr, "{}\n", FailureLine(status));
+  Tell(FailureLine(status) + "\n");
   return ExitCode(status);
+}
+
+// What we open must not become a standard stream that was closed, and take our messages. The streams still fail.
+void OccupyClosedStreams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    // The lowest free number is fd.
+    [[maybe_unused]] const int taken = ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
 }
 
 // Runs the verb and reports what fails; the exit code.
@@ -41,6 +51,7 @@ int RunVerb(const Command& command, std::span<const Verb> verbs, Output& out, In
 }  // namespace
 
 int Run(int argc, char** argv) {
+  OccupyClosedStreams();
   Interrupts interrupts;
   Output out(STDOUT_FILENO);
   const std::vector<Verb> verbs = AllVerbs();

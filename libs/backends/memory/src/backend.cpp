@@ -7,6 +7,9 @@
 namespace larder::backends::memory {
 namespace {
 
+// What the tables hold for an object besides its bytes and words, so that many small ones cannot outgrow the budget.
+constexpr uint64_t kRecordBytes = 768;
+
 class MemoryBackend final : public object::Backend {
  public:
   explicit MemoryBackend(arena::Arena& arena) : arena_(arena) {}
@@ -20,12 +23,17 @@ class MemoryBackend final : public object::Backend {
                          base::FormatBytes(size_hint), base::FormatBytes(limit), base::FormatBytes(usage().used));
     }
     auto blob = std::make_unique<MemoryBlob>(arena_, id.ns);
+    LARDER_RETURN_IF_ERROR(blob->ChargeRecord(kRecordBytes + 2 * id.key.size()));
     if (size_hint > 0) LARDER_RETURN_IF_ERROR(blob->Reserve(size_hint));
     return blob;
   }
   absl::StatusOr<std::shared_ptr<const object::BlobView>> Seal(std::unique_ptr<object::Blob> blob,
-                                                               const object::ObjectInfo&) override {
-    return std::make_shared<const MemoryView>(static_cast<MemoryBlob&>(*blob).Take());
+                                                               const object::ObjectInfo& info) override {
+    MemoryBlob& memory = static_cast<MemoryBlob&>(*blob);
+    uint64_t words = info.meta.application.size();
+    for (const std::string& tag : info.meta.tags) words += sizeof(tag) + tag.size();
+    LARDER_RETURN_IF_ERROR(memory.ChargeRecord(words));
+    return std::make_shared<const MemoryView>(memory.Take());
   }
   absl::Status Remove(const object::ObjectId&, object::Epoch) override { return absl::OkStatus(); }
   absl::Status SetPinned(const object::ObjectId&, object::Epoch, bool) override { return absl::OkStatus(); }

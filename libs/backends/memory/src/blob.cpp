@@ -28,6 +28,13 @@ void GiveBackUnused(std::vector<arena::Range>& ranges, size_t kept) {
 
 }  // namespace
 
+absl::Status MemoryBlob::ChargeRecord(uint64_t bytes) {
+  if (bytes == 0) return absl::OkStatus();
+  LARDER_ASSIGN_OR_RETURN(arena::PrivateCharge charge, arena_.ChargePrivate(bytes));
+  content_.record.push_back(std::move(charge));
+  return absl::OkStatus();
+}
+
 absl::Status MemoryBlob::Reserve(uint64_t size) {
   if (content_.ranges.empty() && size <= kPrivateLimit) return ReservePrivate(size);
   return ReserveRanges(size);

@@ -18,6 +18,7 @@ struct Content {
   std::unique_ptr<std::byte[]> small;
   uint64_t small_capacity = 0;
   arena::PrivateCharge charge;
+  std::vector<arena::PrivateCharge> record;  // for what is kept about the object
   std::vector<arena::Range> ranges;
   uint64_t range_bytes = 0;  // sum of the ranges' sizes
 };
@@ -25,6 +26,8 @@ struct Content {
 class MemoryBlob final : public object::Blob {
  public:
   MemoryBlob(arena::Arena& arena, std::string ns) : arena_(arena), ns_(std::move(ns)) {}
+  // Counts `bytes` of what is kept about the object. RESOURCE_EXHAUSTED (ARENA_FULL).
+  absl::Status ChargeRecord(uint64_t bytes);
   // Room for `size` bytes in all, got now.
   absl::Status Reserve(uint64_t size);
   absl::Status Append(base::ByteSpan bytes) override;

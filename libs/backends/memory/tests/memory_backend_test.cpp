@@ -67,7 +67,7 @@ TEST_F(MemoryBackend, PacksSmallObjectsSoThatTheyShareSlabs) {
 }
 
 TEST_F(MemoryBackend, AnObjectOfUnknownSizeFitsWhereverOneOfKnownSizeDoes) {
-  Begin(16 * kMiB, 4 * kMiB);
+  Begin(17 * kMiB, 4 * kMiB);  // four slabs, and one MiB for what is kept about the objects
   std::vector<std::shared_ptr<const object::BlobView>> views;
   for (int i = 0; i < 30; ++i) {  // the last slab has 1 MiB of room; growing in larger steps would find none
     LARDER_ASSERT_OK_AND_ASSIGN(auto view, Store(512 * kKiB, 512 * kKiB));

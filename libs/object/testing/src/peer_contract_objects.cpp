@@ -313,6 +313,21 @@ TEST_P(PeerContract, AcceptSameContentRefusesOtherBytes) {
   EXPECT_FALSE(over.existed);
 }
 
+TEST_P(PeerContract, EqualContentUnderOtherSettingsIsPublishedWithThem) {
+  Caller caller = Open();
+  ASSERT_THAT(caller.PutKey("k", AsBytes("same")), IsOk());
+  CreateRequest mortal = WithTtl("k", seconds(10));
+  mortal.accept_same_content = true;
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult second, caller.Put(mortal, AsBytes("same")));
+  EXPECT_FALSE(second.existed);
+  EXPECT_EQ(caller.Stat("k")->ttl_left, seconds(10));
+  EXPECT_EQ(caller.Stat("k")->epoch, second.info.epoch);
+  Pass(seconds(4));
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult third, caller.Put(mortal, AsBytes("same")));
+  EXPECT_FALSE(third.existed) << "a TTL counts from the seal that asked for it";
+  EXPECT_EQ(caller.Stat("k")->ttl_left, seconds(10));
+}
+
 TEST_P(PeerContract, AcceptSameContentPublishesWhenTheOldObjectWentAway) {
   Caller caller = Open();
   ASSERT_THAT(caller.PutKey("k", AsBytes("old")), IsOk());

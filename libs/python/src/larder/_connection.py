@@ -19,7 +19,7 @@ from larder._mapping import SegmentCache
 from larder._sync import Guard, Signal
 from larder._wire import Op
 
-IDLE_MAPPED_BYTES = 256 << 20  # of segments that no view shows, kept for the next get
+IDLE_MAPPED_BYTES = 256 << 20  # of segments that no view shows, kept for a while for the next get
 HELLO_TIMEOUT = 5.0  # seconds
 PIPELINED = 16  # calls that one thread has under way
 
@@ -27,6 +27,7 @@ _UNANSWERED = 64  # the format's limit
 # Calls that may wait for another creator: no more, so that the creator's own, by the same client, always get through.
 _UNANSWERED_WAITING = 32
 _MAY_WAIT = frozenset({Op.CREATE, Op.PUT})
+_UNMAPPED_AT_ONCE = 4096  # segments that one record names, well within its bounds
 _LONGEST_POLL = 1e9  # ms; the system call takes an int
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_wire.MAX_EXTENTS * array.array("i").itemsize)
 
@@ -396,9 +397,10 @@ class Connection:
         return self._leases.get(lease, True)
 
     def keep(self) -> None:
-        """Sees to it that a thread renews leases while some are held, and reads what given-up calls still bring."""
+        """Sees to it that a thread renews leases while some are held, drops idle segments, and reads what given-up
+        calls still bring."""
         with self.guard:
-            if self._keeper is not None or self.lost or not (self._leases or self._given_up):
+            if self._keeper is not None or self.lost or not self._needs_keeper():
                 return
             keeper = self._keeper = threading.Thread(target=self._keep, name="larder-keeper", daemon=True)
         try:
@@ -407,6 +409,10 @@ class Connection:
             with self.guard:
                 self._keeper = None
             raise errors.ResourceExhausted(f"no thread to renew leases: {error}", reason="NO_THREAD") from error
+
+    def _needs_keeper(self) -> bool:
+        """Under the guard."""
+        return bool(self._leases or self._given_up or self._outbox) or self.segments.any_idle()
 
     def let_go(self, lease: int, ending: Optional[bytes] = None) -> None:
         """Under the guard: a lease is over, by the record `ending` if that is still to be said."""
@@ -431,10 +437,13 @@ class Connection:
                     self._keeper_wakes.wait(remaining(tick))
             with self.guard:
                 self._flush()
-                if self.lost or not (self._leases or self._outbox or self._given_up):
+                self.tell_unmapped(self.segments.drop_unused())
+                if self.lost or not self._needs_keeper():
                     self._keeper = None
                     self._close_if_over()
                     return
+                if not (self._leases or self._outbox):
+                    continue
             try:
                 lapsed = _wire.decode_renew(self.ask(Op.RENEW, b"", None))
             except errors.Error:
@@ -467,9 +476,12 @@ class Connection:
 
     def tell_unmapped(self, numbers: list[int]) -> None:
         """Under the guard."""
-        if numbers and not self.lost:
-            self._outbox.append(_wire.record(Op.UNMAPPED, 0, _wire.unmapped(numbers)))
-            self._flush()
+        if self.lost or not numbers:
+            return
+        for at in range(0, len(numbers), _UNMAPPED_AT_ONCE):
+            payload = _wire.unmapped(numbers[at : at + _UNMAPPED_AT_ONCE])
+            self._outbox.append(_wire.record(Op.UNMAPPED, 0, payload))
+        self._flush()
 
     def drop_in_child(self) -> None:
         """In a forked child: gives up the parent's connection without a word on it. Views stay good."""

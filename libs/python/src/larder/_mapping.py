@@ -126,13 +126,14 @@ def export(
 class Segment:
     """A sealed memfd of the agent, or, without `fd`, one that must not be mapped."""
 
-    __slots__ = ("number", "fd", "size", "users", "mapping")
+    __slots__ = ("number", "fd", "size", "users", "asked_for", "mapping")
 
     def __init__(self, number: int, fd: Optional[int], size: int) -> None:
         self.number = number
         self.fd = fd
         self.size = size
         self.users = 0
+        self.asked_for = True  # since the last look
         self.mapping: Optional[Mapping] = None
 
     def address(self) -> int:
@@ -156,7 +157,7 @@ class Segment:
 
 class SegmentCache:
     """The segments one agent has handed out, by number; keeps at most `idle_limit` bytes of those nobody uses, the
-    latest used. Not thread-safe."""
+    latest used, and those only from one look of drop_unused() to the next. Not thread-safe."""
 
     def __init__(self, idle_limit: int) -> None:
         self._idle_limit = idle_limit
@@ -186,6 +187,7 @@ class SegmentCache:
                 del self._idle[segment.number]
                 self._idle_bytes -= segment.size
             segment.users += 1
+            segment.asked_for = True
         return segments
 
     def unpin(self, segments: list[Segment]) -> None:
@@ -198,12 +200,23 @@ class SegmentCache:
         """Drops idle segments above the limit and returns their numbers, for UNMAPPED."""
         dropped = []
         while self._idle and self._idle_bytes > self._idle_limit:
-            number, segment = self._idle.popitem(last=False)
-            del self._known[number]
-            self._idle_bytes -= segment.size
-            segment.close()
+            number = next(iter(self._idle))
+            self._drop_idle(number)
             dropped.append(number)
         return dropped
+
+    def drop_unused(self) -> list[int]:
+        """Drops idle segments not asked for since the last look and returns their numbers, for UNMAPPED. Called
+        regularly: the agent cannot reuse memory that we map."""
+        unused = [number for number, segment in self._idle.items() if not segment.asked_for]
+        for number in unused:
+            self._drop_idle(number)
+        for segment in self._known.values():
+            segment.asked_for = False
+        return unused
+
+    def any_idle(self) -> bool:
+        return bool(self._idle)
 
     def close(self) -> None:
         """Keeps nothing idle from now on, and no descriptor: those that are mapped do without."""
@@ -218,6 +231,12 @@ class SegmentCache:
     def _make_idle(self, segment: Segment) -> None:
         self._idle[segment.number] = segment
         self._idle_bytes += segment.size
+
+    def _drop_idle(self, number: int) -> None:
+        segment = self._idle.pop(number)
+        del self._known[number]
+        self._idle_bytes -= segment.size
+        segment.close()
 
 
 def _is_sealed(fd: int, size: int) -> bool:

@@ -86,11 +86,14 @@ void Session::Absorb(Op op, Reply& reply) {
 void Session::TrimSegments() { SayUnmapped(segments.Trim()); }
 
 void Session::SayUnmapped(const std::vector<uint32_t>& ids) {
-  if (ids.empty()) return;
-  base::ByteWriter out;
-  out.U16(static_cast<uint16_t>(ids.size()));
-  for (const uint32_t id : ids) out.U32(id);
-  link.Tell(Op::kUnmapped, out.bytes());
+  constexpr size_t kPerRecord = 4096;
+  for (size_t at = 0; at < ids.size(); at += kPerRecord) {
+    const std::span<const uint32_t> some = std::span(ids).subspan(at, std::min(kPerRecord, ids.size() - at));
+    base::ByteWriter out;
+    out.U16(static_cast<uint16_t>(some.size()));
+    for (const uint32_t id : some) out.U32(id);
+    link.Tell(Op::kUnmapped, out.bytes());
+  }
 }
 
 uint32_t Session::WaitMs(base::Deadline deadline) {

@@ -19,7 +19,8 @@ Connection::Connection(ServerContext& server, base::UniqueFd fd, Caller caller, 
       fd_(std::move(fd)),
       caller_(std::move(caller)),
       closed_cb_(std::move(closed)),
-      since_(server.settings.clock->Now()) {
+      since_(server.settings.clock->Now()),
+      heard_(since_) {
   ++server_.ungreeted;
 }
 
@@ -77,6 +78,7 @@ void Connection::ReadOne() {
     if (base::Reason(received.status()) != "WOULD_BLOCK") Close("");
     return;
   }
+  heard_ = server_.settings.clock->Now();
   received->fds.clear();  // no operation takes any
   if (received->truncated) return Malformed({}, BadRecord(fmt::format("it has more than {} bytes", limit)));
   const base::ByteSpan record(buffer.data(), received->size);
@@ -90,9 +92,9 @@ void Connection::UpdateInterest() {
   uint32_t wanted = 0;
   {
     base::MutexLock lock(mutex_);
-    if (!offloaded_ && !ending_ && pending_ < kMaxPending) wanted |= EPOLLIN;
+    // Who does not read is not read: what it asked for would pile up here, with its descriptors.
+    if (!offloaded_ && out_.empty()) wanted |= EPOLLIN;
     if (!out_.empty()) wanted |= EPOLLOUT;
-    if (ending_ && out_.empty()) wanted = EPOLLRDHUP;
   }
   if (std::exchange(interest_, wanted) != wanted) server_.loop->Modify(fd_.get(), wanted);
 }
@@ -128,6 +130,7 @@ void Connection::Send(const Header& header, base::ByteSpan payload, base::ByteSp
     if (sent.ok()) return;
     if (base::Reason(sent) != "WOULD_BLOCK") return CloseLater("");
   }
+  if (out_.empty()) out_moved_ = server_.settings.clock->Now();
   Out queued;
   for (const base::ByteSpan part : parts) queued.record.insert(queued.record.end(), part.begin(), part.end());
   queued.fds = std::move(fds);
@@ -152,6 +155,7 @@ void Connection::SendQueued() {
       }
       out_bytes_ -= out_.front().record.size();
       out_.pop_front();
+      out_moved_ = server_.settings.clock->Now();
     }
   }
   UpdateInterest();
@@ -177,21 +181,29 @@ void Connection::Offload(const Header& request, std::function<void()> work) {
   Reply(request, base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again"));
 }
 
-void Connection::Begin() {
-  {
-    base::MutexLock lock(mutex_);
-    ++pending_;
-  }
-  UpdateInterest();
+bool Connection::BeginWaiting() {
+  base::MutexLock lock(mutex_);
+  if (waiting_ >= kMaxWaiting) return false;
+  ++waiting_;
+  return true;
 }
 
-void Connection::End() {
-  bool was_full = false;
-  {
-    base::MutexLock lock(mutex_);
-    was_full = pending_-- >= kMaxPending && !gone_;
-  }
-  if (was_full) server_.loop->Post([self = shared_from_this()] { self->UpdateInterest(); });
+void Connection::EndWaiting() {
+  base::MutexLock lock(mutex_);
+  --waiting_;
+}
+
+bool Connection::Stalled(base::MonotonicTime now, base::Duration limit) {
+  base::MutexLock lock(mutex_);
+  return !out_.empty() && now - out_moved_ > limit;
+}
+
+void Connection::ForgetLapsed(base::MonotonicTime now) {
+  // Silent for so long, it has renewed nothing: whatever it was creating has lapsed.
+  if (now - heard_ <= server_.settings.lease_ttl) return;
+  std::map<object::LeaseId, CreatingPtr> lapsed;  // freed after the lock
+  base::MutexLock lock(mutex_);
+  lapsed.swap(creating_);
 }
 
 }  // namespace larder::transport::uds

@@ -33,6 +33,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Close(std::string_view why);
   bool greeted() const { return session_.value != 0; }
   base::MonotonicTime since() const { return since_; }
+  int32_t pid() const { return caller_.pid; }
+  // Replies have waited for the client to read for longer than `limit`.
+  bool Stalled(base::MonotonicTime now, base::Duration limit) LARDER_EXCLUDES(mutex_);
+  // Frees the windows of creations that nobody has renewed.
+  void ForgetLapsed(base::MonotonicTime now) LARDER_EXCLUDES(mutex_);
 
  private:
   // Memory that the client writes and the agent copies from.
@@ -64,9 +69,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void CloseLater(std::string_view why);
   // Runs `work` on the executor; reads no further record before it ends.
   void Offload(const Header& request, std::function<void()> work);
-  // For answers that come later: counts them, so that a client cannot queue without bound.
-  void Begin() LARDER_EXCLUDES(mutex_);
-  void End() LARDER_EXCLUDES(mutex_);
+  // Creations that may have to wait for another client's: so many and no more, while all else is served on. Any thread.
+  bool BeginWaiting() LARDER_EXCLUDES(mutex_);
+  void EndWaiting() LARDER_EXCLUDES(mutex_);
 
   // ---- handlers.cpp: one per operation; on the loop's thread
   void Handle(const Header& header, base::ByteSpan payload);
@@ -104,12 +109,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const base::MonotonicTime since_;
 
   // The loop's thread only.
+  base::MonotonicTime heard_;  // when the last record came
   object::SessionId session_;
   std::string ns_;
   WindowPtr ring_;
   bool offloaded_ = false;
   bool closed_ = false;
-  bool ending_ = false;  // reads nothing more; closes when the queue is out
   uint32_t interest_ = EPOLLIN;
 
   base::Mutex mutex_;
@@ -120,7 +125,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   };
   std::deque<Out> out_ LARDER_GUARDED_BY(mutex_);
   size_t out_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
-  size_t pending_ LARDER_GUARDED_BY(mutex_) = 0;
+  base::MonotonicTime out_moved_ LARDER_GUARDED_BY(mutex_);  // when the queue began, or last got shorter
+  size_t waiting_ LARDER_GUARDED_BY(mutex_) = 0;
   bool gone_ LARDER_GUARDED_BY(mutex_) = false;  // the descriptor is closed
   std::map<object::LeaseId, CreatingPtr> creating_ LARDER_GUARDED_BY(mutex_);
 };

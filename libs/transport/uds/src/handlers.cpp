@@ -19,6 +19,11 @@ namespace {
 constexpr uint64_t kCopyHere = base::kMiB;
 constexpr uint64_t kMaxObject = uint64_t{1} << 46;
 
+absl::Status TooManyWaiting() {
+  return base::Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_WAITING",
+                     "{} creations of this connection wait for other creators already (limit {})", kMaxWaiting,
+                     kMaxWaiting);
+}
 absl::Status NoCreation() {
   return base::Error(absl::StatusCode::kAborted, "LEASE_LOST",
                      "this connection holds no such create lease: create it again");
@@ -180,6 +185,7 @@ void Connection::Create(const Header& header, base::ByteReader& in) {
     return Reply(header, base::InvalidArgument("TOO_LARGE", "an object has at most {} bytes", kMaxObject));
   }
   const bool compares = creation.request.accept_same_content;
+  const bool large = creation.request.size_hint > kCopyHere;
   auto work = [self = shared_from_this(), header, compares, creation = std::move(creation),
                deadline = DeadlineOf(creation.wait_ms)]() mutable {
     self->peer_.Create(self->session_, std::move(creation.request), deadline,
@@ -198,11 +204,12 @@ void Connection::Create(const Header& header, base::ByteReader& in) {
                            out.U64(grant->lease.value).U64(grant->epoch.value);
                            self->Reply(header, out.bytes());
                          }
-                         self->End();
+                         self->EndWaiting();
                        });
   };
-  Begin();
-  peer_.blocks() ? Offload(header, work) : work();
+  if (!BeginWaiting()) return Reply(header, TooManyWaiting());
+  // Taking the memory of a large one may mean making it.
+  peer_.blocks() || large ? Offload(header, work) : work();
 }
 
 void Connection::Window(const Header& header, base::ByteReader& in) {
@@ -326,7 +333,8 @@ void Connection::Seal(const Header& header, base::ByteReader& in) {
   auto work = [self = shared_from_this(), header, lease, epoch, request] {
     self->peer_.Seal(self->session_, lease, epoch, request,
                      [self, header, lease](absl::StatusOr<object::SealResult> result) {
-                       if (base::Reason(result.status()) != "SIZE_MISMATCH") self->Forget(lease);
+                       const std::string reason = base::Reason(result.status());
+                       if (reason != "SIZE_MISMATCH" && reason != "EPOCH_STALE") self->Forget(lease);
                        if (result.ok()) {
                          base::ByteWriter out;
                          PutSealed(out, *result);
@@ -334,10 +342,8 @@ void Connection::Seal(const Header& header, base::ByteReader& in) {
                        } else {
                          self->Reply(header, result.status());
                        }
-                       self->End();
                      });
   };
-  Begin();
   long_work ? Offload(header, work) : work();
 }
 
@@ -357,7 +363,7 @@ void Connection::Put(const Header& header, base::ByteReader& in) {
       } else {
         self->Reply(header, result.status());
       }
-      self->End();
+      self->EndWaiting();
     }
   };
   auto request = std::make_shared<Request>();
@@ -386,7 +392,7 @@ void Connection::Put(const Header& header, base::ByteReader& in) {
                             [request](absl::StatusOr<object::SealResult> result) { request->Finish(result); });
                 });
   };
-  Begin();
+  if (!BeginWaiting()) return Reply(header, TooManyWaiting());
   peer_.blocks() ? Offload(header, work) : work();
 }
 
@@ -416,10 +422,8 @@ void Connection::Get(const Header& header, base::ByteReader& in) {
       } else {
         self->Reply(header, grant.status());
       }
-      self->End();
     });
   };
-  Begin();
   peer_.blocks() ? Offload(header, work) : work();
 }
 

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "larder/base/file.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr base::Duration kTick = std::chrono::milliseconds(100);
 constexpr base::Duration kHelloLimit = std::chrono::seconds(1);
 constexpr size_t kMaxUngreeted = 128;
+constexpr ptrdiff_t kMaxUngreetedOfOne = 64;  // one process must not keep all others out
+constexpr base::Duration kStallLimit = std::chrono::seconds(30);
 constexpr int kAcceptBurst = 16;
 // Who may connect is decided by who sees the directory.
 constexpr unsigned kSocketMode = 0666;
@@ -78,6 +81,13 @@ void UdsListener::Accept() {
     }
     absl::StatusOr<Caller> caller = CallerOf(fd.get());
     if (!caller.ok()) continue;
+    const ptrdiff_t of_one = std::ranges::count_if(connections_, [&](const auto& entry) {
+      return !entry.second->greeted() && entry.second->pid() == caller->pid;
+    });
+    if (caller->pid != 0 && of_one >= kMaxUngreetedOfOne) {
+      if (observer != nullptr) observer->Denied("too_many");
+      continue;
+    }
     auto connection =
         std::make_shared<Connection>(server_, std::move(fd), *std::move(caller), [this](Connection& closed) {
           if (server_.settings.observer != nullptr) server_.settings.observer->ConnectionClosed();
@@ -92,11 +102,14 @@ void UdsListener::Accept() {
 void UdsListener::CheckGreetings() {
   if (std::exchange(paused_, false)) loop_.Modify(socket_.get(), EPOLLIN);
   const base::MonotonicTime now = server_.settings.clock->Now();
-  std::vector<std::shared_ptr<Connection>> late;
+  std::vector<std::shared_ptr<Connection>> late, stalled;
   for (const auto& [raw, connection] : connections_) {
+    connection->ForgetLapsed(now);
+    if (connection->Stalled(now, kStallLimit)) stalled.push_back(connection);
     if (!connection->greeted() && now - connection->since() > kHelloLimit) late.push_back(connection);
   }
   for (const auto& connection : late) connection->Close("hello_timeout");
+  for (const auto& connection : stalled) connection->Close("slow");
 }
 
 }  // namespace larder::transport::uds

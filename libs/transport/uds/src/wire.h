@@ -40,7 +40,7 @@ inline constexpr uint32_t kInlineLimit = 64 * 1024;
 inline constexpr uint32_t kPieceLimit = 4 * 1024 * 1024;  // of one WRITE from a window
 inline constexpr uint64_t kRingLimit = 16 * 1024 * 1024;
 inline constexpr size_t kMaxExtents = 64;  // per record
-inline constexpr size_t kMaxPending = 64;  // unanswered requests per connection
+inline constexpr size_t kMaxWaiting = 64;  // creations of one connection that wait for other creators
 inline constexpr uint32_t kNoWaitLimit = 0xFFFFFFFF;
 inline constexpr std::string_view kSocketName = "data.sock";
 

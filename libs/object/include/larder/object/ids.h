@@ -20,6 +20,9 @@ using Epoch = StrongId<struct EpochTag>;        // one creation of a key; grows,
 using LeaseId = StrongId<struct LeaseTag>;      // unique within one agent's life
 using SessionId = StrongId<struct SessionTag>;  // one connection's identity, ditto
 
+// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool IsUtf8(std::string_view text);
+
 // A namespace is a DNS label: 1..63 of a-z 0-9 and '-', a letter or digit at both ends.
 // INVALID_ARGUMENT (BAD_NAMESPACE) otherwise.
 absl::Status CheckNamespace(std::string_view ns);
