@@ -143,11 +143,7 @@ absl::StatusOr<Pool::SlabPtr> Pool::Obtain(SlabUse use, const std::string& ns, u
     if (slab == nullptr) slab = TakeFree({SlabUse::kSpare, "", size});
     if (slab == nullptr && !MakeRoom(size)) {
       // Readers may have let go since: the last chance is in quarantine.
-      std::erase_if(quarantine_, [&](const SlabPtr& held) {
-        if (!recycles_ || !held->ProvenUnshared()) return false;
-        dirty_.push_back(held);
-        return true;
-      });
+      ReleaseProven();
       if (!MakeRoom(size)) return Full("ARENA_FULL", size);
     }
     if (slab == nullptr) budget_ -= size;
@@ -288,14 +284,18 @@ void Pool::Retire(SlabPtr slab) {
   }
 }
 
+void Pool::ReleaseProven() {
+  for (size_t i = quarantine_.size(); recycles_ && i > 0; --i) {
+    SlabPtr slab = std::move(quarantine_.front());
+    quarantine_.pop_front();
+    (slab->ProvenUnshared() ? dirty_ : quarantine_).push_back(std::move(slab));
+  }
+}
+
 void Pool::Maintain() {
   {
     base::MutexLock lock(mutex_);
-    std::erase_if(quarantine_, [&](const SlabPtr& slab) {
-      if (!slab->ProvenUnshared()) return false;
-      dirty_.push_back(slab);
-      return true;
-    });
+    ReleaseProven();
   }
   while (true) {
     SlabPtr slab;

@@ -41,6 +41,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Drops free slabs until `bytes` of the budget are free; false, and nothing promised, if that is not enough.
   bool MakeRoom(uint64_t bytes) LARDER_REQUIRES(mutex_);
   void Retire(SlabPtr slab) LARDER_REQUIRES(mutex_);
+  // Takes out of quarantine what nobody else can see any more.
+  void ReleaseProven() LARDER_REQUIRES(mutex_);
   absl::Status Full(std::string_view reason, uint64_t asked) const LARDER_REQUIRES(mutex_);
   Range Cut(const SlabPtr& slab, uint64_t offset, uint64_t size) LARDER_REQUIRES(mutex_);
 

@@ -425,43 +425,6 @@ class ReadTest(UdsTest):
         self.assertEqual(len(ours() - before), 2 * len(self.agent.segments))
 
 
-class IdleTest(UdsTest):
-    knobs = {"lease_ttl_ms": 60}
-
-    def mapped_for_reading(self, key):
-        """Whether this process maps an object's segment as clients do; the fake agent maps it writable."""
-        inode = os.fstat(self.agent.objects[key].extents[0][0].fd).st_ino
-        with open("/proc/self/maps") as maps:
-            fields = [line.split() for line in maps]
-        return any(line[1] == "r--s" and line[4] == str(inode) for line in fields)
-
-    def test_mappings_that_nobody_asks_for_are_dropped_and_the_agent_is_told(self):
-        data = pattern(MIB)
-        self.agent.add("k", data)
-        with self.client.get("k") as obj:
-            self.agent.wait_seen(fake_agent.RENEW, 4)  # as many looks
-            self.assertEqual(self.agent.seen[fake_agent.UNMAPPED], 0)
-            self.assertEqual(obj.buffer, data)
-            self.assertTrue(self.mapped_for_reading("k"))
-        self.agent.wait_seen(fake_agent.UNMAPPED)
-        self.assertFalse(self.mapped_for_reading("k"))
-        with self.agent.changed:
-            self.assertEqual(self.agent.connections[0].known, set())
-        self.assertEqual(self.get_bytes("k"), data)
-        self.assertEqual(self.agent.seen[fake_agent.READ], 0)
-        self.agent.wait_seen(fake_agent.UNMAPPED, 2)
-
-    def test_the_keeper_ends_when_neither_leases_nor_mappings_are_left(self):
-        self.agent.add("k", pattern(MIB))
-        with self.client.get("k"):
-            keeper = self.client._transport._connection._keeper
-            self.assertTrue(keeper.daemon)
-        keeper.join(PATIENCE)
-        self.assertFalse(keeper.is_alive())
-        self.assertFalse(self.mapped_for_reading("k"))
-        self.agent.wait_seen(fake_agent.UNMAPPED)
-
-
 class WriteTest(UdsTest):
     def test_a_small_put_is_one_record(self):
         self.client.put("k", pattern(64 * KIB))
@@ -594,46 +557,6 @@ class LeaseTest(UdsTest):
             self.assertEqual(obj.buffer, pattern(MIB))
         self.client.stat("k")
         self.assertEqual(self.agent.seen[fake_agent.RELEASE], 0)
-
-
-class ForkTest(UdsTest):
-    def in_child(self, work):
-        """Whether `work()` was true in a forked child."""
-        child = os.fork()
-        if child == 0:
-            try:
-                os._exit(0 if work() else 1)
-            except BaseException:
-                os._exit(2)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-    def test_a_child_has_a_connection_of_its_own_and_leaves_the_parents_alone(self):
-        self.agent.add("k", pattern(MIB))
-        with self.client.get("k") as obj:
-
-            def child():
-                inherited = obj.buffer == pattern(MIB)
-                obj.close()
-                return inherited and self.client.get_bytes("k") == pattern(MIB)
-
-            self.assertTrue(self.in_child(child))
-            self.agent.wait_leases(1)
-            self.assertEqual(self.agent.seen[fake_agent.RELEASE], 1)  # of the child's own get
-            self.assertEqual(self.client.stat("k").size, MIB)
-        self.assertEqual(self.agent.accepted, 2)
-
-    def test_a_childs_end_does_not_touch_the_parents_creation(self):
-        with self.client.create("k") as obj:
-            obj.write(b"x")
-
-            def child():
-                with self.assertRaises(larder.Unavailable):
-                    obj.seal()
-                obj.discard()
-                return True
-
-            self.assertTrue(self.in_child(child))
-            self.assertEqual(obj.seal().size, 1)
 
 
 if __name__ == "__main__":

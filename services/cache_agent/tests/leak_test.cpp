@@ -86,11 +86,15 @@ TEST_F(Leaks, OfAThousandKilledClientsNothingRemains) {
   EXPECT_EQ(agent_.Metric("larder_lease_reclaimed_total{reason=\"closed\"}") - reclaimed_before, waves * kWave);
   // Memory that is being zeroed counts as live.
   EXPECT_TRUE(Eventually([&] { return agent_.Metric("larder_agent_pool_bytes{state=\"live\"}") <= live_before; }));
-  const AgentProcess::Footprint after = agent_.Measure();
+  // The admin port may still be closing the connection of the last question.
+  AgentProcess::Footprint after;
+  EXPECT_TRUE(Eventually([&] {
+    after = agent_.Measure();
+    return after.fds <= before.fds;
+  }));
   fmt::print("before: {} fds, {} maps, rss {}, private {}\nafter:  {} fds, {} maps, rss {}, private {}\n", before.fds,
              before.maps, base::FormatBytes(before.rss), base::FormatBytes(before.anon), after.fds, after.maps,
              base::FormatBytes(after.rss), base::FormatBytes(after.anon));
-  EXPECT_LE(after.fds, before.fds);
   EXPECT_LE(after.maps, before.maps);
   EXPECT_LE(after.anon, before.anon + kSlack);
   EXPECT_LE(after.rss, before.rss + kSlack);

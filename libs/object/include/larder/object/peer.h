@@ -26,8 +26,8 @@ struct CreateRequest {
   std::string key;         // empty: content-addressed, named "sha256:<hex>" by the seal
   uint64_t size_hint = 0;  // bytes; 0 unknown
   bool overwrite = false;
-  // The key exists: go on, and let the seal succeed if the bytes are the same (else it says ALREADY_EXISTS). If TTL, tags
-  // or other settings that were asked for are not what it has, they take effect as a new epoch.
+  // The key exists: go on, and let the seal succeed if the bytes are the same (else it says ALREADY_EXISTS). If TTL,
+  // tags or other settings that were asked for are not what it has, they take effect as a new epoch.
   bool accept_same_content = false;
   bool want_sha256 = false;  // digest "sha256:" though the key is the user's
   AckPolicy ack = AckPolicy::kDefault;
