@@ -49,7 +49,8 @@ def page(root):
         found = {row["id"]: row for row in kept["rows"]}
         lines += ["", f"## {suite}", ""]
         if found:
-            lines += [f"{kept['date']}, commit {kept['commit']}, {kept['machine']}.", ""]
+            raw = f"[raw](../e2e/bench/results/{suite}.json)"
+            lines += [f"{kept['date']}, commit {kept['commit']}, {kept['machine']} ({raw}).", ""]
         lines += ["| row | what | must reach | measured | spread | beside |", "|---|---|---|---|---|---|"]
         for row in (row for row in rows if row["suite"] == suite):
             head = f"| {row['id']} | {row['text']} | {row['target']} |"
