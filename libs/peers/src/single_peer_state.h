@@ -27,9 +27,6 @@ using object::SealRequest;
 using object::SealResult;
 using object::SessionId;
 
-// Of one session; more than any honest client holds, few enough that one cannot exhaust the agent.
-inline constexpr size_t kMaxLeases = 65536;
-
 absl::Status NoSession();
 absl::Status NoObject(const ObjectId& id);
 

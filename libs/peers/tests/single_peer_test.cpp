@@ -380,6 +380,40 @@ TEST_F(SinglePeerCalls, AnOverwriteDuringADeleteIsNotTakenAlong) {
   ExpectBackendHas("k", caller.Stat("k")->epoch);
 }
 
+TEST_F(SinglePeerCalls, ADeletedObjectIsForgottenAtOnceThoughItsTtlIsLong) {
+  Caller caller = Open();
+  CreateRequest request{.key = "k", .overwrite = true};
+  request.meta.ttl = std::chrono::hours(7 * 24);
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult first, caller.Put(request, AsBytes("a")));
+  std::weak_ptr<const object::BlobView> deleted;
+  {
+    LARDER_ASSERT_OK_AND_ASSIGN(const object::ReadGrant grant, caller.Get("k"));
+    deleted = grant.view;
+    peer_->Release(caller.session(), grant.lease);
+  }
+  ASSERT_THAT(caller.Put(request, AsBytes("b")), IsOk());
+  EXPECT_TRUE(deleted.expired()) << "overwritten";
+  {
+    LARDER_ASSERT_OK_AND_ASSIGN(const object::ReadGrant grant, caller.Get("k"));
+    deleted = grant.view;
+    peer_->Release(caller.session(), grant.lease);
+  }
+  ASSERT_THAT(caller.Delete("k"), IsOk());
+  EXPECT_TRUE(deleted.expired()) << "deleted";
+}
+
+TEST_F(SinglePeerCalls, OneSessionHoldsOnlySoManyLeases) {
+  Caller caller = Open(), other = Open();
+  ASSERT_THAT(caller.PutKey("k", AsBytes("a")), IsOk());
+  LARDER_ASSERT_OK_AND_ASSIGN(const object::ReadGrant first, caller.Get("k"));
+  for (size_t i = 1; i < SinglePeer::kMaxLeases; ++i) ASSERT_THAT(caller.Get("k"), IsOk());
+  EXPECT_THAT(caller.Get("k"), StatusIs(absl::StatusCode::kResourceExhausted, "TOO_MANY_LEASES"));
+  EXPECT_THAT(caller.CreateKey("new"), StatusIs(absl::StatusCode::kResourceExhausted, "TOO_MANY_LEASES"));
+  EXPECT_THAT(other.Get("k"), IsOk()) << "others are served on";
+  peer_->Release(caller.session(), first.lease);
+  EXPECT_THAT(caller.Get("k"), IsOk());
+}
+
 TEST_F(SinglePeerCalls, APeerThatEndsAnswersWhoStillWaits) {
   Caller caller = Open();
   ASSERT_THAT(caller.CreateKey("k"), IsOk());

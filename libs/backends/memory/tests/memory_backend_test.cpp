@@ -57,6 +57,26 @@ TEST_F(MemoryBackend, KeepsUpTo64KiBPrivateAndSharesWhatIsLarger) {
   }
 }
 
+TEST_F(MemoryBackend, ManyEmptyObjectsWithLongWordsFillTheArenaToo) {
+  std::vector<std::shared_ptr<const object::BlobView>> views;
+  absl::Status full;
+  const ObjectId id{"team-a", std::string(255, 'k')};
+  const object::ObjectMeta meta{.tags = std::vector<std::string>(16, std::string(128, 't'))};
+  while (full.ok() && views.size() < 100'000) {
+    absl::StatusOr<std::unique_ptr<Blob>> blob = backend_->Create(id, {1}, 0);
+    full = blob.status();
+    if (!full.ok()) break;
+    auto view = backend_->Seal(*std::move(blob), {.id = id, .meta = meta});
+    full = view.status();
+    if (full.ok()) views.push_back(*std::move(view));
+  }
+  EXPECT_THAT(full, StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
+  // Key, tags and table entries of one take about 3.5 KiB.
+  EXPECT_LE(views.size(), 16 * kMiB / 3'000);
+  views.clear();
+  EXPECT_EQ(arena_->usage().allocated, 0u);
+}
+
 TEST_F(MemoryBackend, PacksSmallObjectsSoThatTheyShareSlabs) {
   std::vector<std::shared_ptr<const object::BlobView>> views;
   for (int i = 0; i < 40; ++i) {

@@ -199,11 +199,16 @@ bool Connection::Stalled(base::MonotonicTime now, base::Duration limit) {
 }
 
 void Connection::ForgetLapsed(base::MonotonicTime now) {
-  // Silent for so long, it has renewed nothing: whatever it was creating has lapsed.
-  if (now - heard_ <= server_.settings.lease_ttl) return;
-  std::map<object::LeaseId, CreatingPtr> lapsed;  // freed after the lock
+  const base::Duration ttl = server_.settings.lease_ttl;
+  // Silent for so long, it has renewed nothing; a lease granted meanwhile, after a wait, still lives.
+  if (now - heard_ <= ttl) return;
+  std::vector<CreatingPtr> lapsed;  // freed after the lock
   base::MutexLock lock(mutex_);
-  lapsed.swap(creating_);
+  std::erase_if(creating_, [&](auto& entry) {
+    if (now - entry.second->granted <= ttl) return false;
+    lapsed.push_back(std::move(entry.second));
+    return true;
+  });
 }
 
 }  // namespace larder::transport::uds

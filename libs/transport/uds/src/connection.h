@@ -49,6 +49,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // A creation of this client's: what its WRITEs need besides the lease.
   struct Creating {
     object::Epoch epoch;
+    base::MonotonicTime granted;
     bool compares = false;  // the seal may have to read a whole object
     WindowPtr window;
     uint64_t written = 0;  // bytes appended so far

@@ -195,6 +195,7 @@ void Connection::Create(const Header& header, base::ByteReader& in) {
                          } else {
                            auto creating = std::make_shared<Creating>();
                            creating->epoch = grant->epoch;
+                           creating->granted = self->server_.settings.clock->Now();
                            creating->compares = compares;
                            {
                              base::MutexLock lock(self->mutex_);

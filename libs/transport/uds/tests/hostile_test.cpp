@@ -4,10 +4,12 @@
 #include <sys/socket.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "larder/arena/arena.h"
 #include "larder/backends/memory/backend.h"
 #include "larder/base/executor.h"
+#include "larder/base/testing/manual_clock.h"
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/testing/temp_dir.h"
 #include "larder/base/units.h"
@@ -27,7 +29,7 @@ class Hostile : public testing::Test, public object::TransportObserver {
   void SetUp() override {
     listener_ = *Listen({.address = dir_.path().string(),
                          .peer = &peer_,
-                         .clock = &clock_,
+                         .clock = clock(),
                          .executor = &pool_,
                          .arena = arena_.get(),
                          .observer = this,
@@ -48,6 +50,17 @@ class Hostile : public testing::Test, public object::TransportObserver {
   void Denied(std::string_view reason) override {
     base::MutexLock lock(mutex_);
     denied_.emplace_back(reason);
+  }
+  virtual const base::Clock* clock() const { return &clock_; }
+  // Until it holds; the agent's tick is real time.
+  template <typename Condition>
+  static bool Eventually(Condition holds) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > until) return false;
+      std::this_thread::yield();
+    }
+    return true;
   }
   std::vector<std::string> denied() {
     base::MutexLock lock(mutex_);
@@ -95,6 +108,13 @@ class Hostile : public testing::Test, public object::TransportObserver {
   base::Mutex mutex_;
   std::vector<std::string> denied_ LARDER_GUARDED_BY(mutex_);
   std::unique_ptr<object::Listener> listener_;
+};
+
+// The agent's time passes when the test says.
+class HostileOverTime : public Hostile {
+ protected:
+  const base::Clock* clock() const override { return &manual_; }
+  base::ManualClock manual_;
 };
 
 TEST_F(Hostile, NothingIsAnsweredBeforeHello) {
@@ -282,6 +302,67 @@ TEST_F(Hostile, AClientThatAsksAndNeverReadsIsNotReadEither) {
   EXPECT_THAT(sent, StatusIs(absl::StatusCode::kUnavailable, "WOULD_BLOCK"));
   EXPECT_LT(asked, 20000);
   EXPECT_LE(open_fds(), before + 8) << "what it asked for does not pile up in the agent";
+}
+
+TEST_F(HostileOverTime, ASilentClientLosesItsWindowWithItsLeaseButNotAFreshOne) {
+  base::UniqueFd first = Greeted(), silent = Greeted(), waiting = Greeted();
+  const auto create = [&](int fd, std::string_view key) {
+    base::ByteWriter creation;
+    PutCreation(creation, {.request = {.key = std::string(key)}});
+    SendOp(fd, Op::kCreate, creation);
+  };
+  create(first.get(), "wanted");
+  const auto held = Receive(first.get());
+  ASSERT_THAT(held.status(), IsOk());
+  create(waiting.get(), "wanted");
+  create(silent.get(), "other");
+  const auto granted = Receive(silent.get());
+  ASSERT_THAT(granted.status(), IsOk());
+  base::ByteWriter window;
+  window.Raw(base::ByteSpan(*granted).first(8)).U64(4096);
+  SendOp(silent.get(), Op::kWindow, window);
+  ASSERT_THAT(Receive(silent.get()).status(), IsOk());
+  ASSERT_GT(arena_->usage().windows, 0u);
+
+  manual_.Advance(std::chrono::seconds(20));
+  base::ByteWriter discard;
+  discard.Raw(*held);
+  SendOp(first.get(), Op::kDiscard, discard);
+  ASSERT_THAT(Receive(first.get()).status(), IsOk());
+  const auto taken_over = Receive(waiting.get());
+  ASSERT_THAT(taken_over.status(), IsOk());
+  manual_.Advance(std::chrono::seconds(15));
+  EXPECT_TRUE(Eventually([&] { return arena_->usage().windows == 0; })) << "its lease is over, so is its window";
+  // Silent for as long, but with a lease of 15 s ago.
+  base::ByteWriter write;
+  write.Raw(*taken_over).U8(0).Raw(base::AsBytes("late, but in time"));
+  SendOp(waiting.get(), Op::kWrite, write);
+  EXPECT_THAT(Receive(waiting.get()).status(), IsOk());
+}
+
+TEST_F(HostileOverTime, AClientThatNeverReadsIsCutOffAfterHalfAMinute) {
+  base::UniqueFd fd = Greeted();
+  base::ByteWriter put;
+  PutCreation(put, {.request = {.key = "k"}});
+  PutDigest(put, {});
+  put.Raw(std::vector<std::byte>(60000));
+  SendOp(fd.get(), Op::kPut, put);
+  ASSERT_THAT(Receive(fd.get()).status(), IsOk());
+  absl::Status sent;
+  for (int i = 0; i < 20000 && sent.ok(); ++i) {
+    std::array<std::byte, kHeaderSize> head;
+    const base::ByteWriter get = base::ByteWriter().U32(0).U32(0).Str("k");
+    EncodeHeader({.op = Op::kGet, .request_id = 2, .length = static_cast<uint32_t>(get.size())}, head.data());
+    const std::array<base::ByteSpan, 2> parts{head, get.bytes()};
+    sent = SendRecord(fd.get(), parts, {}, false);
+  }
+  ASSERT_THAT(sent, StatusIs(absl::StatusCode::kUnavailable, "WOULD_BLOCK"));
+  EXPECT_THAT(denied(), testing::IsEmpty());
+  // Again, as the agent may just now be filling the last of the socket.
+  EXPECT_TRUE(Eventually([&] {
+    manual_.Advance(std::chrono::seconds(31));
+    return denied() == std::vector<std::string>{"slow"};
+  }));
 }
 
 TEST_F(Hostile, CreationsThatWaitDoNotHoldUpTheOneTheyWaitFor) {

@@ -10,6 +10,9 @@ namespace larder::peers {
 // The manager of one backend's objects: an island, which acknowledges `local`.
 class SinglePeer final : public object::Peer {
  public:
+  // Leases of one session: more than any honest client holds, few enough that one cannot exhaust the agent.
+  static constexpr size_t kMaxLeases = 65536;
+
   // `backend` outlives the peer.
   SinglePeer(object::Backend& backend, const object::PeerSettings& settings);
   ~SinglePeer() override;
