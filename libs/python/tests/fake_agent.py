@@ -548,6 +548,7 @@ class FakeAgent:
         return struct.pack(f"<H{len(lapsed)}Q", len(lapsed), *lapsed)
 
     def _unmapped(self, connection, request, fields):
+        fields.take("Q")  # bytes of earlier agents
         for _ in range(fields.take("H")):
             connection.known.discard(fields.take("I"))
         return b""

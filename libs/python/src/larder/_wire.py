@@ -58,6 +58,9 @@ class Op(enum.IntEnum):
     PIN = 16
     PING = 17
     EXTENTS = 18
+    BATCH = 19
+    REVOKE = 20
+    LAPSED = 21
 
 
 class Form(enum.IntEnum):
@@ -291,8 +294,9 @@ def release(lease: int) -> bytes:
     return _U64.pack(lease)
 
 
-def unmapped(segments: list[int]) -> bytes:
-    return _U16.pack(len(segments)) + b"".join(map(_U32.pack, segments))
+def unmapped(segments: list[int], earlier_bytes: int = 0) -> bytes:
+    """`earlier_bytes`: what is still mapped of agents before this one."""
+    return _U64.pack(earlier_bytes) + _U16.pack(len(segments)) + b"".join(map(_U32.pack, segments))
 
 
 def key(name: str) -> bytes:

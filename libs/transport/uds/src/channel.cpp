@@ -90,8 +90,7 @@ void Session::SayUnmapped(const std::vector<uint32_t>& ids) {
   for (size_t at = 0; at < ids.size(); at += kPerRecord) {
     const std::span<const uint32_t> some = std::span(ids).subspan(at, std::min(kPerRecord, ids.size() - at));
     base::ByteWriter out;
-    out.U16(static_cast<uint16_t>(some.size()));
-    for (const uint32_t id : some) out.U32(id);
+    PutUnmapped(out, {.segments = {some.begin(), some.end()}});
     link.Tell(Op::kUnmapped, out.bytes());
   }
 }

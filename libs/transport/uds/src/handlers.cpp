@@ -57,6 +57,10 @@ void Connection::Handle(const Header& header, base::ByteSpan payload) {
       return List(header, in);
     case Op::kExtents:
       return Extents(header, in);
+    case Op::kBatch:
+    case Op::kRevoke:
+    case Op::kLapsed:
+      break;
     case Op::kPing: {
       if (auto bad = Finished(in, "PING"); !bad.ok()) return Malformed(header, bad);
       return Reply(header, absl::OkStatus());
@@ -72,15 +76,12 @@ void Connection::Handle(const Header& header, base::ByteSpan payload) {
       const auto lapsed = peer_.Renew(session_);
       if (!lapsed.ok()) return Reply(header, lapsed.status());
       base::ByteWriter out;
-      const size_t count = std::min<size_t>(lapsed->size(), 8192);
-      out.U16(static_cast<uint16_t>(count));
-      for (size_t i = 0; i < count; ++i) out.U64((*lapsed)[i].value);
+      PutLeases(out, std::span(*lapsed).first(std::min<size_t>(lapsed->size(), 8192)));
       for (const LeaseId lease : *lapsed) Forget(lease);
       return Reply(header, out.bytes());
     }
     case Op::kUnmapped: {
-      std::vector<uint32_t> segments;
-      for (uint16_t n = in.U16(); n > 0 && in.ok(); --n) segments.push_back(in.U32());
+      const std::vector<uint32_t> segments = TakeUnmapped(in).segments;
       if (auto bad = Finished(in, "UNMAPPED"); !bad.ok()) return Malformed(header, bad);
       {
         base::MutexLock lock(mutex_);

@@ -75,8 +75,7 @@ void Ring::ReturnIdle() {
   mapping_.reset();
   free_.clear();
   base::ByteWriter out;
-  out.U16(static_cast<uint16_t>(segments_.size()));
-  for (const uint32_t segment : segments_) out.U32(segment);
+  PutUnmapped(out, {.segments = segments_});
   link_.Tell(Op::kUnmapped, out.bytes());
 }
 

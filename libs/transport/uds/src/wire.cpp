@@ -80,7 +80,7 @@ base::Digest TakeDigest(base::ByteReader& in) {
       return base::Sha256DigestOf(sha);
     }
     default:
-      in.Raw(SIZE_MAX);  // fails
+      in.Fail();
       return {};
   }
 }
@@ -175,6 +175,73 @@ std::vector<WireExtent> TakeExtents(base::ByteReader& in) {
     extents.push_back(e);
   }
   return extents;
+}
+
+void PutSegments(base::ByteWriter& out, std::span<const uint32_t> segments) {
+  out.U16(static_cast<uint16_t>(segments.size()));
+  for (const uint32_t segment : segments) out.U32(segment);
+}
+
+std::vector<uint32_t> TakeSegments(base::ByteReader& in) {
+  std::vector<uint32_t> segments;
+  for (uint16_t n = in.U16(); n > 0 && in.ok(); --n) segments.push_back(in.U32());
+  return segments;
+}
+
+void PutUnmapped(base::ByteWriter& out, const Unmapped& unmapped) {
+  out.U64(unmapped.earlier_bytes);
+  PutSegments(out, unmapped.segments);
+}
+
+Unmapped TakeUnmapped(base::ByteReader& in) {
+  Unmapped unmapped;
+  unmapped.earlier_bytes = in.U64();
+  unmapped.segments = TakeSegments(in);
+  return unmapped;
+}
+
+void PutLeases(base::ByteWriter& out, std::span<const object::LeaseId> leases) {
+  out.U16(static_cast<uint16_t>(leases.size()));
+  for (const object::LeaseId lease : leases) out.U64(lease.value);
+}
+
+std::vector<object::LeaseId> TakeLeases(base::ByteReader& in) {
+  std::vector<object::LeaseId> leases;
+  for (uint16_t n = in.U16(); n > 0 && in.ok(); --n) leases.push_back(object::LeaseId{in.U64()});
+  return leases;
+}
+
+void PutBatch(base::ByteWriter& out, std::span<const BatchItem> items) {
+  out.U16(static_cast<uint16_t>(items.size()));
+  for (const BatchItem& item : items) {
+    out.U16(static_cast<uint16_t>(item.op)).U32(static_cast<uint32_t>(item.payload.size())).Raw(item.payload);
+  }
+}
+
+std::vector<BatchItem> TakeBatch(base::ByteReader& in) {
+  std::vector<BatchItem> items;
+  const uint16_t count = in.U16();
+  if (count == 0 || count > kMaxBatch) in.Fail();
+  for (uint16_t n = 0; n < count && in.ok(); ++n) {
+    BatchItem item{.op = static_cast<Op>(in.U16())};
+    item.payload = in.Raw(in.U32());
+    items.push_back(item);
+  }
+  return items;
+}
+
+void PutBatchAnswer(base::ByteWriter& out, const BatchAnswer& answer) {
+  out.U16(answer.item).U32(answer.code).U32(static_cast<uint32_t>(answer.payload.size())).Raw(answer.payload);
+}
+
+std::vector<BatchAnswer> TakeBatchAnswers(base::ByteReader& in) {
+  std::vector<BatchAnswer> answers;
+  for (uint16_t n = in.U16(); n > 0 && in.ok(); --n) {
+    BatchAnswer answer{.item = in.U16(), .code = in.U32()};
+    answer.payload = in.Raw(in.U32());
+    answers.push_back(answer);
+  }
+  return answers;
 }
 
 void PutError(base::ByteWriter& out, const absl::Status& status) {

@@ -2,6 +2,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ enum class Op : uint16_t {
   kPin = 16,
   kPing = 17,
   kExtents = 18,
+  kBatch = 19,
+  kRevoke = 20,  // the agent's own
+  kLapsed = 21,  // the agent's own
 };
 
 inline constexpr size_t kHeaderSize = 32;
@@ -41,6 +45,7 @@ inline constexpr uint32_t kPieceLimit = 4 * 1024 * 1024;  // of one WRITE from a
 inline constexpr uint64_t kRingLimit = 16 * 1024 * 1024;
 inline constexpr size_t kMaxExtents = 64;  // per record
 inline constexpr size_t kMaxWaiting = 64;  // creations of one connection that wait for other creators
+inline constexpr size_t kMaxBatch = 64;    // items of one BATCH
 inline constexpr uint32_t kNoWaitLimit = 0xFFFFFFFF;
 inline constexpr std::string_view kSocketName = "data.sock";
 
@@ -77,6 +82,37 @@ struct WireExtent {
 };
 void PutExtents(base::ByteWriter& out, const std::vector<WireExtent>& extents);
 std::vector<WireExtent> TakeExtents(base::ByteReader& in);
+
+// UNMAPPED's payload, and that of REVOKE without the first field.
+struct Unmapped {
+  uint64_t earlier_bytes = 0;  // still mapped of earlier agents
+  std::vector<uint32_t> segments;
+};
+void PutUnmapped(base::ByteWriter& out, const Unmapped& unmapped);
+Unmapped TakeUnmapped(base::ByteReader& in);
+void PutSegments(base::ByteWriter& out, std::span<const uint32_t> segments);
+std::vector<uint32_t> TakeSegments(base::ByteReader& in);
+// LAPSED's payload, and RENEW's answer.
+void PutLeases(base::ByteWriter& out, std::span<const object::LeaseId> leases);
+std::vector<object::LeaseId> TakeLeases(base::ByteReader& in);
+
+// One request of a BATCH; the payload is borrowed.
+struct BatchItem {
+  Op op{};
+  base::ByteSpan payload;
+};
+void PutBatch(base::ByteWriter& out, std::span<const BatchItem> items);
+// More than kMaxBatch items, or none, make the reader fail.
+std::vector<BatchItem> TakeBatch(base::ByteReader& in);
+// One answer of a BATCH; the payload is borrowed.
+struct BatchAnswer {
+  uint16_t item = 0;
+  uint32_t code = 0;
+  base::ByteSpan payload;
+};
+inline constexpr size_t kBatchAnswerOverhead = 10;  // bytes beside the payload
+void PutBatchAnswer(base::ByteWriter& out, const BatchAnswer& answer);
+std::vector<BatchAnswer> TakeBatchAnswers(base::ByteReader& in);
 
 void PutError(base::ByteWriter& out, const absl::Status& status);
 absl::Status TakeError(uint32_t code, base::ByteSpan payload);

@@ -144,7 +144,7 @@ TEST_F(Hostile, EveryOperationCutShortAtEveryByteIsRefusedOrAnswered) {
       {Op::kDiscard, base::ByteWriter().U64(1).U64(2)},
       {Op::kGet, base::ByteWriter().U32(0).U32(0).Str("k")},
       {Op::kRead, base::ByteWriter().U64(1).U64(0).U32(10)},
-      {Op::kUnmapped, base::ByteWriter().U16(1).U32(5)},
+      {Op::kUnmapped, base::ByteWriter().U64(0).U16(1).U32(5)},
       {Op::kStat, base::ByteWriter().Str("k")},
       {Op::kList, base::ByteWriter().Str("").Str("").U32(10)},
       {Op::kDelete, base::ByteWriter().Str("k")},
@@ -292,7 +292,7 @@ TEST_F(Hostile, AClientThatAsksAndNeverReadsIsNotReadEither) {
     sent = send(Op::kGet, base::ByteWriter().U32(0).U32(0).Str("k"));
     if (sent.ok()) {
       base::ByteWriter unmapped;
-      unmapped.U16(64);
+      unmapped.U64(0).U16(64);
       for (uint32_t segment = 0; segment < 64; ++segment) unmapped.U32(segment);
       sent = send(Op::kUnmapped, unmapped);
     }

@@ -80,12 +80,13 @@ class ByteReader {
   bool ok() const { return ok_; }
   // Everything was there, and nothing is left.
   bool done() const { return ok_ && rest_.empty(); }
-
- private:
+  // What was read breaks a rule: as if the rest were missing.
   void Fail() {
     ok_ = false;
     rest_ = {};
   }
+
+ private:
   ByteSpan rest_;
   bool ok_ = true;
 };
