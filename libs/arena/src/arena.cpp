@@ -19,6 +19,7 @@ constexpr uint64_t kPacked = base::kMiB;  // objects up to this size lie side by
 constexpr uint64_t kPackedAlign = 64;
 constexpr uint64_t kSmallSlab = 4 * base::kMiB;
 constexpr size_t kOpenSlabs = 4;  // per namespace
+constexpr uint64_t kSparse = 2;   // a slab of which less than one part in so many is live
 
 uint64_t RoundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
@@ -47,6 +48,7 @@ void Range::Free() {
   pool_.reset();
 }
 std::byte* Range::data() const { return slab_->data() + offset_; }
+bool Range::Sparse() const { return pool_ != nullptr && pool_->Sparse(*slab_); }
 std::shared_ptr<const object::SharedMemory> Range::memory() const { return slab_; }
 absl::StatusOr<base::UniqueFd> Range::OpenWritable() const { return slab_->OpenWritable(); }
 void Range::Shrink(uint64_t size) {
@@ -101,7 +103,7 @@ absl::Status Pool::Start() {
 
 absl::Status Pool::Full(std::string_view reason, uint64_t asked) const {
   uint64_t quarantined = 0;
-  for (const SlabPtr& slab : quarantine_) quarantined += slab->size();
+  for (const auto& [ns, bytes] : quarantined_of_) quarantined += bytes;
   return base::Error(absl::StatusCode::kResourceExhausted, reason,
                      "the memory arena has no room for {} (limit {}, in use {}, still mapped by readers of deleted "
                      "objects {}): delete objects, end the clients that keep deleted ones, or raise 'arena'",
@@ -115,6 +117,14 @@ Pool::SlabPtr Pool::TakeFree(const Key& key) {
   SlabPtr slab = std::move(it->second.back());
   it->second.pop_back();
   if (it->second.empty()) free_.erase(it);
+  return slab;
+}
+
+Pool::SlabPtr Pool::TakeDirty(const Key& key) {
+  const auto it = std::ranges::find_if(dirty_, [&](const SlabPtr& slab) { return KeyOf(*slab) == key; });
+  if (it == dirty_.end()) return nullptr;
+  SlabPtr slab = std::move(*it);
+  dirty_.erase(it);
   return slab;
 }
 
@@ -136,11 +146,13 @@ bool Pool::MakeRoom(uint64_t bytes) {
 }
 
 absl::StatusOr<Pool::SlabPtr> Pool::Obtain(SlabUse use, const std::string& ns, uint64_t size) {
-  SlabPtr slab;
+  const Key key{use, ns, size};
+  SlabPtr slab, dirty;
   {
     base::MutexLock lock(mutex_);
-    slab = TakeFree({use, ns, size});
+    slab = TakeFree(key);
     if (slab == nullptr) slab = TakeFree({SlabUse::kSpare, "", size});
+    if (slab == nullptr) slab = dirty = TakeDirty(key);
     if (slab == nullptr && !MakeRoom(size)) {
       // Readers may have let go since: the last chance is in quarantine.
       ReleaseProven();
@@ -149,7 +161,8 @@ absl::StatusOr<Pool::SlabPtr> Pool::Obtain(SlabUse use, const std::string& ns, u
     if (slab == nullptr) budget_ -= size;
     in_use_ += size;
   }
-  // Making and touching takes a while: not under the lock.
+  // Making, touching and zeroing take a while: not under the lock.
+  if (dirty != nullptr) dirty->Zero();
   absl::Status failed;
   if (slab == nullptr) {
     auto made = Slab::Make(size);
@@ -174,6 +187,7 @@ Range Pool::Cut(const SlabPtr& slab, uint64_t offset, uint64_t size) {
   slab->live += size;
   slab->ranges += 1;
   live_bytes_ += size;
+  if (slab->use == SlabUse::kWindow) live_window_bytes_ += size;
   return Range(shared_from_this(), slab, offset, size);
 }
 
@@ -214,15 +228,15 @@ absl::StatusOr<std::vector<Range>> Pool::AllocateWindow(const std::string& ns, u
   const uint64_t whole = RoundUp(size, slab_size);
   {
     base::MutexLock lock(mutex_);
-    if (window_bytes_ + whole > limit_ / 3) return Full("NO_WINDOW", size);
-    window_bytes_ += whole;
+    if (!MayTakeWindow(ns, whole)) return Full("NO_WINDOW", size);
+    CountWindow(ns, static_cast<int64_t>(whole));
   }
   std::vector<Range> window;
   for (uint64_t left = size, taken = 0; left > 0; taken += slab_size) {
     absl::StatusOr<SlabPtr> slab = Obtain(SlabUse::kWindow, ns, slab_size);
     base::MutexLock lock(mutex_);
     if (!slab.ok()) {
-      window_bytes_ -= whole - taken;  // what was taken is given back by its ranges
+      CountWindow(ns, -static_cast<int64_t>(whole - taken));  // what was taken is given back by its ranges
       return slab.status();
     }
     const uint64_t part = std::min(left, slab_size);
@@ -230,6 +244,22 @@ absl::StatusOr<std::vector<Range>> Pool::AllocateWindow(const std::string& ns, u
     left -= part;
   }
   return window;
+}
+
+// A tenant may have twice what it leaves to the others (a dynamic threshold: Choudhury and Hahne, 1998), so that nobody
+// can keep all others from writing through shared memory.
+bool Pool::MayTakeWindow(const std::string& ns, uint64_t bytes) const {
+  const uint64_t limit = limit_ / 3;
+  const auto it = windows_of_.find(ns);
+  const uint64_t own = it == windows_of_.end() ? 0 : it->second;
+  return window_bytes_ + bytes <= limit && (own == 0 || own + bytes <= 2 * (limit - window_bytes_ - bytes));
+}
+
+void Pool::CountWindow(const std::string& ns, int64_t bytes) {
+  window_bytes_ += static_cast<uint64_t>(bytes);
+  const auto it = windows_of_.try_emplace(ns).first;
+  it->second += static_cast<uint64_t>(bytes);
+  if (it->second == 0) windows_of_.erase(it);
 }
 
 absl::StatusOr<PrivateCharge> Pool::ChargePrivate(uint64_t bytes) {
@@ -254,6 +284,7 @@ void Pool::Shrink(Slab& slab, uint64_t offset, uint64_t old_size, uint64_t new_s
   if (slab.next == offset + old_size) slab.next = offset + new_size;
   slab.live -= old_size - new_size;
   live_bytes_ -= old_size - new_size;
+  if (slab.use == SlabUse::kWindow) live_window_bytes_ -= old_size - new_size;
 }
 
 void Pool::Free(const SlabPtr& slab, uint64_t, uint64_t size) {
@@ -261,8 +292,9 @@ void Pool::Free(const SlabPtr& slab, uint64_t, uint64_t size) {
   slab->live -= size;
   slab->ranges -= 1;
   live_bytes_ -= size;
+  if (slab->use == SlabUse::kWindow) live_window_bytes_ -= size;
   if (slab->ranges != 0) return;
-  if (slab->use == SlabUse::kWindow) window_bytes_ -= slab->size();
+  if (slab->use == SlabUse::kWindow) CountWindow(slab->ns, -static_cast<int64_t>(slab->size()));
   auto open = open_.find(slab->ns);
   if (open != open_.end()) {
     std::erase(open->second, slab);
@@ -280,15 +312,25 @@ void Pool::Retire(SlabPtr slab) {
   if (slab->ProvenUnshared()) {
     dirty_.push_back(std::move(slab));
   } else {
-    quarantine_.push_back(std::move(slab));
+    Quarantine(std::move(slab));
   }
 }
 
+void Pool::Quarantine(SlabPtr slab) {
+  quarantined_of_[slab->ns] += slab->size();
+  quarantine_.push_back(std::move(slab));
+}
+
 void Pool::ReleaseProven() {
-  for (size_t i = quarantine_.size(); recycles_ && i > 0; --i) {
-    SlabPtr slab = std::move(quarantine_.front());
-    quarantine_.pop_front();
-    (slab->ProvenUnshared() ? dirty_ : quarantine_).push_back(std::move(slab));
+  std::deque<SlabPtr> tried;
+  tried.swap(quarantine_);
+  quarantined_of_.clear();
+  for (SlabPtr& slab : tried) {
+    if (slab->ProvenUnshared()) {
+      dirty_.push_back(std::move(slab));
+    } else {
+      Quarantine(std::move(slab));
+    }
   }
 }
 
@@ -297,6 +339,26 @@ void Pool::Maintain() {
     base::MutexLock lock(mutex_);
     ReleaseProven();
   }
+  ZeroDirty();
+  KeepSpare();
+}
+
+void Pool::KeepSpare() {
+  {
+    base::MutexLock lock(mutex_);
+    if (free_.contains({SlabUse::kSpare, "", slab_size_}) || budget_ < slab_size_) return;
+    budget_ -= slab_size_;
+  }
+  absl::StatusOr<SlabPtr> made = Slab::Make(slab_size_);
+  base::MutexLock lock(mutex_);
+  if (made.ok()) {
+    free_[KeyOf(**made)].push_back(*std::move(made));
+  } else {
+    budget_ += slab_size_;  // tried again at the next round, and by whoever needs one
+  }
+}
+
+void Pool::ZeroDirty() {
   while (true) {
     SlabPtr slab;
     {
@@ -304,14 +366,11 @@ void Pool::Maintain() {
       if (dirty_.empty()) return;
       slab = std::move(dirty_.front());
       dirty_.pop_front();
-      in_use_ += slab->size();  // while nobody else may count it as free
+      zeroing_ += slab->size();  // while nobody else may count it as free
     }
-    // A window's client may have written anywhere; a sealed slab was written up to `next` only, but Shrink moves that
-    // back.
-    std::memset(slab->data(), 0, slab->size());
-    slab->next = 0;
+    slab->Zero();
     base::MutexLock lock(mutex_);
-    in_use_ -= slab->size();
+    zeroing_ -= slab->size();
     free_[KeyOf(*slab)].push_back(std::move(slab));
   }
 }
@@ -319,12 +378,45 @@ void Pool::Maintain() {
 Arena::Usage Pool::usage() const {
   base::MutexLock lock(mutex_);
   Arena::Usage usage{.limit = limit_,
-                     .live = in_use_ + private_bytes_,
+                     .live = in_use_ + zeroing_ + private_bytes_,
                      .allocated = live_bytes_ + private_bytes_,
-                     .windows = window_bytes_};
-  for (const SlabPtr& slab : quarantine_) usage.quarantined += slab->size();
+                     .windows = window_bytes_,
+                     .wasted = Wasted()};
+  for (const auto& [ns, bytes] : quarantined_of_) usage.quarantined += bytes;
   usage.free = limit_ - usage.live - usage.quarantined;
   return usage;
+}
+
+uint64_t Pool::Wasted() const {
+  uint64_t open = 0;  // not used yet
+  for (const auto& [ns, slabs] : open_) {
+    for (const SlabPtr& slab : slabs) open += slab->size() - slab->next;
+  }
+  const uint64_t sealed = in_use_ - std::min(in_use_, window_bytes_);
+  return sealed - std::min(sealed, live_bytes_ - live_window_bytes_ + open);
+}
+
+uint64_t Pool::QuarantinedOf(const std::string& ns) const {
+  base::MutexLock lock(mutex_);
+  const auto it = quarantined_of_.find(ns);
+  return it == quarantined_of_.end() ? 0 : it->second;
+}
+
+std::vector<uint64_t> Pool::Quarantined() const {
+  std::vector<uint64_t> ids;
+  base::MutexLock lock(mutex_);
+  for (const SlabPtr& slab : quarantine_) {
+    if (slab->use == SlabUse::kSealed) ids.push_back(slab->id());
+  }
+  return ids;
+}
+
+bool Pool::Sparse(const Slab& slab) const {
+  base::MutexLock lock(mutex_);
+  const auto open = open_.find(slab.ns);
+  const bool filling = open != open_.end() &&
+                       std::ranges::any_of(open->second, [&](const SlabPtr& one) { return one.get() == &slab; });
+  return slab.use == SlabUse::kSealed && !filling && slab.live < slab.size() / kSparse;
 }
 
 // ---- Arena
@@ -354,6 +446,8 @@ absl::StatusOr<std::vector<Range>> Arena::AllocateWindow(const std::string& ns, 
 }
 absl::StatusOr<PrivateCharge> Arena::ChargePrivate(uint64_t bytes) { return pool_->ChargePrivate(bytes); }
 void Arena::Maintain() { pool_->Maintain(); }
+uint64_t Arena::QuarantinedOf(const std::string& ns) const { return pool_->QuarantinedOf(ns); }
+std::vector<uint64_t> Arena::Quarantined() const { return pool_->Quarantined(); }
 Arena::Usage Arena::usage() const { return pool_->usage(); }
 uint64_t Arena::slab_size() const { return pool_->slab_size(); }
 bool Arena::recycles() const { return pool_->recycles(); }

@@ -24,6 +24,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   absl::StatusOr<PrivateCharge> ChargePrivate(uint64_t bytes);
   void Maintain();
   Arena::Usage usage() const;
+  uint64_t QuarantinedOf(const std::string& ns) const;
+  std::vector<uint64_t> Quarantined() const;
+  bool Sparse(const Slab& slab) const;
   uint64_t slab_size() const { return slab_size_; }
   bool recycles() const { return recycles_; }
 
@@ -38,6 +41,15 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   absl::StatusOr<SlabPtr> Obtain(SlabUse use, const std::string& ns, uint64_t size) LARDER_EXCLUDES(mutex_);
   SlabPtr TakeFree(const Key& key) LARDER_REQUIRES(mutex_);
+  // One that nobody else sees any more, but that is not yet zeroed.
+  SlabPtr TakeDirty(const Key& key) LARDER_REQUIRES(mutex_);
+  void Quarantine(SlabPtr slab) LARDER_REQUIRES(mutex_);
+  bool MayTakeWindow(const std::string& ns, uint64_t bytes) const LARDER_REQUIRES(mutex_);
+  void CountWindow(const std::string& ns, int64_t bytes) LARDER_REQUIRES(mutex_);
+  uint64_t Wasted() const LARDER_REQUIRES(mutex_);
+  void ZeroDirty() LARDER_EXCLUDES(mutex_);
+  // A spare slab, if there is none and the budget has room: whoever needs one must not wait while it is made.
+  void KeepSpare() LARDER_EXCLUDES(mutex_);
   // Drops free slabs until `bytes` of the budget are free; false, and nothing promised, if that is not enough.
   bool MakeRoom(uint64_t bytes) LARDER_REQUIRES(mutex_);
   void Retire(SlabPtr slab) LARDER_REQUIRES(mutex_);
@@ -54,10 +66,14 @@ class Pool : public std::enable_shared_from_this<Pool> {
   uint64_t budget_ LARDER_GUARDED_BY(mutex_);  // bytes that are neither in a slab nor charged
   uint64_t private_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
   uint64_t window_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
-  uint64_t live_bytes_ LARDER_GUARDED_BY(mutex_) = 0;  // in ranges
-  uint64_t in_use_ LARDER_GUARDED_BY(mutex_) = 0;      // bytes of slabs in use
+  std::map<std::string, uint64_t> windows_of_ LARDER_GUARDED_BY(mutex_);
+  uint64_t live_bytes_ LARDER_GUARDED_BY(mutex_) = 0;         // in ranges
+  uint64_t live_window_bytes_ LARDER_GUARDED_BY(mutex_) = 0;  // of these, in windows
+  uint64_t in_use_ LARDER_GUARDED_BY(mutex_) = 0;   // bytes of slabs in use
+  uint64_t zeroing_ LARDER_GUARDED_BY(mutex_) = 0;  // bytes of slabs on their way from dirty to free
   std::map<Key, std::vector<SlabPtr>> free_ LARDER_GUARDED_BY(mutex_);
   std::deque<SlabPtr> quarantine_ LARDER_GUARDED_BY(mutex_);
+  std::map<std::string, uint64_t> quarantined_of_ LARDER_GUARDED_BY(mutex_);  // bytes by namespace; none: absent
   std::deque<SlabPtr> dirty_ LARDER_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<SlabPtr>> open_ LARDER_GUARDED_BY(mutex_);  // sealed slabs with room, per namespace
 };

@@ -70,4 +70,11 @@ bool Slab::ProvenUnshared() const {
   return true;
 }
 
+void Slab::Zero() {
+  // A window's client may have written anywhere; a sealed slab was written up to `next` only, but Shrink moves that
+  // back.
+  std::memset(data_, 0, size_);
+  next = 0;
+}
+
 }  // namespace larder::arena

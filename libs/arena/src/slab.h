@@ -29,6 +29,8 @@ class Slab final : public object::SharedMemory {
   absl::Status Assign(SlabUse use, std::string ns);
   // True if no other open description, mapping or descriptor in flight exists: only then may content be replaced.
   bool ProvenUnshared() const;
+  // As new. Only after the proof, and while no range is in it.
+  void Zero();
 
   SlabUse use = SlabUse::kSpare;
   std::string ns;

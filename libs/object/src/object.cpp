@@ -47,6 +47,34 @@ std::string_view DurabilityName(Durability durability) {
   return "unknown";
 }
 
+std::string_view ResourceName(Resource resource) {
+  switch (resource) {
+    case Resource::kMemory:
+      return "memory";
+    case Resource::kDisk:
+      return "disk";
+    case Resource::kLeases:
+      return "leases";
+    case Resource::kConnections:
+      return "connections";
+  }
+  return "unknown";
+}
+
+uint64_t NamespaceRules::LimitOf(Resource resource) const {
+  switch (resource) {
+    case Resource::kMemory:
+      return memory;
+    case Resource::kDisk:
+      return disk;
+    case Resource::kLeases:
+      return leases;
+    case Resource::kConnections:
+      return connections;
+  }
+  return 0;
+}
+
 uint32_t PieceLengthFor(uint64_t size) {
   const uint64_t wanted = std::clamp<uint64_t>(size / 64, base::kMiB, 4 * base::kMiB);
   return static_cast<uint32_t>(std::bit_floor(wanted));

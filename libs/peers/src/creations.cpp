@@ -12,15 +12,12 @@ constexpr size_t kMaxTagBytes = 128;
 constexpr uint32_t kMaxReplicas = 64;
 constexpr base::Duration kMaxTtl = std::chrono::hours(24) * 365 * 100;
 constexpr size_t kCopyStep = 1 << 20;
+constexpr base::Duration kRoomWait = std::chrono::seconds(2);
 constexpr std::string_view kContentPrefix = "sha256:";
 
 absl::Status Exists(const ObjectId& id) {
   return base::Error(absl::StatusCode::kAlreadyExists, "EXISTS",
                      "'{}' exists in namespace '{}' (overwrite it, or choose another key)", id.key, id.ns);
-}
-absl::Status LeaseLost(Epoch epoch) {
-  return base::Error(absl::StatusCode::kAborted, "LEASE_LOST",
-                     "the create lease of epoch {} has ended: create it again", epoch.value);
 }
 
 absl::Status CheckRequest(const CreateRequest& request) {
@@ -73,7 +70,7 @@ void SinglePeer::State::CreateOrWait(Waiter waiter, Calls& calls) {
   };
   const std::string* ns = sessions_.NamespaceOf(waiter.session);
   if (ns == nullptr) return refuse(NoSession());
-  if (absl::Status full = CheckLeases(waiter.session); !full.ok()) return refuse(full);
+  if (absl::Status full = CheckLeases(waiter.session, *ns); !full.ok()) return refuse(full);
   CreateRequest& request = waiter.request;
   const ObjectId id{*ns, request.key};
   SealedPtr existing;
@@ -91,6 +88,8 @@ void SinglePeer::State::CreateOrWait(Waiter waiter, Calls& calls) {
   creation->lease = sessions_.Grant(waiter.session, clock_.Now());
   creation->epoch = Epoch{next_epoch_++};
   creation->id = id;
+  creation->charge = bytes_.Open(id.ns);
+  creation->room_by = std::min(waiter.deadline, base::DeadlineAfter(clock_.Now(), kRoomWait));
   // Equal content is decided by SHA-256, which is only worth its time when there is something to be equal to.
   if (id.key.empty() || id.key.starts_with(kContentPrefix) || request.want_sha256 ||
       (existing != nullptr && request.accept_same_content && !request.overwrite)) {
@@ -102,15 +101,34 @@ void SinglePeer::State::CreateOrWait(Waiter waiter, Calls& calls) {
   calls.Add([this, creation, done = std::move(waiter.done)](Calls& more) { Begin(creation, done, more); });
 }
 
+absl::StatusOr<std::unique_ptr<object::Blob>> SinglePeer::State::MakeBlob(Creation& creation) {
+  LARDER_RETURN_IF_ERROR(ChargeObject(creation.charge, creation.id.ns, creation.request.size_hint));
+  return backend_.Create(creation.id, creation.epoch, creation.request.size_hint);
+}
+
+bool SinglePeer::State::StillWanted(const Creation& creation) {
+  base::MutexLock lock(mutex_);
+  return creations_.contains(creation.lease);
+}
+
 void SinglePeer::State::Begin(const CreationPtr& creation, const Done<absl::StatusOr<CreateGrant>>& done,
                               Calls& calls) {
-  auto blob = backend_.Create(creation->id, creation->epoch, creation->request.size_hint);
+  auto blob = MakeBlob(*creation);
+  if (blob.status().code() == absl::StatusCode::kResourceExhausted && StillWanted(*creation) &&
+      WaitForRoom({.session = creation->session,
+                   .ns = creation->id.ns,
+                   .bytes = creation->request.size_hint + kObjectOverhead,
+                   .deadline = creation->room_by,
+                   .again = [this, creation, done](Calls& more) { Begin(creation, done, more); }})) {
+    return;
+  }
   absl::StatusOr<CreateGrant> answer =
       CreateGrant{.lease = creation->lease, .epoch = creation->epoch, .lease_ttl = lease_ttl_};
   {
     base::MutexLock lock(mutex_);
     if (!creations_.contains(creation->lease)) {
-      answer = sessions_.NamespaceOf(creation->session) == nullptr ? NoSession() : LeaseLost(creation->epoch);
+      answer = sessions_.NamespaceOf(creation->session) == nullptr ? NoSession()
+                                                                   : LeaseLost(creation->session, creation->lease);
     } else if (!blob.ok()) {
       answer = blob.status();
       EndCreation(creation, calls);
@@ -164,7 +182,7 @@ absl::StatusOr<SinglePeer::State::CreationPtr> SinglePeer::State::Enter(SessionI
   base::MutexLock lock(mutex_);
   if (sessions_.NamespaceOf(session) == nullptr) return NoSession();
   auto it = creations_.find(lease);
-  if (it == creations_.end() || it->second->session != session) return LeaseLost(epoch);
+  if (it == creations_.end() || it->second->session != session) return LeaseLost(session, lease);
   if (it->second->epoch != epoch) {
     return base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "epoch {} of '{}' is over, {} is current",
                        epoch.value, it->second->id.key, it->second->epoch.value);
@@ -196,13 +214,14 @@ absl::Status SinglePeer::State::AppendCopied(Creation& creation, base::ByteSpan 
 
 absl::Status SinglePeer::State::Append(SessionId session, LeaseId lease, Epoch epoch, base::ByteSpan bytes) {
   LARDER_ASSIGN_OR_RETURN(const CreationPtr creation, Enter(session, lease, epoch, false));
-  absl::Status status = AppendCopied(*creation, bytes);
+  absl::Status status = ChargeObject(creation->charge, creation->id.ns, creation->blob->size() + bytes.size());
+  if (status.ok()) status = AppendCopied(*creation, bytes);
   Calls calls;
   {
     base::MutexLock lock(mutex_);
     creation->busy = false;
     if (!creations_.contains(lease)) {
-      status = LeaseLost(epoch);
+      status = LeaseLost(session, lease);
     } else if (creation->torn) {
       EndCreation(creation, calls);
     }
@@ -290,6 +309,9 @@ absl::StatusOr<SealResult> SinglePeer::State::PublishNow(const Sealing& sealing,
   auto sealed = std::make_shared<Sealed>();
   sealed->info = sealing.info;
   LARDER_ASSIGN_OR_RETURN(sealed->view, backend_.Seal(std::move(sealing.creation->blob), sealing.info));
+  sealed->holding = std::make_shared<Holding>();
+  sealed->holding->charge = std::move(sealing.creation->charge);
+  bytes_.Settle(sealed->holding->charge, sealing.info.size + kObjectOverhead);
   if (sealed->info.meta.ttl) sealed->expires = clock_.Now() + *sealed->info.meta.ttl;
   result.info = InfoOf(*sealed);
   made = std::move(sealed);
@@ -306,6 +328,7 @@ void SinglePeer::State::Publish(Sealing sealing, Calls& calls) {
   }
   SealedPtr made;
   absl::StatusOr<SealResult> result = PublishNow(sealing, existing, made);
+  WakeIfShort();
   base::MutexLock lock(mutex_);
   if (made != nullptr) Insert(std::move(made), calls);
   EndSeal(sealing, std::move(result), calls);

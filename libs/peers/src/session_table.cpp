@@ -7,10 +7,20 @@ namespace larder::peers {
 using object::LeaseId;
 using object::SessionId;
 
-SessionId SessionTable::Open(std::string ns, base::MonotonicTime now) {
+SessionId SessionTable::Open(std::string ns, object::LapsedFn lapsed, base::MonotonicTime now) {
   const SessionId id{next_session_++};
-  sessions_[id] = Session{.ns = std::move(ns), .renewed = now};
+  use_[ns].sessions += 1;
+  sessions_[id] = Session{.ns = std::move(ns), .lapsed_fn = std::move(lapsed), .renewed = now};
   return id;
+}
+
+void SessionTable::CountLeases(const std::string& ns, int64_t leases) {
+  use_.at(ns).leases += static_cast<uint64_t>(leases);
+}
+
+SessionTable::Use SessionTable::UseOf(const std::string& ns) const {
+  const auto it = use_.find(ns);
+  return it == use_.end() ? Use() : it->second;
 }
 
 std::vector<LeaseId> SessionTable::Close(SessionId session) {
@@ -18,6 +28,9 @@ std::vector<LeaseId> SessionTable::Close(SessionId session) {
   auto it = sessions_.find(session);
   if (it == sessions_.end()) return leases;
   for (const auto& [lease, granted] : it->second.leases) leases.push_back(lease);
+  const auto use = use_.find(it->second.ns);
+  use->second.leases -= leases.size();
+  if (--use->second.sessions == 0) use_.erase(use);
   sessions_.erase(it);
   return leases;
 }
@@ -29,7 +42,9 @@ const std::string* SessionTable::NamespaceOf(SessionId session) const {
 
 LeaseId SessionTable::Grant(SessionId session, base::MonotonicTime now) {
   const LeaseId lease{next_lease_++};
-  sessions_.at(session).leases.emplace(lease, now);
+  Session& holder = sessions_.at(session);
+  holder.leases.emplace(lease, now);
+  CountLeases(holder.ns, 1);
   return lease;
 }
 
@@ -44,7 +59,19 @@ bool SessionTable::Holds(SessionId session, LeaseId lease) const {
 }
 
 void SessionTable::End(SessionId session, LeaseId lease) {
-  if (auto it = sessions_.find(session); it != sessions_.end()) it->second.leases.erase(lease);
+  const auto it = sessions_.find(session);
+  if (it != sessions_.end() && it->second.leases.erase(lease) > 0) CountLeases(it->second.ns, -1);
+}
+
+void SessionTable::BeginWork(SessionId session) {
+  if (auto it = sessions_.find(session); it != sessions_.end()) ++it->second.working;
+}
+
+void SessionTable::EndWork(SessionId session, base::MonotonicTime now) {
+  const auto it = sessions_.find(session);
+  if (it == sessions_.end()) return;
+  --it->second.working;
+  it->second.renewed = now;
 }
 
 std::optional<std::vector<LeaseId>> SessionTable::Renew(SessionId session, base::MonotonicTime now) {
@@ -57,17 +84,35 @@ std::optional<std::vector<LeaseId>> SessionTable::Renew(SessionId session, base:
 std::vector<SessionTable::Lapsed> SessionTable::Expire(base::MonotonicTime now) {
   std::vector<Lapsed> lapsed;
   for (auto& [id, session] : sessions_) {
-    if (session.leases.empty() || now - session.renewed <= lease_ttl_) continue;
-    std::erase_if(session.leases, [&, session_id = id](const auto& entry) {
+    if (session.leases.empty() || session.working > 0 || now - session.renewed <= lease_ttl_) continue;
+    std::vector<LeaseId> over;
+    std::erase_if(session.leases, [&](const auto& entry) {
       if (now - entry.second <= lease_ttl_) return false;
-      lapsed.push_back({session_id, entry.first});
+      over.push_back(entry.first);
       return true;
     });
-    for (const Lapsed& one : lapsed) {
-      if (one.session == id) session.lapsed.push_back(one.lease);
-    }
+    if (over.empty()) continue;
+    CountLeases(session.ns, -static_cast<int64_t>(over.size()));
+    session.lapsed.insert(session.lapsed.end(), over.begin(), over.end());
+    lapsed.push_back({id, std::move(over), session.lapsed_fn});
   }
   return lapsed;
+}
+
+void SessionTable::KeepSubject(SessionId session, LeaseId lease, Subject subject) {
+  const auto it = sessions_.find(session);
+  if (it == sessions_.end()) return;
+  it->second.subjects.emplace_back(lease, std::move(subject));
+  if (it->second.subjects.size() > kSubjectsKept) it->second.subjects.pop_front();
+}
+
+const SessionTable::Subject* SessionTable::SubjectOf(SessionId session, LeaseId lease) const {
+  const auto it = sessions_.find(session);
+  if (it == sessions_.end()) return nullptr;
+  for (const auto& [lapsed, subject] : it->second.subjects) {
+    if (lapsed == lease) return &subject;
+  }
+  return nullptr;
 }
 
 void SessionTable::KeepAnswer(SessionId session, LeaseId lease, Answer answer) {

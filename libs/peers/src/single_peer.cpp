@@ -5,6 +5,12 @@
 #include "src/single_peer_state.h"
 
 namespace larder::peers {
+namespace {
+
+constexpr base::Duration kLookupPin = std::chrono::seconds(2);  // a lookup keeps its object for so long
+constexpr base::Duration kRetryRoom = std::chrono::milliseconds(2);
+
+}  // namespace
 
 absl::Status NoSession() {
   return base::Error(absl::StatusCode::kNotFound, "NO_SESSION", "the session has ended: connect again");
@@ -15,7 +21,13 @@ absl::Status NoObject(const ObjectId& id) {
 }
 
 SinglePeer::State::State(object::Backend& backend, const object::PeerSettings& settings)
-    : backend_(backend), clock_(*settings.clock), lease_ttl_(settings.lease_ttl), sessions_(settings.lease_ttl) {
+    : backend_(backend),
+      clock_(*settings.clock),
+      lease_ttl_(settings.lease_ttl),
+      rules_(settings.rules),
+      wake_(settings.wake),
+      bytes_(backend.resource()),
+      sessions_(settings.lease_ttl) {
   // Epochs never repeat, over restarts too, even where nothing is kept: they begin with the wall clock's microseconds.
   next_epoch_ = static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(clock_.WallNow().time_since_epoch()).count());
@@ -48,16 +60,27 @@ ObjectInfo SinglePeer::State::InfoOf(const Sealed& sealed) const {
 void SinglePeer::State::Insert(SealedPtr sealed, Calls& calls) {
   SealedPtr& slot = objects_[sealed->info.id.ns][sealed->info.id.key];
   uint64_t& bytes = object_bytes_[sealed->info.id.ns];
+  SieveQueue<SealedPtr>& queue = queues_[sealed->info.id.ns];
   if (slot != nullptr) {
     object_count_ -= 1;
     bytes -= slot->info.size;
     ForgetExpiry(slot);
+    queue.Erase(slot->holding->place);
     calls.Drop(std::move(slot));
   }
   object_count_ += 1;
   bytes += sealed->info.size;
   if (sealed->expires) expiry_.emplace(*sealed->expires, sealed);
+  sealed->holding->place = queue.Insert(sealed);
   slot = std::move(sealed);
+}
+
+void SinglePeer::State::Replace(const SealedPtr& sealed, SealedPtr changed, Calls& calls) {
+  ForgetExpiry(sealed);
+  if (changed->expires) expiry_.emplace(*changed->expires, changed);
+  SieveQueue<SealedPtr>::Replace(changed->holding->place, changed);
+  SealedPtr& slot = objects_[changed->info.id.ns][changed->info.id.key];
+  calls.Drop(std::exchange(slot, std::move(changed)));
 }
 
 void SinglePeer::State::ForgetExpiry(const SealedPtr& sealed) {
@@ -69,6 +92,9 @@ void SinglePeer::State::ForgetExpiry(const SealedPtr& sealed) {
 
 void SinglePeer::State::Erase(const SealedPtr& sealed) {
   ForgetExpiry(sealed);
+  const auto queue = queues_.find(sealed->info.id.ns);
+  queue->second.Erase(sealed->holding->place);
+  if (queue->second.empty()) queues_.erase(queue);
   auto ns = objects_.find(sealed->info.id.ns);
   ns->second.erase(sealed->info.id.key);
   object_count_ -= 1;
@@ -88,16 +114,45 @@ absl::Status SinglePeer::State::Recover() {
     next_epoch_ = std::max(next_epoch_, one.info.epoch.value + 1);
     sealed->info = std::move(one.info);
     sealed->view = std::move(one.view);
+    sealed->holding = std::make_shared<Holding>();
+    sealed->holding->charge = bytes_.Open(sealed->info.id.ns);
+    bytes_.Settle(sealed->holding->charge, sealed->info.size + kObjectOverhead);
+    // Who read it before the restart has a lease TTL to come back.
+    sealed->holding->keep_until = clock_.Now() + lease_ttl_;
     Insert(std::move(sealed), none);
   }
   return absl::OkStatus();
 }
 
-absl::Status SinglePeer::State::CheckLeases(SessionId session) const {
+absl::Status SinglePeer::State::CheckLeases(SessionId session, const std::string& ns) const {
   const size_t held = sessions_.LeasesOf(session);
-  if (held < kMaxLeases) return absl::OkStatus();
-  return base::Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_LEASES",
-                     "this connection holds {} leases, as many as it may (limit {}): release some", held, kMaxLeases);
+  if (held >= kMaxLeases) {
+    return base::Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_LEASES",
+                       "this connection holds {} leases, as many as it may (limit {}): release some", held, kMaxLeases);
+  }
+  return CheckQuota(ns, object::Resource::kLeases, sessions_.UseOf(ns).leases, 0, 1, RulesOf(ns).leases);
+}
+
+absl::Status SinglePeer::State::LeaseLost(SessionId session, LeaseId lease) const {
+  const SessionTable::Subject* subject = sessions_.SubjectOf(session, lease);
+  if (subject == nullptr) {
+    return base::Error(absl::StatusCode::kAborted, "LEASE_LOST", "lease {} has ended: begin again", lease.value);
+  }
+  return base::Error(absl::StatusCode::kAborted, "LEASE_LOST",
+                     "lease {} of '{}', epoch {}, was not renewed in time: begin again", lease.value, subject->key,
+                     subject->epoch.value);
+}
+
+void SinglePeer::State::KeepSubject(SessionId session, LeaseId lease) {
+  if (const auto creation = creations_.find(lease); creation != creations_.end()) {
+    sessions_.KeepSubject(session, lease, {creation->second->id.key, creation->second->epoch});
+  } else if (const auto read = reads_.find(lease); read != reads_.end()) {
+    sessions_.KeepSubject(session, lease, {read->second->info.id.key, read->second->info.epoch});
+  }
+}
+
+object::NamespaceRules SinglePeer::State::RulesOf(const std::string& ns) const {
+  return rules_ ? rules_(ns) : object::NamespaceRules();
 }
 
 // ---- reading
@@ -107,7 +162,9 @@ absl::StatusOr<ReadGrant> SinglePeer::State::Get(SessionId session, const std::s
   LARDER_ASSIGN_OR_RETURN(const ObjectId id, IdOf(session, key));
   SealedPtr sealed = Find(id);
   if (sealed == nullptr) return NoObject(id);
-  LARDER_RETURN_IF_ERROR(CheckLeases(session));
+  LARDER_RETURN_IF_ERROR(CheckLeases(session, id.ns));
+  SieveQueue<SealedPtr>::Use(sealed->holding->place);
+  sealed->holding->readers += 1;
   ReadGrant grant{.lease = sessions_.Grant(session, clock_.Now()),
                   .lease_ttl = lease_ttl_,
                   .info = InfoOf(*sealed),
@@ -119,7 +176,11 @@ absl::StatusOr<ReadGrant> SinglePeer::State::Get(SessionId session, const std::s
 absl::StatusOr<ObjectInfo> SinglePeer::State::Stat(SessionId session, const std::string& key) {
   base::MutexLock lock(mutex_);
   LARDER_ASSIGN_OR_RETURN(const ObjectId id, IdOf(session, key));
-  if (SealedPtr sealed = Find(id); sealed != nullptr) return InfoOf(*sealed);
+  if (SealedPtr sealed = Find(id); sealed != nullptr) {
+    // Who looked it up may open it.
+    sealed->holding->keep_until = std::max(sealed->holding->keep_until, clock_.Now() + kLookupPin);
+    return InfoOf(*sealed);
+  }
   auto it = creating_.find(id);
   if (it == creating_.end()) return NoObject(id);
   const Creation& creation = *it->second;
@@ -182,7 +243,7 @@ absl::Status SinglePeer::State::SetPinned(SessionId session, const std::string& 
     auto changed = std::make_shared<Sealed>(*now);
     changed->info.pinned = pinned;
     changed->pin_changes += 1;
-    Insert(std::move(changed), calls);
+    Replace(now, std::move(changed), calls);
     return absl::OkStatus();
   }
 }
@@ -194,9 +255,18 @@ void SinglePeer::State::EndLeases(const std::vector<LeaseId>& leases, Calls& cal
     if (auto it = creations_.find(lease); it != creations_.end()) {
       if (!it->second->sealing) EndCreation(CreationPtr(it->second), calls);
     } else if (auto read = reads_.extract(lease); !read.empty()) {
+      read.mapped()->holding->readers -= 1;
       calls.Drop(std::move(read.mapped()));
     }
   }
+}
+
+absl::StatusOr<SessionId> SinglePeer::State::OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed) {
+  LARDER_RETURN_IF_ERROR(object::CheckNamespace(owner.ns));
+  base::MutexLock lock(mutex_);
+  LARDER_RETURN_IF_ERROR(CheckQuota(owner.ns, object::Resource::kConnections, sessions_.UseOf(owner.ns).sessions, 0, 1,
+                                    RulesOf(owner.ns).connections));
+  return sessions_.Open(owner.ns, std::move(lapsed), clock_.Now());
 }
 
 void SinglePeer::State::CloseSession(SessionId session) {
@@ -208,6 +278,10 @@ void SinglePeer::State::CloseSession(SessionId session) {
     GiveUpWaiters([&](const ObjectId&,
                       const Waiter& waiter) { return waiter.session == session ? NoSession() : absl::OkStatus(); },
                   calls);
+    std::erase_if(room_waiters_, [&](RoomWaiter& waiter) {
+      if (waiter.session == session) calls.Add(std::move(waiter.again));
+      return waiter.session == session;
+    });
     EndLeases(leases, calls);
   }
   calls.Run();
@@ -217,24 +291,64 @@ void SinglePeer::State::CloseAll() {
   Calls calls;
   {
     base::MutexLock lock(mutex_);
+    closing_ = true;
     GiveUpWaiters([](const ObjectId&, const Waiter&) { return NoSession(); }, calls);
+    for (RoomWaiter& waiter : std::exchange(room_waiters_, {})) calls.Add(std::move(waiter.again));
   }
   calls.Run();
 }
 
-void SinglePeer::State::Tick() {
+void SinglePeer::State::Release(SessionId session, LeaseId lease) {
+  SealedPtr ended;  // freed after the lock, if this was the last reader of a deleted object
+  base::MutexLock lock(mutex_);
+  if (!sessions_.Holds(session, lease)) return;
+  auto read = reads_.extract(lease);
+  if (read.empty()) return;  // a create lease ends by Seal or Discard
+  ended = std::move(read.mapped());
+  ended->holding->readers -= 1;
+  sessions_.End(session, lease);
+}
+
+absl::StatusOr<std::shared_ptr<const object::BlobView>> SinglePeer::State::ViewOf(SessionId session, LeaseId lease) {
+  base::MutexLock lock(mutex_);
+  if (sessions_.NamespaceOf(session) == nullptr) return NoSession();
+  auto read = reads_.find(lease);
+  if (read == reads_.end() || !sessions_.Holds(session, lease)) return LeaseLost(session, lease);
+  return read->second->view;
+}
+
+void SinglePeer::State::ReportDamage(SessionId session, LeaseId lease) {
+  SealedPtr damaged;
+  {
+    base::MutexLock lock(mutex_);
+    const auto read = reads_.find(lease);
+    if (read == reads_.end() || !sessions_.Holds(session, lease)) return;
+    damaged = Find(read->second->info.id);
+    // What took its place meanwhile is another matter.
+    if (damaged == nullptr || damaged->info.epoch != read->second->info.epoch) return;
+    damaged_ += 1;
+    Erase(damaged);
+  }
+  // A disk that fails here keeps the file; the next start checks it again.
+  backend_.Remove(damaged->info.id, damaged->info.epoch).IgnoreError();
+}
+
+void SinglePeer::State::EndOverdue() {
   Calls calls;
   std::vector<SealedPtr> gone;
   {
     base::MutexLock lock(mutex_);
     const base::MonotonicTime now = clock_.Now();
-    std::vector<LeaseId> lapsed;
-    for (const SessionTable::Lapsed& one : sessions_.Expire(now)) lapsed.push_back(one.lease);
-    reclaimed_lapsed_ += lapsed.size();
+    for (SessionTable::Lapsed& lapsed : sessions_.Expire(now)) {
+      reclaimed_lapsed_ += lapsed.leases.size();
+      for (const LeaseId lease : lapsed.leases) KeepSubject(lapsed.session, lease);
+      EndLeases(lapsed.leases, calls);
+      if (!lapsed.tell) continue;
+      calls.Add([tell = std::move(lapsed.tell), leases = std::move(lapsed.leases)](Calls&) { tell(leases); });
+    }
     GiveUpWaiters([&](const ObjectId& id,
                       const Waiter& waiter) { return waiter.deadline <= now ? StillCreating(id) : absl::OkStatus(); },
                   calls);
-    EndLeases(lapsed, calls);
     while (!expiry_.empty() && expiry_.begin()->first <= now) {
       SealedPtr sealed = expiry_.begin()->second;
       Erase(sealed);
@@ -246,6 +360,15 @@ void SinglePeer::State::Tick() {
   for (const SealedPtr& sealed : gone) backend_.Remove(sealed->info.id, sealed->info.epoch).IgnoreError();
 }
 
+base::Duration SinglePeer::State::Tick() {
+  EndOverdue();
+  WakeRoomWaiters();
+  MakeRoom();
+  Compact();
+  base::MutexLock lock(mutex_);
+  return room_waiters_.empty() ? base::Duration::max() : kRetryRoom;
+}
+
 // ---- the public face
 
 SinglePeer::SinglePeer(object::Backend& backend, const object::PeerSettings& settings)
@@ -254,10 +377,8 @@ SinglePeer::~SinglePeer() { state_->CloseAll(); }
 
 absl::Status SinglePeer::Recover() { return state_->Recover(); }
 
-absl::StatusOr<SessionId> SinglePeer::OpenSession(const object::SessionOwner& owner) {
-  LARDER_RETURN_IF_ERROR(object::CheckNamespace(owner.ns));
-  base::MutexLock lock(state_->mutex_);
-  return state_->sessions_.Open(owner.ns, state_->clock_.Now());
+absl::StatusOr<SessionId> SinglePeer::OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed) {
+  return state_->OpenSession(owner, std::move(lapsed));
 }
 
 void SinglePeer::CloseSession(SessionId session) { state_->CloseSession(session); }
@@ -280,24 +401,9 @@ void SinglePeer::Get(SessionId session, const std::string& key, base::Deadline, 
   done(state_->Get(session, key));
 }
 
-void SinglePeer::Release(SessionId session, LeaseId lease) {
-  State::SealedPtr ended;  // freed after the lock, if this was the last reader of a deleted object
-  base::MutexLock lock(state_->mutex_);
-  if (!state_->sessions_.Holds(session, lease)) return;
-  auto read = state_->reads_.extract(lease);
-  if (read.empty()) return;  // a create lease ends by Seal or Discard
-  ended = std::move(read.mapped());
-  state_->sessions_.End(session, lease);
-}
-
+void SinglePeer::Release(SessionId session, LeaseId lease) { state_->Release(session, lease); }
 absl::StatusOr<std::shared_ptr<const object::BlobView>> SinglePeer::ViewOf(SessionId session, LeaseId lease) {
-  base::MutexLock lock(state_->mutex_);
-  if (state_->sessions_.NamespaceOf(session) == nullptr) return NoSession();
-  auto read = state_->reads_.find(lease);
-  if (read == state_->reads_.end() || !state_->sessions_.Holds(session, lease)) {
-    return base::Error(absl::StatusCode::kAborted, "LEASE_LOST", "the read lease has ended: get the object again");
-  }
-  return read->second->view;
+  return state_->ViewOf(session, lease);
 }
 
 absl::StatusOr<std::vector<LeaseId>> SinglePeer::Renew(SessionId session) {
@@ -306,6 +412,21 @@ absl::StatusOr<std::vector<LeaseId>> SinglePeer::Renew(SessionId session) {
   if (!lapsed) return NoSession();
   return *std::move(lapsed);
 }
+
+void SinglePeer::BeginWork(SessionId session) {
+  base::MutexLock lock(state_->mutex_);
+  state_->sessions_.BeginWork(session);
+}
+
+void SinglePeer::EndWork(SessionId session) {
+  base::MutexLock lock(state_->mutex_);
+  state_->sessions_.EndWork(session, state_->clock_.Now());
+}
+
+bool SinglePeer::AwaitRoom(SessionId session, uint64_t bytes, base::Deadline deadline, std::function<void()> done) {
+  return state_->AwaitRoom(session, bytes, deadline, std::move(done));
+}
+void SinglePeer::ReportDamage(SessionId session, LeaseId lease) { state_->ReportDamage(session, lease); }
 
 absl::StatusOr<ObjectInfo> SinglePeer::Stat(SessionId session, const std::string& key) {
   return state_->Stat(session, key);
@@ -324,8 +445,13 @@ object::PeerUsage SinglePeer::usage() const {
                           .create_leases = state_->creations_.size(),
                           .read_leases = state_->reads_.size(),
                           .objects = state_->object_count_,
+                          .tier = std::string(state_->backend_.tier()),
                           .reclaimed_closed = state_->reclaimed_closed_,
-                          .reclaimed_lapsed = state_->reclaimed_lapsed_};
+                          .reclaimed_lapsed = state_->reclaimed_lapsed_,
+                          .evicted_room = state_->evicted_room_,
+                          .evicted_quota = state_->evicted_quota_,
+                          .damaged = state_->damaged_,
+                          .compacted = state_->compacted_};
   for (const auto& [ns, bytes] : state_->object_bytes_) {
     usage.bytes += bytes;
     usage.stored.push_back({.tier = std::string(state_->backend_.tier()), .ns = ns, .bytes = bytes});
@@ -334,6 +460,6 @@ object::PeerUsage SinglePeer::usage() const {
 }
 
 bool SinglePeer::blocks() const { return state_->backend_.blocks(); }
-void SinglePeer::Tick() { state_->Tick(); }
+base::Duration SinglePeer::Tick() { return state_->Tick(); }
 
 }  // namespace larder::peers

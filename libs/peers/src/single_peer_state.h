@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <deque>
 #include <map>
 #include <optional>
@@ -10,6 +11,8 @@
 #include "larder/base/status.h"
 #include "larder/peers/single_peer.h"
 #include "src/calls.h"
+#include "src/eviction.h"
+#include "src/quota.h"
 #include "src/session_table.h"
 
 namespace larder::peers {
@@ -29,17 +32,31 @@ using object::SessionId;
 
 absl::Status NoSession();
 absl::Status NoObject(const ObjectId& id);
+// What an object counts against its namespace's quota beside its bytes.
+inline constexpr uint64_t kObjectOverhead = 1024;
 
-// The tables, and what is done with them. Creations are in creations.cpp, all else in single_peer.cpp.
+// The tables, and what is done with them: creations in creations.cpp, room in room.cpp, all else in single_peer.cpp.
+// Lock order: mutex_, then what rules_ locks or the lock of bytes_, which are the innermost. The backend's locks are
+// never taken under it.
 class SinglePeer::State {
  public:
   State(object::Backend& backend, const object::PeerSettings& settings);
 
+  struct Sealed;
+  using SealedPtr = std::shared_ptr<const Sealed>;
+  // What does not change with an object's record; guarded by the lock, but for the charge.
+  struct Holding {
+    ByteQuota::Charge charge;
+    uint64_t readers = 0;            // read leases
+    base::MonotonicTime keep_until;  // not evicted before: somebody looked it up, or had it before a restart
+    SieveQueue<SealedPtr>::Place place;
+  };
   struct Sealed {
     ObjectInfo info;
     std::shared_ptr<const object::BlobView> view;
     std::optional<base::MonotonicTime> expires;
     uint64_t pin_changes = 0;
+    std::shared_ptr<Holding> holding;
   };
   struct Creation {
     SessionId session;
@@ -48,6 +65,8 @@ class SinglePeer::State {
     ObjectId id;  // key empty: content-addressed
     CreateRequest request;
     std::unique_ptr<object::Blob> blob;
+    ByteQuota::Charge charge;
+    base::Deadline room_by;  // how long it may wait for room
     std::optional<base::Sha256> sha;
     bool torn = false;     // an Append failed half-way: nothing can be sealed any more
     bool busy = true;      // its blob is being made, or an Append or Seal runs outside the lock
@@ -59,8 +78,15 @@ class SinglePeer::State {
     base::Deadline deadline;
     Done<absl::StatusOr<CreateGrant>> done;
   };
+  // Waits until it is worth trying again.
+  struct RoomWaiter {
+    SessionId session;
+    std::string ns;
+    uint64_t bytes = 0;
+    base::Deadline deadline;
+    std::function<void(Calls&)> again;
+  };
   using CreationPtr = std::shared_ptr<Creation>;
-  using SealedPtr = std::shared_ptr<const Sealed>;
   // A Seal under way.
   struct Sealing {
     CreationPtr creation;
@@ -76,9 +102,13 @@ class SinglePeer::State {
   absl::StatusOr<object::ListPage> List(SessionId session, const object::ListRequest& request);
   absl::Status Delete(SessionId session, const std::string& key);
   absl::Status SetPinned(SessionId session, const std::string& key, bool pinned);
+  void ReportDamage(SessionId session, LeaseId lease);
+  absl::StatusOr<SessionId> OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed);
   void CloseSession(SessionId session);
   void CloseAll();
-  void Tick();
+  void Release(SessionId session, LeaseId lease);
+  absl::StatusOr<std::shared_ptr<const object::BlobView>> ViewOf(SessionId session, LeaseId lease);
+  base::Duration Tick();
 
   absl::StatusOr<ObjectId> IdOf(SessionId session, const std::string& key) LARDER_REQUIRES(mutex_);
   SealedPtr Find(const ObjectId& id) LARDER_REQUIRES(mutex_);
@@ -86,10 +116,38 @@ class SinglePeer::State {
   // What was there before is dropped by `calls`.
   void Insert(SealedPtr sealed, Calls& calls) LARDER_REQUIRES(mutex_);
   void Erase(const SealedPtr& sealed) LARDER_REQUIRES(mutex_);
+  // Puts a changed record of the same object in the place of `sealed`.
+  void Replace(const SealedPtr& sealed, SealedPtr changed, Calls& calls) LARDER_REQUIRES(mutex_);
   // It no longer expires: it is gone, or another stands for it.
   void ForgetExpiry(const SealedPtr& sealed) LARDER_REQUIRES(mutex_);
-  // RESOURCE_EXHAUSTED (TOO_MANY_LEASES) if the session holds as many as it may.
-  absl::Status CheckLeases(SessionId session) const LARDER_REQUIRES(mutex_);
+  // RESOURCE_EXHAUSTED (TOO_MANY_LEASES, QUOTA_EXCEEDED) if the session, or its namespace, holds as many as it may.
+  absl::Status CheckLeases(SessionId session, const std::string& ns) const LARDER_REQUIRES(mutex_);
+  // ABORTED (LEASE_LOST), naming what it was of where that is known.
+  absl::Status LeaseLost(SessionId session, LeaseId lease) const LARDER_REQUIRES(mutex_);
+  // Remembers what a lease that lapsed is of.
+  void KeepSubject(SessionId session, LeaseId lease) LARDER_REQUIRES(mutex_);
+  object::NamespaceRules RulesOf(const std::string& ns) const;
+  // Ends what has lapsed, expired, or waited for too long.
+  void EndOverdue() LARDER_EXCLUDES(mutex_);
+
+  // ---- room.cpp
+  bool AwaitRoom(SessionId session, uint64_t bytes, base::Deadline deadline, std::function<void()> done)
+      LARDER_EXCLUDES(mutex_);
+  // Queues the waiter if waiting may help.
+  bool WaitForRoom(RoomWaiter waiter) LARDER_EXCLUDES(mutex_);
+  // The charge of what holds `bytes`, grown or refused.
+  absl::Status ChargeObject(ByteQuota::Charge& charge, const std::string& ns, uint64_t bytes) LARDER_EXCLUDES(mutex_);
+  // Those that wait try again.
+  void WakeRoomWaiters() LARDER_EXCLUDES(mutex_);
+  void MakeRoom() LARDER_EXCLUDES(mutex_);
+  std::vector<Eviction> Plan() LARDER_EXCLUDES(mutex_);
+  void Evict(const Eviction& eviction) LARDER_EXCLUDES(mutex_);
+  // Up to `bytes` of the coldest that nobody needs, unpublished; few enough that others get the lock in between.
+  std::vector<SealedPtr> TakeColdest(const std::string& ns, uint64_t bytes, bool& more) LARDER_EXCLUDES(mutex_);
+  void Compact() LARDER_EXCLUDES(mutex_);
+  std::vector<SealedPtr> NextToCompact() LARDER_EXCLUDES(mutex_);
+  // After a seal: asks for a Tick if room is short.
+  void WakeIfShort() LARDER_EXCLUDES(mutex_);
   void EndLeases(const std::vector<LeaseId>& leases, Calls& calls) LARDER_REQUIRES(mutex_);
 
   // ---- creations.cpp
@@ -102,9 +160,11 @@ class SinglePeer::State {
 
   // Begins, refuses, or queues; `calls` gets the rest.
   void CreateOrWait(Waiter waiter, Calls& calls) LARDER_REQUIRES(mutex_);
-  // Gets the blob and answers.
+  // Gets the blob and answers, now or once there is room.
   void Begin(const CreationPtr& creation, const Done<absl::StatusOr<CreateGrant>>& done, Calls& calls)
       LARDER_EXCLUDES(mutex_);
+  absl::StatusOr<std::unique_ptr<object::Blob>> MakeBlob(Creation& creation) LARDER_EXCLUDES(mutex_);
+  bool StillWanted(const Creation& creation) LARDER_EXCLUDES(mutex_);
   // Answers the waiters that `why` has an error for.
   void GiveUpWaiters(const std::function<absl::Status(const ObjectId&, const Waiter&)>& why, Calls& calls)
       LARDER_REQUIRES(mutex_);
@@ -127,6 +187,10 @@ class SinglePeer::State {
   object::Backend& backend_;
   const base::Clock& clock_;
   const base::Duration lease_ttl_;
+  const std::function<object::NamespaceRules(const std::string&)> rules_;
+  const std::function<void()> wake_;
+  ByteQuota bytes_;                   // before all that holds charges
+  std::atomic<bool> evicts_ = false;  // there is something that may be evicted; as of the last Tick
   // Held for table look-ups only, never while bytes are copied, the backend is called or a `done` runs.
   mutable base::Mutex mutex_;
   SessionTable sessions_ LARDER_GUARDED_BY(mutex_);
@@ -140,10 +204,20 @@ class SinglePeer::State {
   // table and backend must see them in one order.
   std::map<ObjectId, std::deque<Sealing>> publishing_ LARDER_GUARDED_BY(mutex_);
   std::unordered_map<LeaseId, SealedPtr> reads_ LARDER_GUARDED_BY(mutex_);
+  std::map<std::string, SieveQueue<SealedPtr>> queues_ LARDER_GUARDED_BY(mutex_);  // by namespace; none is empty
+  std::vector<RoomWaiter> room_waiters_ LARDER_GUARDED_BY(mutex_);
+  bool closing_ LARDER_GUARDED_BY(mutex_) = false;
+  ObjectId compacted_to_ LARDER_GUARDED_BY(mutex_);           // where the next look for what lies badly begins
+  base::MonotonicTime compact_at_ LARDER_GUARDED_BY(mutex_);  // not before
+  bool compacted_any_ LARDER_GUARDED_BY(mutex_) = false;      // since the look began anew
   uint64_t object_count_ LARDER_GUARDED_BY(mutex_) = 0;
   std::map<std::string, uint64_t> object_bytes_ LARDER_GUARDED_BY(mutex_);  // by namespace, as in objects_
   uint64_t reclaimed_closed_ LARDER_GUARDED_BY(mutex_) = 0;
   uint64_t reclaimed_lapsed_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t evicted_room_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t evicted_quota_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t damaged_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t compacted_ LARDER_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace larder::peers

@@ -78,6 +78,9 @@ class SteppedBackend final : public Backend {
   }
   absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
   Usage usage() const override { return {.used = live}; }
+  object::Resource resource() const override { return object::Resource::kMemory; }
+  uint64_t HeldBeside(const std::string&) const override { return 0; }
+  std::shared_ptr<const BlobView> Compact(const ObjectId&, const BlobView&) override { return nullptr; }
   std::string_view tier() const override { return "hot"; }
   object::Durability durability() const override { return object::Durability::kMemory; }
   bool blocks() const override { return false; }

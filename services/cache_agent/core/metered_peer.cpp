@@ -23,6 +23,13 @@ constexpr observe::CounterDecl<observe::Word> kReclaimed = {
     .name = "larder_lease_reclaimed_total",
     .help = "Leases taken back: their client was gone (closed), or silent for the lease TTL (lapsed).",
     .labels = {"reason"}};
+constexpr observe::CounterDecl<Tier, observe::Word> kEvictions = {
+    .name = "larder_agent_evictions_total",
+    .help = "Objects dropped: the node's room was short (room), their namespace's quota was (quota), a read found them "
+            "damaged (damaged).",
+    .labels = {"tier", "reason"}};
+constexpr observe::CounterDecl<> kCompacted = {
+    .name = "larder_agent_compacted_total", .help = "Objects moved together, so that what lay between is free."};
 constexpr observe::GaugeDecl<Tier, observe::NamespaceLabel> kBytes = {
     .name = "larder_agent_bytes", .help = "Bytes of sealed objects.", .labels = {"tier", "namespace"}};
 constexpr observe::GaugeDecl<observe::Word> kObjects = {
@@ -37,26 +44,33 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
 }  // namespace
 
 MeteredPeer::MeteredPeer(std::unique_ptr<object::Peer> peer, observe::Registry& registry, const base::Clock& clock)
-    : clock_(clock), metrics_(registry), peer_(std::move(peer)) {
+    : PeerDecorator(std::move(peer)), clock_(clock), metrics_(registry) {
   using observe::Sample;
   using observe::Word;
   watches_.push_back(registry.AddWatch(kLeases, [this](const Sample<Word>& sample) {
-    const PeerUsage usage = peer_->usage();
+    const PeerUsage usage = inner().usage();
     sample(static_cast<double>(usage.create_leases), "create");
     sample(static_cast<double>(usage.read_leases), "read");
   }));
   watches_.push_back(registry.AddWatch(kReclaimed, [this](const Sample<Word>& sample) {
-    const PeerUsage usage = peer_->usage();
+    const PeerUsage usage = inner().usage();
     sample(static_cast<double>(usage.reclaimed_closed), "closed");
     sample(static_cast<double>(usage.reclaimed_lapsed), "lapsed");
   }));
+  watches_.push_back(registry.AddWatch(kEvictions, [this](const Sample<Tier, Word>& sample) {
+    const PeerUsage usage = inner().usage();
+    sample(static_cast<double>(usage.evicted_room), TierOf(usage.tier), "room");
+    sample(static_cast<double>(usage.evicted_quota), TierOf(usage.tier), "quota");
+    sample(static_cast<double>(usage.damaged), TierOf(usage.tier), "damaged");
+  }));
+  watches_.push_back(registry.AddWatch(kCompacted, [this] { return static_cast<double>(inner().usage().compacted); }));
   watches_.push_back(registry.AddWatch(kBytes, [this](const Sample<Tier, observe::NamespaceLabel>& sample) {
-    for (const PeerUsage::Stored& stored : peer_->usage().stored) {
+    for (const PeerUsage::Stored& stored : inner().usage().stored) {
       sample(static_cast<double>(stored.bytes), TierOf(stored.tier), observe::NamespaceLabel(stored.ns));
     }
   }));
   watches_.push_back(registry.AddWatch(kObjects, [this](const Sample<Word>& sample) {
-    const PeerUsage usage = peer_->usage();
+    const PeerUsage usage = inner().usage();
     sample(static_cast<double>(usage.objects), "sealed");
     sample(static_cast<double>(usage.create_leases), "creating");
   }));
@@ -70,15 +84,13 @@ auto MeteredPeer::Timed(Op op, Call call) {
   return result;
 }
 
-absl::StatusOr<SessionId> MeteredPeer::OpenSession(const object::SessionOwner& owner) {
-  return Timed(Op::kOpen, [&] { return peer_->OpenSession(owner); });
+absl::StatusOr<SessionId> MeteredPeer::OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed) {
+  return Timed(Op::kOpen, [&] { return inner().OpenSession(owner, std::move(lapsed)); });
 }
-
-void MeteredPeer::CloseSession(SessionId session) { peer_->CloseSession(session); }
 
 void MeteredPeer::Create(SessionId session, object::CreateRequest request, base::Deadline deadline,
                          Done<absl::StatusOr<CreateGrant>> done) {
-  peer_->Create(session, std::move(request), deadline,
+  inner().Create(session, std::move(request), deadline,
                 [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<CreateGrant> grant) {
                   metrics_.Done(Op::kCreate, Tier::kNone, grant.status().code(), clock_.Now() - begun);
                   done(std::move(grant));
@@ -86,12 +98,12 @@ void MeteredPeer::Create(SessionId session, object::CreateRequest request, base:
 }
 
 absl::Status MeteredPeer::Append(SessionId session, LeaseId lease, Epoch epoch, base::ByteSpan bytes) {
-  return Timed(Op::kAppend, [&] { return peer_->Append(session, lease, epoch, bytes); });
+  return Timed(Op::kAppend, [&] { return inner().Append(session, lease, epoch, bytes); });
 }
 
 void MeteredPeer::Seal(SessionId session, LeaseId lease, Epoch epoch, const object::SealRequest& request,
                        Done<absl::StatusOr<SealResult>> done) {
-  peer_->Seal(session, lease, epoch, request,
+  inner().Seal(session, lease, epoch, request,
               [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<SealResult> result) {
                 const Tier tier = result.ok() ? TierOf(result->info.tier) : Tier::kNone;
                 metrics_.Done(Op::kSeal, tier, result.status().code(), clock_.Now() - begun);
@@ -100,12 +112,12 @@ void MeteredPeer::Seal(SessionId session, LeaseId lease, Epoch epoch, const obje
 }
 
 absl::Status MeteredPeer::Discard(SessionId session, LeaseId lease, Epoch epoch) {
-  return Timed(Op::kDiscard, [&] { return peer_->Discard(session, lease, epoch); });
+  return Timed(Op::kDiscard, [&] { return inner().Discard(session, lease, epoch); });
 }
 
 void MeteredPeer::Get(SessionId session, const std::string& key, base::Deadline deadline,
                       Done<absl::StatusOr<ReadGrant>> done) {
-  peer_->Get(session, key, deadline,
+  inner().Get(session, key, deadline,
              [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<ReadGrant> grant) {
                const Tier tier = grant.ok() ? TierOf(grant->info.tier) : Tier::kNone;
                metrics_.Done(Op::kGet, tier, grant.status().code(), clock_.Now() - begun);
@@ -118,35 +130,31 @@ void MeteredPeer::Get(SessionId session, const std::string& key, base::Deadline 
              });
 }
 
-absl::StatusOr<std::shared_ptr<const object::BlobView>> MeteredPeer::ViewOf(SessionId session, LeaseId lease) {
-  return peer_->ViewOf(session, lease);  // a step of reading, not a request
-}
-
 void MeteredPeer::Release(SessionId session, LeaseId lease) {
   Timed(Op::kRelease, [&] {
-    peer_->Release(session, lease);
+    inner().Release(session, lease);
     return absl::OkStatus();
   }).IgnoreError();
 }
 
 absl::StatusOr<std::vector<LeaseId>> MeteredPeer::Renew(SessionId session) {
-  return Timed(Op::kRenew, [&] { return peer_->Renew(session); });
+  return Timed(Op::kRenew, [&] { return inner().Renew(session); });
 }
 
 absl::StatusOr<object::ObjectInfo> MeteredPeer::Stat(SessionId session, const std::string& key) {
-  return Timed(Op::kStat, [&] { return peer_->Stat(session, key); });
+  return Timed(Op::kStat, [&] { return inner().Stat(session, key); });
 }
 
 absl::StatusOr<object::ListPage> MeteredPeer::List(SessionId session, const object::ListRequest& request) {
-  return Timed(Op::kList, [&] { return peer_->List(session, request); });
+  return Timed(Op::kList, [&] { return inner().List(session, request); });
 }
 
 absl::Status MeteredPeer::Delete(SessionId session, const std::string& key) {
-  return Timed(Op::kDelete, [&] { return peer_->Delete(session, key); });
+  return Timed(Op::kDelete, [&] { return inner().Delete(session, key); });
 }
 
 absl::Status MeteredPeer::SetPinned(SessionId session, const std::string& key, bool pinned) {
-  return Timed(Op::kPin, [&] { return peer_->SetPinned(session, key, pinned); });
+  return Timed(Op::kPin, [&] { return inner().SetPinned(session, key, pinned); });
 }
 
 }  // namespace larder::cache_agent

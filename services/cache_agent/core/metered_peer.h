@@ -5,19 +5,19 @@
 
 #include "core/request_metrics.h"
 #include "larder/base/clock.h"
-#include "larder/object/peer.h"
+#include "larder/object/peer_decorator.h"
 #include "larder/observe/registry.h"
 
 namespace larder::cache_agent {
 
 // A peer that counts and times what it is asked, and shows what it holds, on /metrics. Nothing else differs.
-class MeteredPeer final : public object::Peer {
+class MeteredPeer final : public object::PeerDecorator {
  public:
   // Borrows `registry` and `clock`.
   MeteredPeer(std::unique_ptr<object::Peer> peer, observe::Registry& registry, const base::Clock& clock);
 
-  absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner) override;
-  void CloseSession(object::SessionId session) override;
+  absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner,
+                                                object::LapsedFn lapsed = nullptr) override;
   void Create(object::SessionId session, object::CreateRequest request, base::Deadline deadline,
               object::Done<absl::StatusOr<object::CreateGrant>> done) override;
   absl::Status Append(object::SessionId session, object::LeaseId lease, object::Epoch epoch,
@@ -27,17 +27,12 @@ class MeteredPeer final : public object::Peer {
   absl::Status Discard(object::SessionId session, object::LeaseId lease, object::Epoch epoch) override;
   void Get(object::SessionId session, const std::string& key, base::Deadline deadline,
            object::Done<absl::StatusOr<object::ReadGrant>> done) override;
-  absl::StatusOr<std::shared_ptr<const object::BlobView>> ViewOf(object::SessionId session,
-                                                                 object::LeaseId lease) override;
   void Release(object::SessionId session, object::LeaseId lease) override;
   absl::StatusOr<std::vector<object::LeaseId>> Renew(object::SessionId session) override;
   absl::StatusOr<object::ObjectInfo> Stat(object::SessionId session, const std::string& key) override;
   absl::StatusOr<object::ListPage> List(object::SessionId session, const object::ListRequest& request) override;
   absl::Status Delete(object::SessionId session, const std::string& key) override;
   absl::Status SetPinned(object::SessionId session, const std::string& key, bool pinned) override;
-  object::PeerUsage usage() const override { return peer_->usage(); }
-  bool blocks() const override { return peer_->blocks(); }
-  void Tick() override { peer_->Tick(); }
 
  private:
   // Times `call`, which returns a Status or StatusOr, as one request without a store.
@@ -46,7 +41,6 @@ class MeteredPeer final : public object::Peer {
 
   const base::Clock& clock_;
   RequestMetrics metrics_;
-  const std::unique_ptr<object::Peer> peer_;  // goes before the metrics that its answers are counted in
   std::vector<observe::Registry::Watch> watches_;
 };
 

@@ -26,7 +26,7 @@ using testing::Return;
 class MockPeer : public object::Peer {
  public:
   using Views = absl::StatusOr<std::shared_ptr<const object::BlobView>>;
-  MOCK_METHOD(absl::StatusOr<SessionId>, OpenSession, (const object::SessionOwner&), (override));
+  MOCK_METHOD(absl::StatusOr<SessionId>, OpenSession, (const object::SessionOwner&, object::LapsedFn), (override));
   MOCK_METHOD(void, CloseSession, (SessionId), (override));
   MOCK_METHOD(void, Create, (SessionId, object::CreateRequest, base::Deadline, Done<absl::StatusOr<CreateGrant>>),
               (override));
@@ -44,7 +44,11 @@ class MockPeer : public object::Peer {
   MOCK_METHOD(absl::Status, SetPinned, (SessionId, const std::string&, bool), (override));
   MOCK_METHOD(object::PeerUsage, usage, (), (const, override));
   MOCK_METHOD(bool, blocks, (), (const, override));
-  MOCK_METHOD(void, Tick, (), (override));
+  MOCK_METHOD(void, BeginWork, (SessionId), (override));
+  MOCK_METHOD(void, EndWork, (SessionId), (override));
+  MOCK_METHOD(bool, AwaitRoom, (SessionId, uint64_t, base::Deadline, std::function<void()>), (override));
+  MOCK_METHOD(void, ReportDamage, (SessionId, LeaseId), (override));
+  MOCK_METHOD(base::Duration, Tick, (), (override));
 };
 
 class MeteredPeerTest : public testing::Test {
@@ -94,7 +98,7 @@ TEST_F(MeteredPeerTest, ARequestTakesUntilItsAnswerIsCalled) {
 }
 
 TEST_F(MeteredPeerTest, EveryOtherRequestIsPassedOnAndCountedWithItsCode) {
-  EXPECT_CALL(*inner_, OpenSession(_)).WillOnce(Return(kSession));
+  EXPECT_CALL(*inner_, OpenSession(_, _)).WillOnce(Return(kSession));
   EXPECT_THAT(peer_.OpenSession({.ns = "n"}), IsOk());
   EXPECT_CALL(*inner_, Append(kSession, kLease, kEpoch, _)).WillOnce(Return(absl::AbortedError("late")));
   EXPECT_THAT(peer_.Append(kSession, kLease, kEpoch, {}), StatusIs(absl::StatusCode::kAborted));

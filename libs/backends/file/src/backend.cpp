@@ -116,6 +116,11 @@ class FileBackend final : public object::Backend {
   absl::StatusOr<std::vector<Recovered>> Recover() override;
 
   Usage usage() const override { return {.limit = budget_->limit(), .used = budget_->used()}; }
+  object::Resource resource() const override { return object::Resource::kDisk; }
+  uint64_t HeldBeside(const std::string&) const override { return 0; }
+  std::shared_ptr<const object::BlobView> Compact(const object::ObjectId&, const object::BlobView&) override {
+    return nullptr;  // a file of its own wastes none
+  }
   std::string_view tier() const override { return "warm"; }
   object::Durability durability() const override { return object::Durability::kSync; }
   bool blocks() const override { return true; }

@@ -40,7 +40,13 @@ class MemoryBackend final : public object::Backend {
   absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
   Usage usage() const override {
     const arena::Arena::Usage usage = arena_.usage();
-    return {.limit = usage.limit, .used = usage.live, .quarantined = usage.quarantined};
+    return {.limit = usage.limit, .used = usage.live, .quarantined = usage.quarantined, .wasted = usage.wasted};
+  }
+  object::Resource resource() const override { return object::Resource::kMemory; }
+  uint64_t HeldBeside(const std::string& ns) const override { return arena_.QuarantinedOf(ns); }
+  std::shared_ptr<const object::BlobView> Compact(const object::ObjectId& id, const object::BlobView& view) override {
+    const auto& memory = static_cast<const MemoryView&>(view);
+    return memory.Sparse() ? memory.CopyTo(MemoryBlob(arena_, id.ns)) : nullptr;
   }
   std::string_view tier() const override { return "hot"; }
   object::Durability durability() const override { return object::Durability::kMemory; }

@@ -31,7 +31,7 @@ void GiveBackUnused(std::vector<arena::Range>& ranges, size_t kept) {
 absl::Status MemoryBlob::ChargeRecord(uint64_t bytes) {
   if (bytes == 0) return absl::OkStatus();
   LARDER_ASSIGN_OR_RETURN(arena::PrivateCharge charge, arena_.ChargePrivate(bytes));
-  content_.record.push_back(std::move(charge));
+  content_.record.push_back(std::make_shared<const arena::PrivateCharge>(std::move(charge)));
   return absl::OkStatus();
 }
 
@@ -183,6 +183,20 @@ absl::Status MemoryView::Read(uint64_t offset, base::MutableByteSpan out) const 
     if (out.empty()) break;
   }
   return absl::OkStatus();
+}
+
+bool MemoryView::Sparse() const {
+  return std::ranges::any_of(content_.ranges, [](const arena::Range& range) { return range.Sparse(); });
+}
+
+std::shared_ptr<const MemoryView> MemoryView::CopyTo(MemoryBlob blob) const {
+  if (!blob.Reserve(content_.size).ok()) return nullptr;
+  for (const arena::Range& range : content_.ranges) {
+    if (!blob.Append({range.data(), range.size()}).ok()) return nullptr;
+  }
+  Content content = blob.Take();
+  content.record = content_.record;
+  return std::make_shared<const MemoryView>(std::move(content));
 }
 
 std::optional<base::ByteSpan> MemoryView::Bytes() const {

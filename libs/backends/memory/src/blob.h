@@ -18,7 +18,8 @@ struct Content {
   std::unique_ptr<std::byte[]> small;
   uint64_t small_capacity = 0;
   arena::PrivateCharge charge;
-  std::vector<arena::PrivateCharge> record;  // for what is kept about the object
+  // For what is kept about the object; shared by the views that follow each other.
+  std::vector<std::shared_ptr<const arena::PrivateCharge>> record;
   std::vector<arena::Range> ranges;
   uint64_t range_bytes = 0;  // sum of the ranges' sizes
 };
@@ -56,6 +57,11 @@ class MemoryView final : public object::BlobView {
   absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override;
   std::optional<base::ByteSpan> Bytes() const override;
   std::span<const object::Extent> Shareable() const override { return extents_; }
+
+  // Some of it lies in a slab of which most was freed.
+  bool Sparse() const;
+  // The same bytes and record in `blob`, which is empty; null if there is no room for them.
+  std::shared_ptr<const MemoryView> CopyTo(MemoryBlob blob) const;
 
  private:
   Content content_;

@@ -5,11 +5,15 @@
 #include <optional>
 
 #include "larder/base/status.h"
+#include "src/batch.h"
 
 namespace larder::transport::uds {
 namespace {
 
 constexpr size_t kMaxQueuedBytes = 8 * 1024 * 1024;
+constexpr size_t kMaxRevoked = 4096;  // segments of one REVOKE
+constexpr size_t kMaxLapsed = 4096;   // leases of one LAPSED
+constexpr base::Duration kEarlierWithin = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -19,8 +23,7 @@ Connection::Connection(ServerContext& server, base::UniqueFd fd, Caller caller, 
       fd_(std::move(fd)),
       caller_(std::move(caller)),
       closed_cb_(std::move(closed)),
-      since_(server.settings.clock->Now()),
-      heard_(since_) {
+      since_(server.settings.clock->Now()) {
   ++server_.ungreeted;
 }
 
@@ -51,6 +54,7 @@ void Connection::Close(std::string_view why) {
     out.swap(out_);
     fd_.Reset();  // under the lock: another thread may be about to send
   }
+  Withhold(0);
   // Last: a client that waits must find the connection lost, and make another, not hear that its session has ended.
   if (session_.value != 0) peer_.CloseSession(session_);
   closed_cb_(*this);
@@ -78,13 +82,12 @@ void Connection::ReadOne() {
     if (base::Reason(received.status()) != "WOULD_BLOCK") Close("");
     return;
   }
-  heard_ = server_.settings.clock->Now();
   received->fds.clear();  // no operation takes any
   if (received->truncated) return Malformed({}, BadRecord(fmt::format("it has more than {} bytes", limit)));
   const base::ByteSpan record(buffer.data(), received->size);
   const absl::StatusOr<Header> header = DecodeHeader(record);
   if (!header.ok()) return Malformed({}, header.status());
-  Handle(*header, record.subspan(kHeaderSize));
+  Handle(Request{*header}, record.subspan(kHeaderSize));
 }
 
 void Connection::UpdateInterest() {
@@ -93,28 +96,33 @@ void Connection::UpdateInterest() {
   {
     base::MutexLock lock(mutex_);
     // Who does not read is not read: what it asked for would pile up here, with its descriptors.
-    if (!offloaded_ && out_.empty()) wanted |= EPOLLIN;
+    if (held_ == 0 && out_.empty()) wanted |= EPOLLIN;
     if (!out_.empty()) wanted |= EPOLLOUT;
   }
   if (std::exchange(interest_, wanted) != wanted) server_.loop->Modify(fd_.get(), wanted);
 }
 
-void Connection::Reply(const Header& request, const absl::Status& status) {
+void Connection::Reply(const Request& request, const absl::Status& status) {
   if (status.ok()) return Reply(request, base::ByteSpan());
   base::ByteWriter out;
   PutError(out, status);
-  Send({.op = request.op, .request_id = request.request_id, .code = static_cast<uint32_t>(status.code())}, out.bytes(),
-       {}, {});
+  Answer(request, static_cast<uint32_t>(status.code()), out.bytes(), {}, {});
 }
 
-void Connection::Reply(const Header& request, base::ByteSpan payload, base::ByteSpan tail,
+void Connection::Reply(const Request& request, base::ByteSpan payload, base::ByteSpan tail,
                        std::vector<base::UniqueFd> fds) {
-  Send({.op = request.op, .request_id = request.request_id}, payload, tail, std::move(fds));
+  Answer(request, 0, payload, tail, std::move(fds));
+}
+
+void Connection::Answer(const Request& request, uint32_t code, base::ByteSpan payload, base::ByteSpan tail,
+                        std::vector<base::UniqueFd> fds) {
+  if (request.request_id == 0) return;
+  if (request.batch != nullptr) return request.batch->Add(request.item, code, payload, tail, std::move(fds));
+  Send({.op = request.op, .request_id = request.request_id, .code = code}, payload, tail, std::move(fds));
 }
 
 void Connection::Send(const Header& header, base::ByteSpan payload, base::ByteSpan tail,
                       std::vector<base::UniqueFd> fds) {
-  if (header.request_id == 0) return;
   Header full = header;
   full.length = static_cast<uint32_t>(payload.size() + tail.size());
   std::array<std::byte, kHeaderSize> head;
@@ -161,23 +169,31 @@ void Connection::SendQueued() {
   UpdateInterest();
 }
 
-void Connection::Offload(const Header& request, std::function<void()> work) {
-  offloaded_ = true;
+void Connection::Hold() {
+  ++held_;
   UpdateInterest();
+}
+
+void Connection::Unhold() {
+  --held_;
+  UpdateInterest();
+}
+
+void Connection::Offload(const Request& request, std::function<void()> work) {
+  Hold();
   auto self = shared_from_this();
   std::optional<base::Gate::Pass> pass = server_.offloaded->Enter();
+  peer_.BeginWork(session_);
   const bool taken =
       pass && server_.settings.executor->Submit(
                   [self, work = std::move(work), inside = std::make_shared<base::Gate::Pass>(*std::move(pass))] {
                     work();
-                    self->server_.loop->Post([self] {
-                      self->offloaded_ = false;
-                      self->UpdateInterest();
-                    });
+                    self->peer_.EndWork(self->session_);
+                    self->server_.loop->Post([self] { self->Unhold(); });
                   });
   if (taken) return;
-  offloaded_ = false;
-  UpdateInterest();
+  peer_.EndWork(session_);
+  Unhold();
   Reply(request, base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again"));
 }
 
@@ -198,17 +214,50 @@ bool Connection::Stalled(base::MonotonicTime now, base::Duration limit) {
   return !out_.empty() && now - out_moved_ > limit;
 }
 
-void Connection::ForgetLapsed(base::MonotonicTime now) {
-  const base::Duration ttl = server_.settings.lease_ttl;
-  // Silent for so long, it has renewed nothing; a lease granted meanwhile, after a wait, still lives.
-  if (now - heard_ <= ttl) return;
-  std::vector<CreatingPtr> lapsed;  // freed after the lock
-  base::MutexLock lock(mutex_);
-  std::erase_if(creating_, [&](auto& entry) {
-    if (now - entry.second->granted <= ttl) return false;
-    lapsed.push_back(std::move(entry.second));
-    return true;
-  });
+bool Connection::Revoke(std::span<const uint64_t> quarantined, base::MonotonicTime now, base::Duration limit) {
+  std::vector<uint32_t> asked;
+  {
+    base::MutexLock lock(mutex_);
+    for (const uint64_t id : quarantined) {
+      const auto segment = static_cast<uint32_t>(id);
+      if (!mapped_.contains(segment)) continue;
+      const auto [since, first] = revoked_.emplace(segment, now);
+      if (!first && now - since->second > limit) return false;
+      if (first && asked.size() < kMaxRevoked) asked.push_back(segment);
+    }
+  }
+  if (asked.empty()) return true;
+  base::ByteWriter out;
+  PutSegments(out, asked);
+  Send({.op = Op::kRevoke}, out.bytes(), {}, {});
+  return true;
+}
+
+void Connection::OnLapsed(const std::vector<object::LeaseId>& leases) {
+  for (const object::LeaseId lease : leases) Forget(lease);
+  for (size_t at = 0; at < leases.size(); at += kMaxLapsed) {
+    base::ByteWriter out;
+    PutLeases(out, std::span(leases).subspan(at, std::min(kMaxLapsed, leases.size() - at)));
+    Send({.op = Op::kLapsed}, out.bytes(), {}, {});
+  }
+}
+
+void Connection::Withhold(uint64_t bytes) {
+  arena::Arena* arena = server_.settings.arena;
+  if (arena == nullptr || bytes == withheld_bytes_) return;
+  withheld_ = arena::PrivateCharge();
+  server_.withheld -= std::exchange(withheld_bytes_, uint64_t{0});
+  // Clients of an earlier agent come at once after it; who comes later, or says too much, is not believed.
+  const uint64_t most = arena->usage().limit / 2;
+  if (bytes == 0 || bytes > most - std::min(most, server_.withheld) ||
+      server_.settings.clock->Now() - server_.from > kEarlierWithin) {
+    return;
+  }
+  absl::StatusOr<arena::PrivateCharge> charge = arena->ChargePrivate(bytes);
+  if (!charge.ok()) return;  // there is no room left to leave unused
+  withheld_ = *std::move(charge);
+  withheld_bytes_ = bytes;
+  server_.withheld += bytes;
 }
 
 }  // namespace larder::transport::uds

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -20,8 +21,19 @@ namespace larder::transport::uds {
 struct ServerContext {
   object::ListenSettings settings;
   EventLoop* loop = nullptr;
-  size_t ungreeted = 0;             // connections before their HELLO; the loop's thread
   base::Gate* offloaded = nullptr;  // work on the executor, which speaks to the loop when it ends
+  // The loop's thread only.
+  size_t ungreeted = 0;      // connections before their HELLO
+  uint64_t withheld = 0;     // bytes that stay unused, as clients still map as much of earlier agents
+  base::MonotonicTime from;  // when the listener started
+};
+
+class Batch;
+
+// A record of the client's, or one item of a BATCH.
+struct Request : Header {
+  std::shared_ptr<Batch> batch;  // null: alone in its record
+  uint16_t item = 0;
 };
 
 // The agent's end of one client. Made, read and closed on the loop's thread; replies may be sent from any.
@@ -36,8 +48,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   int32_t pid() const { return caller_.pid; }
   // Replies have waited for the client to read for longer than `limit`.
   bool Stalled(base::MonotonicTime now, base::Duration limit) LARDER_EXCLUDES(mutex_);
-  // Frees the windows of creations that nobody has renewed.
-  void ForgetLapsed(base::MonotonicTime now) LARDER_EXCLUDES(mutex_);
+  // Asks the client for those of `quarantined` segments that it got. False if it has not given back, within `limit`,
+  // one that it was asked for.
+  bool Revoke(std::span<const uint64_t> quarantined, base::MonotonicTime now, base::Duration limit)
+      LARDER_EXCLUDES(mutex_);
 
  private:
   // Memory that the client writes and the agent copies from.
@@ -49,12 +63,24 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // A creation of this client's: what its WRITEs need besides the lease.
   struct Creating {
     object::Epoch epoch;
-    base::MonotonicTime granted;
     bool compares = false;  // the seal may have to read a whole object
     WindowPtr window;
     uint64_t written = 0;  // bytes appended so far
   };
   using CreatingPtr = std::shared_ptr<Creating>;
+  // A WRITE under way: its bytes lie in `copy` or in `window`.
+  struct Writing {
+    Request request;
+    CreatingPtr creating;
+    object::LeaseId lease;
+    std::vector<std::byte> copy;
+    WindowPtr window;
+    uint64_t offset = 0;  // of what is left
+    uint64_t left = 0;
+    uint64_t length = 0;
+    base::Deadline room_by;
+  };
+  using WritingPtr = std::shared_ptr<Writing>;
 
   // ---- connection.cpp: records in and out
   void OnEvent(uint32_t events);
@@ -62,42 +88,56 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void UpdateInterest();
   void SendQueued();
   // Any thread. A request without id gets no reply.
-  void Reply(const Header& request, const absl::Status& status);
-  void Reply(const Header& request, base::ByteSpan payload, base::ByteSpan tail = {},
+  void Reply(const Request& request, const absl::Status& status);
+  void Reply(const Request& request, base::ByteSpan payload, base::ByteSpan tail = {},
              std::vector<base::UniqueFd> fds = {});
+  void Answer(const Request& request, uint32_t code, base::ByteSpan payload, base::ByteSpan tail,
+              std::vector<base::UniqueFd> fds);
+  friend class Batch;
   void Send(const Header& header, base::ByteSpan payload, base::ByteSpan tail, std::vector<base::UniqueFd> fds)
       LARDER_EXCLUDES(mutex_);
   void CloseLater(std::string_view why);
-  // Runs `work` on the executor; reads no further record before it ends.
-  void Offload(const Header& request, std::function<void()> work);
+  // Runs `work` on the executor; reads no further record before it ends, and no lease of the client's lapses.
+  void Offload(const Request& request, std::function<void()> work);
+  // No further record is read until the Unhold. Hold on the loop's thread, or while it is held already.
+  void Hold();
+  void Unhold();
   // Creations that may have to wait for another client's: so many and no more, while all else is served on. Any thread.
   bool BeginWaiting() LARDER_EXCLUDES(mutex_);
   void EndWaiting() LARDER_EXCLUDES(mutex_);
 
   // ---- handlers.cpp: one per operation; on the loop's thread
-  void Handle(const Header& header, base::ByteSpan payload);
-  void Hello(const Header& header, base::ByteReader& in);
-  void Create(const Header& header, base::ByteReader& in);
-  void Window(const Header& header, base::ByteReader& in);
-  void Write(const Header& header, base::ByteReader& in);
-  void Seal(const Header& header, base::ByteReader& in);
-  void Put(const Header& header, base::ByteReader& in);
-  void Discard(const Header& header, base::ByteReader& in);
-  void Get(const Header& header, base::ByteReader& in);
-  void Read(const Header& header, base::ByteReader& in);
-  void List(const Header& header, base::ByteReader& in);
-  void Extents(const Header& header, base::ByteReader& in);
-  void Malformed(const Header& header, const absl::Status& status);
-  void SendObject(const Header& header, uint32_t flags, object::ReadGrant grant);
+  void Handle(const Request& header, base::ByteSpan payload);
+  void HandleBatch(const Request& header, base::ByteReader& in);
+  void HandleUnmapped(const Request& header, base::ByteReader& in);
+  void Hello(const Request& header, base::ByteReader& in);
+  void Create(const Request& header, base::ByteReader& in);
+  void Window(const Request& header, base::ByteReader& in);
+  void Write(const Request& header, base::ByteReader& in);
+  void Seal(const Request& header, base::ByteReader& in);
+  void Put(const Request& header, base::ByteReader& in);
+  void Discard(const Request& header, base::ByteReader& in);
+  void Get(const Request& header, base::ByteReader& in);
+  void Read(const Request& header, base::ByteReader& in);
+  void List(const Request& header, base::ByteReader& in);
+  void Extents(const Request& header, base::ByteReader& in);
+  void Malformed(const Request& header, const absl::Status& status);
+  void SendObject(const Request& header, uint32_t flags, object::ReadGrant grant);
   // Extents `from`… of `all` on the wire, with descriptors of segments the client does not have.
   absl::StatusOr<std::vector<WireExtent>> Describe(std::span<const object::Extent> all, size_t from,
                                                    std::vector<base::UniqueFd>& fds);
   absl::Status DescribeWindow(const SharedWindow& window, size_t from, base::ByteWriter& out,
                               std::vector<base::UniqueFd>& fds) const;
-  absl::Status AppendWindow(const SharedWindow& window, object::LeaseId lease, object::Epoch epoch, uint64_t offset,
-                            uint64_t length);
-  // Answers a WRITE of `length` bytes.
-  void Written(const Header& header, Creating& creating, const absl::Status& appended, uint64_t length);
+  // Appends what is left of it; what was appended is left no more, also by failure.
+  absl::Status AppendLeft(Writing& writing);
+  // Appends and answers, maybe after a wait for room. On the loop's thread or in an Offload.
+  void RunWrite(const WritingPtr& writing);
+  // Large, or on disk: not for the loop's thread.
+  bool LongWrite(const Writing& writing) const;
+  // Told by the peer, on a thread of its own.
+  void OnLapsed(const std::vector<object::LeaseId>& leases) LARDER_EXCLUDES(mutex_);
+  // Keeps as much memory unused as the client still maps of earlier agents.
+  void Withhold(uint64_t bytes);
   CreatingPtr FindCreating(object::LeaseId lease) LARDER_EXCLUDES(mutex_);
   void Forget(object::LeaseId lease) LARDER_EXCLUDES(mutex_);
   base::Deadline DeadlineOf(uint32_t wait_ms) const;
@@ -109,16 +149,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::function<void(Connection&)> closed_cb_;
   const base::MonotonicTime since_;
 
-  // The loop's thread only.
-  base::MonotonicTime heard_;  // when the last record came
+  // The loop's thread only, but for what an Offload sets while nothing is read.
   object::SessionId session_;
   std::string ns_;
   WindowPtr ring_;
-  bool offloaded_ = false;
+  arena::PrivateCharge withheld_;
+  uint64_t withheld_bytes_ = 0;
   bool closed_ = false;
   uint32_t interest_ = EPOLLIN;
 
+  std::atomic<int> held_ = 0;  // reasons not to read on
   base::Mutex mutex_;
+  std::map<uint32_t, base::MonotonicTime> revoked_ LARDER_GUARDED_BY(mutex_);  // segments asked back, and since when
   std::set<uint32_t> mapped_ LARDER_GUARDED_BY(mutex_);  // segments whose descriptor the client got
   struct Out {
     std::vector<std::byte> record;

@@ -5,6 +5,7 @@
 
 #include "larder/base/status.h"
 #include "larder/base/units.h"
+#include "src/batch.h"
 #include "src/connection.h"
 
 // One handler per operation: validate, call the peer, reply.
@@ -18,11 +19,15 @@ namespace {
 // Copies up to this size are made by the event thread itself: handing them over costs more than they do.
 constexpr uint64_t kCopyHere = base::kMiB;
 constexpr uint64_t kMaxObject = uint64_t{1} << 46;
+constexpr base::Duration kRoomWait = std::chrono::seconds(2);  // of a write, while room is made
 
 absl::Status TooManyWaiting() {
   return base::Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_WAITING",
                      "{} creations of this connection wait for other creators already (limit {})", kMaxWaiting,
                      kMaxWaiting);
+}
+bool InBatch(Op op) {
+  return op == Op::kPut || op == Op::kGet || op == Op::kRelease || op == Op::kStat || op == Op::kDelete;
 }
 absl::Status NoCreation() {
   return base::Error(absl::StatusCode::kAborted, "LEASE_LOST",
@@ -31,7 +36,7 @@ absl::Status NoCreation() {
 
 }  // namespace
 
-void Connection::Handle(const Header& header, base::ByteSpan payload) {
+void Connection::Handle(const Request& header, base::ByteSpan payload) {
   base::ByteReader in(payload);
   if (!greeted() && header.op != Op::kHello) return Malformed(header, BadRecord("HELLO comes first"));
   switch (header.op) {
@@ -58,9 +63,12 @@ void Connection::Handle(const Header& header, base::ByteSpan payload) {
     case Op::kExtents:
       return Extents(header, in);
     case Op::kBatch:
+      return HandleBatch(header, in);
+    case Op::kUnmapped:
+      return HandleUnmapped(header, in);
     case Op::kRevoke:
     case Op::kLapsed:
-      break;
+      break;  // the agent's own
     case Op::kPing: {
       if (auto bad = Finished(in, "PING"); !bad.ok()) return Malformed(header, bad);
       return Reply(header, absl::OkStatus());
@@ -79,20 +87,6 @@ void Connection::Handle(const Header& header, base::ByteSpan payload) {
       PutLeases(out, std::span(*lapsed).first(std::min<size_t>(lapsed->size(), 8192)));
       for (const LeaseId lease : *lapsed) Forget(lease);
       return Reply(header, out.bytes());
-    }
-    case Op::kUnmapped: {
-      const std::vector<uint32_t> segments = TakeUnmapped(in).segments;
-      if (auto bad = Finished(in, "UNMAPPED"); !bad.ok()) return Malformed(header, bad);
-      {
-        base::MutexLock lock(mutex_);
-        for (const uint32_t segment : segments) mapped_.erase(segment);
-      }
-      if (ring_ != nullptr && std::ranges::any_of(segments, [&](uint32_t segment) {
-            return segment == ring_->ranges.front().memory()->id();
-          })) {
-        ring_.reset();
-      }
-      return Reply(header, absl::OkStatus());
     }
     case Op::kStat: {
       const std::string key(in.Str());
@@ -120,8 +114,46 @@ void Connection::Handle(const Header& header, base::ByteSpan payload) {
   Malformed(header, BadRecord(fmt::format("there is no operation {}", static_cast<unsigned>(header.op))));
 }
 
-void Connection::Malformed(const Header& header, const absl::Status& status) {
-  Header reply = header;
+void Connection::HandleUnmapped(const Request& header, base::ByteReader& in) {
+  const Unmapped unmapped = TakeUnmapped(in);
+  if (auto bad = Finished(in, "UNMAPPED"); !bad.ok()) return Malformed(header, bad);
+  {
+    base::MutexLock lock(mutex_);
+    for (const uint32_t segment : unmapped.segments) {
+      mapped_.erase(segment);
+      revoked_.erase(segment);
+    }
+  }
+  Withhold(unmapped.earlier_bytes);
+  if (ring_ != nullptr && std::ranges::any_of(unmapped.segments, [&](uint32_t segment) {
+        return segment == ring_->ranges.front().memory()->id();
+      })) {
+    ring_.reset();
+  }
+  Reply(header, absl::OkStatus());
+}
+
+void Connection::HandleBatch(const Request& header, base::ByteReader& in) {
+  const std::vector<BatchItem> items = TakeBatch(in);
+  if (auto bad = Finished(in, "BATCH"); !bad.ok()) return Malformed(header, bad);
+  auto batch = std::make_shared<Batch>(shared_from_this(), header.request_id, items.size());
+  for (size_t i = 0; i < items.size() && !closed_; ++i) {
+    Request one{header};
+    one.op = items[i].op;
+    one.batch = batch;
+    one.item = static_cast<uint16_t>(i);
+    if (InBatch(one.op)) {
+      Handle(one, items[i].payload);
+    } else {
+      Reply(one, base::InvalidArgument("NOT_IN_BATCH", "operation {} goes alone", static_cast<unsigned>(one.op)));
+    }
+  }
+  batch->Flush();
+}
+
+void Connection::Malformed(const Request& header, const absl::Status& status) {
+  Request reply = header;
+  reply.batch = nullptr;
   if (reply.request_id == 0) reply.request_id = UINT64_MAX;  // say why, whoever asked
   Reply(reply, status);
   // The record just sent is delivered though the socket is closed.
@@ -133,9 +165,9 @@ base::Deadline Connection::DeadlineOf(uint32_t wait_ms) const {
   return base::DeadlineAfter(server_.settings.clock->Now(), std::chrono::milliseconds(wait_ms));
 }
 
-void Connection::Hello(const Header& header, base::ByteReader& in) {
+void Connection::Hello(const Request& header, base::ByteReader& in) {
   const std::string asked(in.Str());
-  in.U64();  // bytes of earlier agents: of use once slabs are promised by them
+  const uint64_t earlier_bytes = in.U64();
   in.Str();  // the client's name and version: for people who look at records
   if (auto bad = Finished(in, "HELLO"); !bad.ok()) return Malformed(header, bad);
   if (greeted()) return Malformed(header, BadRecord("HELLO comes once"));
@@ -145,7 +177,10 @@ void Connection::Hello(const Header& header, base::ByteReader& in) {
     Reply(header, owner.status());
     return Close("denied");
   }
-  absl::StatusOr<object::SessionId> session = peer_.OpenSession(*owner);
+  absl::StatusOr<object::SessionId> session =
+      peer_.OpenSession(*owner, [weak = weak_from_this()](const std::vector<LeaseId>& leases) {
+        if (const auto self = weak.lock()) self->OnLapsed(leases);
+      });
   if (!session.ok()) {
     Reply(header, session.status());
     return Close("denied");
@@ -153,6 +188,7 @@ void Connection::Hello(const Header& header, base::ByteReader& in) {
   session_ = *session;
   --server_.ungreeted;
   ns_ = owner->ns;
+  Withhold(earlier_bytes);
   std::array<unsigned char, 16> token{};
   if (::getrandom(token.data(), token.size(), 0) != static_cast<ssize_t>(token.size())) {
     Reply(header, base::ErrnoError(errno, "make a token"));
@@ -179,7 +215,7 @@ void Connection::Forget(LeaseId lease) {
   if (auto node = creating_.extract(lease); !node.empty()) ended = std::move(node.mapped());
 }
 
-void Connection::Create(const Header& header, base::ByteReader& in) {
+void Connection::Create(const Request& header, base::ByteReader& in) {
   Creation creation = TakeCreation(in);
   if (auto bad = Finished(in, "CREATE"); !bad.ok()) return Malformed(header, bad);
   if (creation.request.size_hint > kMaxObject) {
@@ -196,7 +232,6 @@ void Connection::Create(const Header& header, base::ByteReader& in) {
                          } else {
                            auto creating = std::make_shared<Creating>();
                            creating->epoch = grant->epoch;
-                           creating->granted = self->server_.settings.clock->Now();
                            creating->compares = compares;
                            {
                              base::MutexLock lock(self->mutex_);
@@ -214,7 +249,7 @@ void Connection::Create(const Header& header, base::ByteReader& in) {
   peer_.blocks() || large ? Offload(header, work) : work();
 }
 
-void Connection::Window(const Header& header, base::ByteReader& in) {
+void Connection::Window(const Request& header, base::ByteReader& in) {
   const LeaseId lease{in.U64()};
   const uint64_t size = in.U64();
   if (auto bad = Finished(in, "WINDOW"); !bad.ok()) return Malformed(header, bad);
@@ -266,66 +301,93 @@ absl::Status Connection::DescribeWindow(const SharedWindow& window, size_t from,
   return absl::OkStatus();
 }
 
-absl::Status Connection::AppendWindow(const SharedWindow& window, LeaseId lease, Epoch epoch, uint64_t offset,
-                                      uint64_t length) {
-  for (const arena::Range& range : window.ranges) {
-    if (offset >= range.size()) {
-      offset -= range.size();
-      continue;
+absl::Status Connection::AppendLeft(Writing& writing) {
+  const Epoch epoch = writing.creating->epoch;
+  const auto append = [&](base::ByteSpan bytes) {
+    const absl::Status appended = peer_.Append(session_, writing.lease, epoch, bytes);
+    if (appended.ok()) {
+      writing.offset += bytes.size();
+      writing.left -= bytes.size();
     }
-    const uint64_t part = std::min(length, range.size() - offset);
-    LARDER_RETURN_IF_ERROR(peer_.Append(session_, lease, epoch, {range.data() + offset, part}));
-    length -= part;
-    offset = 0;
-    if (length == 0) break;
+    return appended;
+  };
+  if (writing.window == nullptr) return append(writing.copy);
+  uint64_t begin = 0;
+  for (const arena::Range& range : writing.window->ranges) {
+    if (writing.left == 0) break;
+    if (writing.offset < begin + range.size()) {
+      const uint64_t in_range = writing.offset - begin;
+      LARDER_RETURN_IF_ERROR(append({range.data() + in_range, std::min(writing.left, range.size() - in_range)}));
+    }
+    begin += range.size();
   }
   return absl::OkStatus();
 }
 
-void Connection::Write(const Header& header, base::ByteReader& in) {
+bool Connection::LongWrite(const Writing& writing) const { return peer_.blocks() || writing.left > kCopyHere; }
+
+void Connection::RunWrite(const WritingPtr& writing) {
+  const absl::Status appended = AppendLeft(*writing);
+  if (appended.code() == absl::StatusCode::kResourceExhausted) {
+    // Before the answer nothing more is read: the order of writes stays.
+    if (held_++ == 0) UpdateInterest();  // else it is not read already, and this may be another thread
+    if (peer_.AwaitRoom(session_, writing->left, writing->room_by, [self = shared_from_this(), writing] {
+          self->server_.loop->Post([self, writing] {
+            self->LongWrite(*writing) ? self->Offload(writing->request, [self, writing] { self->RunWrite(writing); })
+                                      : self->RunWrite(writing);
+            self->Unhold();
+          });
+        })) {
+      return;
+    }
+    server_.loop->Post([self = shared_from_this()] { self->Unhold(); });
+  }
+  if (!appended.ok()) return Reply(writing->request, appended);
+  writing->creating->written += writing->length;
+  Reply(writing->request, base::ByteWriter().U64(writing->creating->written).bytes());
+}
+
+void Connection::Write(const Request& header, base::ByteReader& in) {
   const LeaseId lease{in.U64()};
   const Epoch epoch{in.U64()};
   const auto source = static_cast<Source>(in.U8());
   const base::ByteSpan bytes = in.rest();
   const bool is_inline = source == Source::kInline;
   const uint64_t offset = is_inline ? 0 : in.U64();
-  const uint32_t length = is_inline ? 0 : in.U32();
+  const uint64_t length = is_inline ? bytes.size() : in.U32();
   if (source > Source::kRing) return Malformed(header, BadRecord("a WRITE of no known kind"));
   if (!in.ok() || (!is_inline && !in.done())) return Malformed(header, BadRecord("a WRITE of another length"));
-  if (bytes.size() > kInlineLimit) return Malformed(header, BadRecord("an inline WRITE over the limit"));
-  CreatingPtr creating = FindCreating(lease);
-  if (creating == nullptr) return Reply(header, NoCreation());
+  if (is_inline && length > kInlineLimit) return Malformed(header, BadRecord("an inline WRITE over the limit"));
+  const CreatingPtr creating = FindCreating(lease);
+  // The peer knows what the lease was of.
+  if (creating == nullptr) return Reply(header, peer_.Append(session_, lease, epoch, {}));
   if (creating->epoch != epoch) {
     return Reply(header, base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "epoch {} is over, {} is current",
                                      epoch.value, creating->epoch.value));
   }
+  const auto writing =
+      std::make_shared<Writing>(Writing{.request = header,
+                                        .creating = creating,
+                                        .lease = lease,
+                                        .offset = offset,
+                                        .left = length,
+                                        .length = length,
+                                        .room_by = base::DeadlineAfter(server_.settings.clock->Now(), kRoomWait)});
   if (is_inline) {
-    const auto append = [this, header, creating, lease, epoch](base::ByteSpan data) {
-      Written(header, *creating, peer_.Append(session_, lease, epoch, data), data.size());
-    };
-    if (!peer_.blocks()) return append(bytes);
-    return Offload(header, [append, copy = std::vector<std::byte>(bytes.begin(), bytes.end())] { append(copy); });
+    writing->copy.assign(bytes.begin(), bytes.end());
+  } else {
+    writing->window = source == Source::kRing ? ring_ : creating->window;
+    const uint64_t size = writing->window == nullptr ? 0 : writing->window->size;
+    if (length > kPieceLimit || offset > size || length > size - offset) {
+      return Reply(header, base::InvalidArgument("BAD_WINDOW", "bytes {}+{} of {} shared ones (at most {} at once)",
+                                                 offset, length, size, kPieceLimit));
+    }
   }
-  const WindowPtr window = source == Source::kRing ? ring_ : creating->window;
-  const uint64_t size = window == nullptr ? 0 : window->size;
-  if (length > kPieceLimit || offset > size || length > size - offset) {
-    return Reply(header, base::InvalidArgument("BAD_WINDOW", "bytes {}+{} of {} shared ones (at most {} at once)",
-                                               offset, length, size, kPieceLimit));
-  }
-  auto work = [this, header, creating, window, lease, epoch, offset, length] {
-    const absl::Status appended = length == 0 ? absl::OkStatus() : AppendWindow(*window, lease, epoch, offset, length);
-    Written(header, *creating, appended, length);
-  };
-  peer_.blocks() || length > kCopyHere ? Offload(header, work) : work();
+  auto work = [self = shared_from_this(), writing] { self->RunWrite(writing); };
+  LongWrite(*writing) ? Offload(header, work) : work();
 }
 
-void Connection::Written(const Header& header, Creating& creating, const absl::Status& appended, uint64_t length) {
-  if (!appended.ok()) return Reply(header, appended);
-  creating.written += length;
-  Reply(header, base::ByteWriter().U64(creating.written).bytes());
-}
-
-void Connection::Seal(const Header& header, base::ByteReader& in) {
+void Connection::Seal(const Request& header, base::ByteReader& in) {
   const LeaseId lease{in.U64()};
   const Epoch epoch{in.U64()};
   object::SealRequest request{.size = in.U64(), .expected = TakeDigest(in)};
@@ -349,10 +411,10 @@ void Connection::Seal(const Header& header, base::ByteReader& in) {
   long_work ? Offload(header, work) : work();
 }
 
-void Connection::Put(const Header& header, base::ByteReader& in) {
-  struct Request {
+void Connection::Put(const Request& header, base::ByteReader& in) {
+  struct Putting {
     std::shared_ptr<Connection> self;
-    Header header;
+    Request header;
     Creation creation;
     base::Digest expected;
     std::vector<std::byte> bytes;
@@ -368,7 +430,7 @@ void Connection::Put(const Header& header, base::ByteReader& in) {
       self->EndWaiting();
     }
   };
-  auto request = std::make_shared<Request>();
+  auto request = std::make_shared<Putting>();
   request->self = shared_from_this();
   request->header = header;
   request->creation = TakeCreation(in);
@@ -398,7 +460,7 @@ void Connection::Put(const Header& header, base::ByteReader& in) {
   peer_.blocks() ? Offload(header, work) : work();
 }
 
-void Connection::Discard(const Header& header, base::ByteReader& in) {
+void Connection::Discard(const Request& header, base::ByteReader& in) {
   const LeaseId lease{in.U64()};
   const Epoch epoch{in.U64()};
   if (auto bad = Finished(in, "DISCARD"); !bad.ok()) return Malformed(header, bad);
@@ -412,7 +474,7 @@ void Connection::Discard(const Header& header, base::ByteReader& in) {
 
 // ---- reading
 
-void Connection::Get(const Header& header, base::ByteReader& in) {
+void Connection::Get(const Request& header, base::ByteReader& in) {
   const uint32_t flags = in.U32();
   const uint32_t wait_ms = in.U32();
   const std::string key(in.Str());
@@ -429,7 +491,7 @@ void Connection::Get(const Header& header, base::ByteReader& in) {
   peer_.blocks() ? Offload(header, work) : work();
 }
 
-void Connection::SendObject(const Header& header, uint32_t flags, object::ReadGrant grant) {
+void Connection::SendObject(const Request& header, uint32_t flags, object::ReadGrant grant) {
   base::ByteWriter out;
   std::vector<base::UniqueFd> fds;
   const std::span<const object::Extent> shareable = grant.view->Shareable();
@@ -455,6 +517,7 @@ void Connection::SendObject(const Header& header, uint32_t flags, object::ReadGr
     copy.resize(grant.view->size());
     const absl::Status read = grant.view->Read(0, copy);
     if (!read.ok()) {
+      if (read.code() == absl::StatusCode::kDataLoss) peer_.ReportDamage(session_, grant.lease);
       peer_.Release(session_, grant.lease);
       return Reply(header, read);
     }
@@ -490,7 +553,7 @@ absl::StatusOr<std::vector<WireExtent>> Connection::Describe(std::span<const obj
   return extents;
 }
 
-void Connection::Extents(const Header& header, base::ByteReader& in) {
+void Connection::Extents(const Request& header, base::ByteReader& in) {
   const LeaseId lease{in.U64()};
   const uint32_t from = in.U32();
   if (auto bad = Finished(in, "EXTENTS"); !bad.ok()) return Malformed(header, bad);
@@ -512,7 +575,7 @@ void Connection::Extents(const Header& header, base::ByteReader& in) {
   Reply(header, out.bytes(), {}, std::move(fds));
 }
 
-void Connection::Read(const Header& header, base::ByteReader& in) {
+void Connection::Read(const Request& header, base::ByteReader& in) {
   const LeaseId lease{in.U64()};
   const uint64_t offset = in.U64();
   const uint32_t length = in.U32();
@@ -525,12 +588,13 @@ void Connection::Read(const Header& header, base::ByteReader& in) {
     if (!view.ok()) return self->Reply(header, view.status());
     std::vector<std::byte> bytes(length);
     const absl::Status read = (*view)->Read(offset, bytes);
+    if (read.code() == absl::StatusCode::kDataLoss) self->peer_.ReportDamage(self->session_, lease);
     read.ok() ? self->Reply(header, bytes) : self->Reply(header, read);
   };
   peer_.blocks() ? Offload(header, work) : work();
 }
 
-void Connection::List(const Header& header, base::ByteReader& in) {
+void Connection::List(const Request& header, base::ByteReader& in) {
   object::ListRequest request{.prefix = std::string(in.Str()), .after = std::string(in.Str()), .limit = in.U32()};
   if (auto bad = Finished(in, "LIST"); !bad.ok()) return Malformed(header, bad);
   const auto page = peer_.List(session_, request);

@@ -17,6 +17,7 @@ constexpr base::Duration kHelloLimit = std::chrono::seconds(1);
 constexpr size_t kMaxUngreeted = 128;
 constexpr ptrdiff_t kMaxUngreetedOfOne = 64;  // one process must not keep all others out
 constexpr base::Duration kStallLimit = std::chrono::seconds(30);
+constexpr base::Duration kRevokeLimit = std::chrono::seconds(5);
 constexpr int kAcceptBurst = 16;
 // Who may connect is decided by who sees the directory.
 constexpr unsigned kSocketMode = 0666;
@@ -26,8 +27,9 @@ constexpr unsigned kSocketMode = 0666;
 UdsListener::UdsListener(const object::ListenSettings& settings)
     : server_{.settings = settings},
       path_(settings.address + "/" + std::string(kSocketName)),
-      loop_([this] { CheckGreetings(); }, kTick) {
+      loop_([this] { CheckConnections(); }, kTick) {
   server_.loop = &loop_;
+  server_.from = settings.clock->Now();
   server_.offloaded = &offloaded_;
 }
 
@@ -99,17 +101,20 @@ void UdsListener::Accept() {
   }
 }
 
-void UdsListener::CheckGreetings() {
+void UdsListener::CheckConnections() {
   if (std::exchange(paused_, false)) loop_.Modify(socket_.get(), EPOLLIN);
   const base::MonotonicTime now = server_.settings.clock->Now();
-  std::vector<std::shared_ptr<Connection>> late, stalled;
+  std::vector<std::shared_ptr<Connection>> late, stalled, holding;
+  std::vector<uint64_t> quarantined;
+  if (server_.settings.arena != nullptr) quarantined = server_.settings.arena->Quarantined();
   for (const auto& [raw, connection] : connections_) {
-    connection->ForgetLapsed(now);
+    if (!quarantined.empty() && !connection->Revoke(quarantined, now, kRevokeLimit)) holding.push_back(connection);
     if (connection->Stalled(now, kStallLimit)) stalled.push_back(connection);
     if (!connection->greeted() && now - connection->since() > kHelloLimit) late.push_back(connection);
   }
   for (const auto& connection : late) connection->Close("hello_timeout");
   for (const auto& connection : stalled) connection->Close("slow");
+  for (const auto& connection : holding) connection->Close("revoked");
 }
 
 }  // namespace larder::transport::uds

@@ -20,7 +20,7 @@ class UdsListener final : public object::Listener {
  private:
   // The loop's thread.
   void Accept();
-  void CheckGreetings();
+  void CheckConnections();
 
   ServerContext server_;
   const std::string path_;

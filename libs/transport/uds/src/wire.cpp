@@ -230,8 +230,9 @@ std::vector<BatchItem> TakeBatch(base::ByteReader& in) {
   return items;
 }
 
-void PutBatchAnswer(base::ByteWriter& out, const BatchAnswer& answer) {
-  out.U16(answer.item).U32(answer.code).U32(static_cast<uint32_t>(answer.payload.size())).Raw(answer.payload);
+void PutBatchAnswer(base::ByteWriter& out, const BatchAnswer& answer, base::ByteSpan tail) {
+  out.U16(answer.item).U32(answer.code).U32(static_cast<uint32_t>(answer.payload.size() + tail.size()));
+  out.Raw(answer.payload).Raw(tail);
 }
 
 std::vector<BatchAnswer> TakeBatchAnswers(base::ByteReader& in) {

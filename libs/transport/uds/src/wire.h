@@ -111,7 +111,8 @@ struct BatchAnswer {
   base::ByteSpan payload;
 };
 inline constexpr size_t kBatchAnswerOverhead = 10;  // bytes beside the payload
-void PutBatchAnswer(base::ByteWriter& out, const BatchAnswer& answer);
+// `tail` follows the payload as part of it.
+void PutBatchAnswer(base::ByteWriter& out, const BatchAnswer& answer, base::ByteSpan tail = {});
 std::vector<BatchAnswer> TakeBatchAnswers(base::ByteReader& in);
 
 void PutError(base::ByteWriter& out, const absl::Status& status);

@@ -14,6 +14,7 @@
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/testing/temp_dir.h"
 #include "larder/base/units.h"
+#include "larder/object/peer_decorator.h"
 #include "larder/peers/single_peer.h"
 #include "src/event_loop.h"
 #include "src/socket.h"
@@ -25,56 +26,15 @@ namespace {
 using base::IsOk;
 
 // Answers seals after the call has returned, on a thread of its own, as a peer that asks others would.
-class LatePeer final : public object::Peer {
+class LatePeer final : public object::PeerDecorator {
  public:
-  explicit LatePeer(object::Peer& peer) : peer_(peer) {}
-  absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner) override {
-    return peer_.OpenSession(owner);
-  }
-  void CloseSession(object::SessionId session) override { peer_.CloseSession(session); }
-  void Create(object::SessionId session, object::CreateRequest request, base::Deadline deadline,
-              object::Done<absl::StatusOr<object::CreateGrant>> done) override {
-    peer_.Create(session, std::move(request), deadline, std::move(done));
-  }
-  absl::Status Append(object::SessionId session, object::LeaseId lease, object::Epoch epoch,
-                      base::ByteSpan bytes) override {
-    return peer_.Append(session, lease, epoch, bytes);
-  }
+  explicit LatePeer(std::unique_ptr<object::Peer> peer) : PeerDecorator(std::move(peer)) {}
   void Seal(object::SessionId session, object::LeaseId lease, object::Epoch epoch, const object::SealRequest& request,
             object::Done<absl::StatusOr<object::SealResult>> done) override {
-    late_.Submit([=, this] { peer_.Seal(session, lease, epoch, request, done); });
+    late_.Submit([=, this] { inner().Seal(session, lease, epoch, request, done); });
   }
-  absl::Status Discard(object::SessionId session, object::LeaseId lease, object::Epoch epoch) override {
-    return peer_.Discard(session, lease, epoch);
-  }
-  void Get(object::SessionId session, const std::string& key, base::Deadline deadline,
-           object::Done<absl::StatusOr<object::ReadGrant>> done) override {
-    peer_.Get(session, key, deadline, std::move(done));
-  }
-  absl::StatusOr<std::shared_ptr<const object::BlobView>> ViewOf(object::SessionId session,
-                                                                 object::LeaseId lease) override {
-    return peer_.ViewOf(session, lease);
-  }
-  void Release(object::SessionId session, object::LeaseId lease) override { peer_.Release(session, lease); }
-  absl::StatusOr<std::vector<object::LeaseId>> Renew(object::SessionId session) override {
-    return peer_.Renew(session);
-  }
-  absl::StatusOr<object::ObjectInfo> Stat(object::SessionId session, const std::string& key) override {
-    return peer_.Stat(session, key);
-  }
-  absl::StatusOr<object::ListPage> List(object::SessionId session, const object::ListRequest& request) override {
-    return peer_.List(session, request);
-  }
-  absl::Status Delete(object::SessionId session, const std::string& key) override { return peer_.Delete(session, key); }
-  absl::Status SetPinned(object::SessionId session, const std::string& key, bool pinned) override {
-    return peer_.SetPinned(session, key, pinned);
-  }
-  object::PeerUsage usage() const override { return peer_.usage(); }
-  bool blocks() const override { return peer_.blocks(); }
-  void Tick() override { peer_.Tick(); }
 
  private:
-  object::Peer& peer_;
   base::ThreadPool late_{"late", 1};
 };
 
@@ -125,8 +85,7 @@ class Uds : public testing::Test {
   base::ThreadPool pool_{"test", 1};
   std::unique_ptr<arena::Arena> arena_ = *arena::Arena::Create({.size = 16 * base::kMiB});
   std::unique_ptr<object::Backend> backend_ = *backends::memory::Make({.clock = &clock_, .arena = arena_.get()});
-  peers::SinglePeer peer_{*backend_, object::PeerSettings{.clock = &clock_}};
-  LatePeer late_peer_{peer_};
+  LatePeer late_peer_{std::make_unique<peers::SinglePeer>(*backend_, object::PeerSettings{.clock = &clock_})};
   std::unique_ptr<object::Listener> listener_;
   base::UniqueFd fd_;
 };
@@ -157,8 +116,8 @@ TEST_F(Uds, APeerMayAnswerASealLater) {
 
 // Told that its session has ended, a client would give up; without an answer it connects to the next agent.
 TEST_F(Uds, WhoWaitsWhenTheAgentStopsIsNotToldThatItsSessionHasEnded) {
-  const object::SessionId other = *peer_.OpenSession({.ns = "default"});
-  peer_.Create(other, {.key = "k"}, base::kNoDeadline, [](const auto& grant) { EXPECT_THAT(grant, IsOk()); });
+  const object::SessionId other = *late_peer_.OpenSession({.ns = "default"});
+  late_peer_.Create(other, {.key = "k"}, base::kNoDeadline, [](const auto& grant) { EXPECT_THAT(grant, IsOk()); });
   base::ByteWriter creation;
   PutCreation(creation, {.request = {.key = "k"}});
   Tell(Op::kCreate, creation);

@@ -25,6 +25,8 @@ class Range {
 
   // The agent's own, writable mapping.
   std::byte* data() const;
+  // It holds up a slab of which most was freed: its bytes would lie better elsewhere. Any thread.
+  bool Sparse() const;
   uint64_t size() const { return size_; }
   uint64_t offset() const { return offset_; }
   // The slab, to hand to another process; null for an empty range.
@@ -77,14 +79,20 @@ class Arena {
   // when it ends with its slab. RESOURCE_EXHAUSTED (ARENA_FULL), naming limit and use.
   absl::StatusOr<Range> AllocateSealed(const std::string& ns, uint64_t want, uint64_t least);
   // Memory that the agent and one client both write, all zero: ranges of slabs that serve nothing else, in order,
-  // together `size` bytes (rounded up to pages). At most a third of the arena serves as windows: RESOURCE_EXHAUSTED
-  // (NO_WINDOW).
+  // together `size` bytes (rounded up to pages). At most a third of the arena serves as windows, and what one
+  // namespace has beyond one window is at most twice what it leaves to others: RESOURCE_EXHAUSTED (NO_WINDOW).
   absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t size);
   // Leave to use `bytes` of the heap. RESOURCE_EXHAUSTED (ARENA_FULL).
   absl::StatusOr<PrivateCharge> ChargePrivate(uint64_t bytes);
 
-  // Tries the proof on what is in quarantine, zeroes what passed. To be called often, off the event threads.
+  // Tries the proof on what is in quarantine, zeroes what passed, and keeps a slab ready for whoever comes. To be called
+  // often, off the event threads.
   void Maintain();
+
+  // What of quarantine `ns` is answerable for, in bytes.
+  uint64_t QuarantinedOf(const std::string& ns) const;
+  // The ids of the sealed slabs in quarantine: who was given one should let it go.
+  std::vector<uint64_t> Quarantined() const;
 
   // Bytes; free + live + quarantined = limit, in whole slabs.
   struct Usage {
@@ -94,6 +102,7 @@ class Arena {
     uint64_t quarantined = 0;  // slabs without content that some process may still see
     uint64_t allocated = 0;    // of live: what ranges and private memory hold
     uint64_t windows = 0;      // of live: write windows
+    uint64_t wasted = 0;       // of live: freed parts of sealed slabs that hold something still
   };
   Usage usage() const;
   uint64_t slab_size() const;

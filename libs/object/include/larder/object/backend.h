@@ -35,11 +35,19 @@ class Backend {
 
   // The budget, in bytes.
   struct Usage {
-    uint64_t limit = 0;
+    uint64_t limit = 0;        // 0: as much as there is
     uint64_t used = 0;         // by objects, sealed or not
     uint64_t quarantined = 0;  // free, but some process may still see it
+    uint64_t wasted = 0;       // of used: what Compact could free
   };
   virtual Usage usage() const = 0;
+  // Which of a namespace's quotas its bytes count against.
+  virtual Resource resource() const = 0;
+  // Bytes that count against it though no object holds them: in quarantine on this namespace's account.
+  virtual uint64_t HeldBeside(const std::string& ns) const = 0;
+  // The same bytes where they waste no room beside what was freed; null if they lie well as they are, or there is no
+  // room to move them to. The old view stays valid, and holds its room until it is gone. May take as long as a copy.
+  virtual std::shared_ptr<const BlobView> Compact(const ObjectId& id, const BlobView& view) = 0;
   // The tier that objects here belong to: "hot" or "warm".
   virtual std::string_view tier() const = 0;
   virtual Durability durability() const = 0;

@@ -20,6 +20,21 @@ std::string_view AckName(AckPolicy ack);  // "local", "tracked", …
 enum class Durability : uint8_t { kMemory = 1, kAsync = 2, kSync = 3 };
 std::string_view DurabilityName(Durability durability);
 
+// What a namespace has a quota of.
+enum class Resource : uint8_t { kMemory = 1, kDisk = 2, kLeases = 3, kConnections = 4 };
+std::string_view ResourceName(Resource resource);  // "memory", "disk", "leases", "connections"
+
+// What a namespace may use at most, and what may become of its objects. 0: no limit of its own.
+struct NamespaceRules {
+  uint64_t memory = 0;  // bytes
+  uint64_t disk = 0;    // bytes
+  uint64_t leases = 0;
+  uint64_t connections = 0;
+  // Objects of which this node may hold the last copy are dropped, too, when room is short.
+  bool evict_last = false;
+  uint64_t LimitOf(Resource resource) const;
+};
+
 // What a creator says of an object; kept with it.
 struct ObjectMeta {
   std::optional<base::Duration> ttl;  // object TTL, from the seal on; none: for ever

@@ -22,6 +22,8 @@ struct SessionOwner {
   int32_t pid = 0;  // for people; 0 unknown
 };
 
+using LapsedFn = std::function<void(const std::vector<LeaseId>&)>;
+
 struct CreateRequest {
   std::string key;         // empty: content-addressed, named "sha256:<hex>" by the seal
   uint64_t size_hint = 0;  // bytes; 0 unknown
@@ -82,9 +84,17 @@ struct PeerUsage {
     uint64_t bytes = 0;
   };
   std::vector<Stored> stored;
+  std::string tier;  // that of the counts below
   // Leases taken back since the start: because their session ended, because they were not renewed.
   uint64_t reclaimed_closed = 0;
   uint64_t reclaimed_lapsed = 0;
+  // Objects dropped since the start: because the node's room was short, their namespace's quota was; because a read
+  // found them damaged.
+  uint64_t evicted_room = 0;
+  uint64_t evicted_quota = 0;
+  uint64_t damaged = 0;
+  // Objects whose bytes were moved since the start, for memory's sake.
+  uint64_t compacted = 0;
 };
 
 // How objects are managed: keys, states, epochs, leases over the bytes of a backend (or of other peers, to which a
@@ -96,14 +106,16 @@ class Peer {
  public:
   virtual ~Peer() = default;
 
-  // INVALID_ARGUMENT (BAD_NAMESPACE), RESOURCE_EXHAUSTED (TOO_MANY_SESSIONS).
-  virtual absl::StatusOr<SessionId> OpenSession(const SessionOwner& owner) = 0;
+  // INVALID_ARGUMENT (BAD_NAMESPACE), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED). `lapsed` is told of leases that end because
+  // they were not renewed; on Tick's thread, under no lock; maybe once more after CloseSession has returned.
+  virtual absl::StatusOr<SessionId> OpenSession(const SessionOwner& owner, LapsedFn lapsed = nullptr) = 0;
   // Ends all of the session's leases: its CREATING objects and read leases are gone when this returns. Idempotent.
   virtual void CloseSession(SessionId session) = 0;
 
-  // A create lease. Waits, until `deadline`, for another creator of the key to end (DEADLINE_EXCEEDED then).
-  // ALREADY_EXISTS (EXISTS) when it is sealed and neither overwrite nor accept_same_content is set;
-  // INVALID_ARGUMENT (ACK_IMPOSSIBLE) for a policy this installation can never give; RESOURCE_EXHAUSTED (ARENA_FULL…).
+  // A create lease. Waits, until `deadline`, for another creator of the key to end (DEADLINE_EXCEEDED then), and up to
+  // two seconds of that for room, where some can be made. ALREADY_EXISTS (EXISTS) when it is sealed and neither
+  // overwrite nor accept_same_content is set; INVALID_ARGUMENT (ACK_IMPOSSIBLE) for a policy this installation can never
+  // give; RESOURCE_EXHAUSTED (ARENA_FULL, DISK_FULL, QUOTA_EXCEEDED: naming quota, use and limit).
   virtual void Create(SessionId session, CreateRequest request, base::Deadline deadline,
                       Done<absl::StatusOr<CreateGrant>> done) = 0;
   // Appends to a CREATING object; the bytes are copied before it returns. One call at a time per lease. ABORTED
@@ -127,6 +139,14 @@ class Peer {
   virtual void Release(SessionId session, LeaseId lease) = 0;
   // Renews all leases of the session; returns those that had lapsed since the last call.
   virtual absl::StatusOr<std::vector<LeaseId>> Renew(SessionId session) = 0;
+  // From BeginWork to its EndWork no lease of the session lapses: what the session asked for is queued in the agent.
+  virtual void BeginWork(SessionId session) = 0;
+  virtual void EndWork(SessionId session) = 0;
+  // After RESOURCE_EXHAUSTED: calls `done` once it is worth trying again, or at `deadline`; false, and no call, where
+  // waiting cannot help. `bytes`: what is needed.
+  virtual bool AwaitRoom(SessionId session, uint64_t bytes, base::Deadline deadline, std::function<void()> done) = 0;
+  // A read under this lease gave DATA_LOSS: the object is dropped, so that it is a miss from now on.
+  virtual void ReportDamage(SessionId session, LeaseId lease) = 0;
 
   virtual absl::StatusOr<ObjectInfo> Stat(SessionId session, const std::string& key) = 0;
   virtual absl::StatusOr<ListPage> List(SessionId session, const ListRequest& request) = 0;
@@ -139,8 +159,9 @@ class Peer {
   // Its calls, besides OpenSession, CloseSession, Release, Renew, ViewOf, Stat and List, may wait for a disk or a
   // network: not for event threads.
   virtual bool blocks() const = 0;
-  // Ends leases and objects whose time has come. To be called a few times a second.
-  virtual void Tick() = 0;
+  // Ends leases and objects whose time has come, makes room. To be called a few times a second, and again after the
+  // time it returns, if that is sooner. May take as long as some copies.
+  virtual base::Duration Tick() = 0;
 };
 
 }  // namespace larder::object

@@ -35,6 +35,10 @@ struct PeerSettings {
   std::vector<Backend*> backends;  // hottest first
   const base::Clock* clock = nullptr;
   base::Executor* executor = nullptr;  // for what waits on disk
+  // What holds for a namespace now; none: no limits, nothing is evicted. Any thread.
+  std::function<NamespaceRules(const std::string& ns)> rules;
+  // Asks for a Tick soon; any thread.
+  std::function<void()> wake;
   base::Duration lease_ttl = std::chrono::seconds(30);
   std::string node;
 };
@@ -52,7 +56,7 @@ class TransportObserver {
   virtual ~TransportObserver() = default;
   virtual void ConnectionOpened() {}
   virtual void ConnectionClosed() {}
-  // Refused or cut off: "hello_timeout", "bad_record", "denied", "too_many", "slow".
+  // Refused or cut off: "hello_timeout", "bad_record", "denied", "too_many", "slow", "revoked".
   virtual void Denied(std::string_view /*reason*/) {}
 };
 

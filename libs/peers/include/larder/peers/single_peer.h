@@ -19,7 +19,8 @@ class SinglePeer final : public object::Peer {
   // Takes over what the backend kept; before any session.
   absl::Status Recover();
 
-  absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner) override;
+  absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner,
+                                                object::LapsedFn lapsed = nullptr) override;
   void CloseSession(object::SessionId session) override;
   void Create(object::SessionId session, object::CreateRequest request, base::Deadline deadline,
               object::Done<absl::StatusOr<object::CreateGrant>> done) override;
@@ -34,13 +35,18 @@ class SinglePeer final : public object::Peer {
                                                                  object::LeaseId lease) override;
   void Release(object::SessionId session, object::LeaseId lease) override;
   absl::StatusOr<std::vector<object::LeaseId>> Renew(object::SessionId session) override;
+  void BeginWork(object::SessionId session) override;
+  void EndWork(object::SessionId session) override;
+  bool AwaitRoom(object::SessionId session, uint64_t bytes, base::Deadline deadline,
+                 std::function<void()> done) override;
+  void ReportDamage(object::SessionId session, object::LeaseId lease) override;
   absl::StatusOr<object::ObjectInfo> Stat(object::SessionId session, const std::string& key) override;
   absl::StatusOr<object::ListPage> List(object::SessionId session, const object::ListRequest& request) override;
   absl::Status Delete(object::SessionId session, const std::string& key) override;
   absl::Status SetPinned(object::SessionId session, const std::string& key, bool pinned) override;
   object::PeerUsage usage() const override;
   bool blocks() const override;
-  void Tick() override;
+  base::Duration Tick() override;
 
  private:
   class State;

@@ -109,6 +109,11 @@ class ToyBackend final : public object::Backend {
   absl::Status SetPinned(const object::ObjectId&, object::Epoch, bool) override { return absl::OkStatus(); }
   absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
   Usage usage() const override { return {.limit = budget_->limit, .used = budget_->used}; }
+  object::Resource resource() const override { return object::Resource::kMemory; }
+  uint64_t HeldBeside(const std::string&) const override { return 0; }
+  std::shared_ptr<const object::BlobView> Compact(const object::ObjectId&, const object::BlobView&) override {
+    return nullptr;
+  }
   std::string_view tier() const override { return "hot"; }
   object::Durability durability() const override { return object::Durability::kMemory; }
   bool blocks() const override { return false; }

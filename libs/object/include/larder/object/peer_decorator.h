@@ -1,0 +1,70 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "larder/object/peer.h"
+
+namespace larder::object {
+
+// Passes every call on to another peer: a base for what counts, slows or changes some of them. Thread-safe as that one.
+class PeerDecorator : public Peer {
+ public:
+  explicit PeerDecorator(std::unique_ptr<Peer> inner) : inner_(std::move(inner)) {}
+
+  absl::StatusOr<SessionId> OpenSession(const SessionOwner& owner, LapsedFn lapsed = nullptr) override {
+    return inner_->OpenSession(owner, std::move(lapsed));
+  }
+  void CloseSession(SessionId session) override { inner_->CloseSession(session); }
+  void Create(SessionId session, CreateRequest request, base::Deadline deadline,
+              Done<absl::StatusOr<CreateGrant>> done) override {
+    inner_->Create(session, std::move(request), deadline, std::move(done));
+  }
+  absl::Status Append(SessionId session, LeaseId lease, Epoch epoch, base::ByteSpan bytes) override {
+    return inner_->Append(session, lease, epoch, bytes);
+  }
+  void Seal(SessionId session, LeaseId lease, Epoch epoch, const SealRequest& request,
+            Done<absl::StatusOr<SealResult>> done) override {
+    inner_->Seal(session, lease, epoch, request, std::move(done));
+  }
+  absl::Status Discard(SessionId session, LeaseId lease, Epoch epoch) override {
+    return inner_->Discard(session, lease, epoch);
+  }
+  void Get(SessionId session, const std::string& key, base::Deadline deadline,
+           Done<absl::StatusOr<ReadGrant>> done) override {
+    inner_->Get(session, key, deadline, std::move(done));
+  }
+  absl::StatusOr<std::shared_ptr<const BlobView>> ViewOf(SessionId session, LeaseId lease) override {
+    return inner_->ViewOf(session, lease);
+  }
+  void Release(SessionId session, LeaseId lease) override { inner_->Release(session, lease); }
+  absl::StatusOr<std::vector<LeaseId>> Renew(SessionId session) override { return inner_->Renew(session); }
+  void BeginWork(SessionId session) override { inner_->BeginWork(session); }
+  void EndWork(SessionId session) override { inner_->EndWork(session); }
+  bool AwaitRoom(SessionId session, uint64_t bytes, base::Deadline deadline, std::function<void()> done) override {
+    return inner_->AwaitRoom(session, bytes, deadline, std::move(done));
+  }
+  void ReportDamage(SessionId session, LeaseId lease) override { inner_->ReportDamage(session, lease); }
+  absl::StatusOr<ObjectInfo> Stat(SessionId session, const std::string& key) override {
+    return inner_->Stat(session, key);
+  }
+  absl::StatusOr<ListPage> List(SessionId session, const ListRequest& request) override {
+    return inner_->List(session, request);
+  }
+  absl::Status Delete(SessionId session, const std::string& key) override { return inner_->Delete(session, key); }
+  absl::Status SetPinned(SessionId session, const std::string& key, bool pinned) override {
+    return inner_->SetPinned(session, key, pinned);
+  }
+  PeerUsage usage() const override { return inner_->usage(); }
+  bool blocks() const override { return inner_->blocks(); }
+  base::Duration Tick() override { return inner_->Tick(); }
+
+ protected:
+  Peer& inner() { return *inner_; }
+
+ private:
+  const std::unique_ptr<Peer> inner_;
+};
+
+}  // namespace larder::object

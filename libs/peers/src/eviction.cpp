@@ -1,0 +1,57 @@
+#include "src/eviction.h"
+
+#include <algorithm>
+
+namespace larder::peers {
+namespace {
+
+uint64_t Percent(uint64_t of, uint64_t percent) { return of / 100 * percent + of % 100 * percent / 100; }
+
+// What is to be freed below `limit` (0: none) when `used` of it is taken.
+uint64_t Excess(uint64_t limit, uint64_t used, uint64_t asked) {
+  if (limit == 0) return 0;
+  const uint64_t low = Percent(limit, kLowPercent);
+  const uint64_t wanted = used + asked;
+  if (wanted <= (asked > 0 ? low : Percent(limit, kHighPercent))) return 0;
+  return std::min(used, wanted - low);
+}
+
+}  // namespace
+
+std::vector<Eviction> PlanEviction(const Pressure& pressure, std::span<const NamespaceUse> namespaces) {
+  std::vector<Eviction> plan;
+  // Who waits has found no room, whatever the sum says: room comes in pieces.
+  uint64_t missing =
+      std::max(Excess(pressure.limit, pressure.used, pressure.asked), std::min(pressure.asked, pressure.used));
+  struct Left {
+    const NamespaceUse* use;
+    uint64_t bytes;
+  };
+  std::vector<Left> left;
+  for (const NamespaceUse& use : namespaces) {
+    if (!use.evictable || use.bytes == 0) continue;
+    const uint64_t excess = Excess(use.quota, use.bytes, use.asked);
+    if (excess > 0) plan.push_back({use.ns, excess, EvictReason::kQuota});
+    missing -= std::min(missing, excess);
+    left.push_back({&use, use.bytes - excess});
+  }
+  // The largest are brought down to the level of the next, until that is enough.
+  std::ranges::sort(left, [](const Left& a, const Left& b) { return a.bytes > b.bytes; });
+  for (size_t count = 1; missing > 0 && count <= left.size(); ++count) {
+    const uint64_t next = count < left.size() ? left[count].bytes : 0;
+    const uint64_t step = left[count - 1].bytes - next;
+    if (step * count < missing && count < left.size()) {
+      missing -= step * count;
+      continue;
+    }
+    const uint64_t each = std::min(step, (missing + count - 1) / count);
+    const uint64_t level = left[count - 1].bytes - each;
+    for (size_t i = 0; i < count; ++i) {
+      if (left[i].bytes > level) plan.push_back({left[i].use->ns, left[i].bytes - level, EvictReason::kRoom});
+    }
+    break;
+  }
+  return plan;
+}
+
+}  // namespace larder::peers
