@@ -7,7 +7,7 @@
 
 namespace larder::cache_agent {
 
-Maintenance::Maintenance(std::function<void()> round, base::Duration pause) : round_(std::move(round)), pause_(pause) {}
+Maintenance::Maintenance(std::function<base::Duration()> round) : round_(std::move(round)) {}
 
 Maintenance::~Maintenance() { Stop(); }
 
@@ -21,18 +21,25 @@ void Maintenance::Stop() {
   {
     base::MutexLock lock(mutex_);
     stopping_ = true;
-    stop_.NotifyAll();
+    changed_.NotifyAll();
   }
   thread_.join();
 }
 
+void Maintenance::Wake() {
+  base::MutexLock lock(mutex_);
+  woken_ = true;
+  changed_.NotifyAll();
+}
+
 void Maintenance::Run() {
   while (true) {
-    round_();
-    const auto next = std::chrono::steady_clock::now() + pause_;
+    const base::Duration pause = round_();
+    const auto next = std::chrono::steady_clock::now() + pause;
     base::MutexLock lock(mutex_);
-    while (!stopping_ && stop_.WaitUntil(mutex_, next)) {
+    while (!stopping_ && !woken_ && changed_.WaitUntil(mutex_, next)) {
     }
+    woken_ = false;
     if (stopping_) return;
   }
 }

@@ -10,20 +10,22 @@ namespace larder::cache_agent {
 // A thread that does a round of work now and then. Start and Stop from one thread.
 class Maintenance {
  public:
-  // `round` runs on the thread only, at once and then `pause` after its last end.
-  Maintenance(std::function<void()> round, base::Duration pause);
+  // `round` runs on the thread only, at once, and again so long after its end as it returns.
+  explicit Maintenance(std::function<base::Duration()> round);
   ~Maintenance();  // stops
   void Start();
+  // The next round begins at once, or follows the one that runs. Any thread.
+  void Wake() LARDER_EXCLUDES(mutex_);
   // Waits for the round that runs; begins no other. Idempotent.
   void Stop() LARDER_EXCLUDES(mutex_);
 
  private:
   void Run() LARDER_EXCLUDES(mutex_);
 
-  const std::function<void()> round_;
-  const base::Duration pause_;
+  const std::function<base::Duration()> round_;
   base::Mutex mutex_;
-  base::CondVar stop_;
+  base::CondVar changed_;
+  bool woken_ LARDER_GUARDED_BY(mutex_) = false;
   bool stopping_ LARDER_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

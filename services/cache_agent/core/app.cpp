@@ -1,5 +1,6 @@
 #include "larder/cache_agent/app.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "core/identity.h"
 #include "core/machine.h"
 #include "core/metered_peer.h"
+#include "core/namespace_table.h"
 #include "larder/arena/arena.h"
 #include "larder/backends/register_all.h"
 #include "larder/base/file.h"
@@ -23,7 +25,7 @@
 namespace larder::cache_agent {
 namespace {
 
-// Bounds how late a lease ends, and how long freed memory waits to be zeroed.
+// Bounds how late a lease ends, and how long freed memory waits to be zeroed when nobody asks for it.
 constexpr base::Duration kMaintenancePause = std::chrono::milliseconds(50);
 constexpr uint64_t kFewOpenFiles = 4096;
 constexpr char kPeer[] = "single";
@@ -34,19 +36,14 @@ constexpr unsigned kSocketMode = 0666;
 
 }  // namespace
 
-App::App(const Config& config, rpc::Process& process) : config_(config), process_(process) {}
+App::App(const Config& config, rpc::Process& process)
+    : config_(config), process_(process), namespaces_(std::make_unique<NamespaceTable>(config)) {}
 App::~App() { stops_.Run(base::kNoDeadline); }
 
 absl::Status App::Start() {
   LARDER_RETURN_IF_ERROR(CheckMachine());
   LARDER_RETURN_IF_ERROR(LockSocketDir());
   LARDER_RETURN_IF_ERROR(OpenStore());
-  maintenance_ = std::make_unique<Maintenance>(
-      [this] {
-        peer_->Tick();
-        arena_->Maintain();
-      },
-      kMaintenancePause);
   maintenance_->Start();
   stops_.Push("maintenance", [this](base::Deadline) { maintenance_->Stop(); });
   LARDER_RETURN_IF_ERROR(Listen());
@@ -61,6 +58,11 @@ absl::Status App::Start() {
 }
 
 void App::Stop(base::Deadline deadline) { stops_.Run(deadline); }
+
+absl::Status App::Reload(const Config& config) {
+  namespaces_->Replace(config);
+  return absl::OkStatus();
+}
 
 absl::Status App::CheckMachine() {
   node_ = config_.node_name;
@@ -110,13 +112,21 @@ absl::Status App::OpenStore() {
   backend_ = *std::move(backend);
   stops_.Push("store", [this](base::Deadline) { backend_.reset(); });
 
+  maintenance_ = std::make_unique<Maintenance>([this] {
+    const base::Duration again = peer_->Tick();
+    arena_->Maintain();
+    return std::min(again, kMaintenancePause);
+  });
   object::PeerRegistry peers("peer");
   peers::Register(peers);
   LARDER_ASSIGN_OR_RETURN(const object::PeerEntry* entry, peers.Get(kPeer));
   executor_ = std::make_unique<base::ThreadPool>("larder-work", config_.executor_threads);
+  const auto rules = [this](const std::string& ns) { return namespaces_->RulesOf(ns); };
   LARDER_ASSIGN_OR_RETURN(std::unique_ptr<object::Peer> peer, entry->make({.backends = {backend_.get()},
                                                                            .clock = &process_.clock(),
                                                                            .executor = executor_.get(),
+                                                                           .rules = rules,
+                                                                           .wake = [this] { maintenance_->Wake(); },
                                                                            .lease_ttl = config_.lease_ttl,
                                                                            .node = node_}));
   peer_ = std::make_unique<MeteredPeer>(std::move(peer), process_.metrics(), process_.clock());

@@ -2,6 +2,7 @@
 
 #include "larder/backends/register_all.h"
 #include "larder/base/status.h"
+#include "larder/object/ids.h"
 #include "larder/object/registries.h"
 
 namespace larder::cache_agent {
@@ -18,6 +19,21 @@ absl::Status CheckStore(const std::string& name) {
   object::BackendRegistry backends("store");
   backends::RegisterAll(backends);
   return backends.Get(name).status();
+}
+
+void DeclareQuota(config::Binder& binder, Quota& quota) {
+  binder.Bytes("memory", &quota.memory,
+               {.help = "Memory that the namespace's objects may take; each counts its bytes and 1 KiB, and what its "
+                        "clients still map of deleted ones counts, too. 0: as default says.",
+                .reloadable = true});
+  binder.Bytes("disk", &quota.disk,
+               {.help = "Disk space that the namespace's objects may take, counted likewise. 0: as default says.",
+                .reloadable = true});
+  binder.Integer(
+      "leases", &quota.leases,
+      {.help = "Leases that all clients of the namespace may hold together. 0: as default says.", .reloadable = true});
+  binder.Integer("connections", &quota.connections,
+                 {.help = "Clients of the namespace that may be connected. 0: as default says.", .reloadable = true});
 }
 
 }  // namespace
@@ -50,6 +66,16 @@ void Declare(config::Binder& binder, Config& config) {
                .max = std::chrono::hours(1)});
   binder.Integer("executor.threads", &config.executor_threads,
                  {.help = "Threads for large copies and for what waits for a disk.", .min = 1, .max = kMaxThreads});
+  binder.Each("quotas", &config.quotas, DeclareQuota, {.key = "namespace", .check_key = object::CheckNamespace});
+  binder.Each("namespaces", &config.namespaces,
+              [](config::Binder& entry, NamespaceSettings& settings) {
+                entry.Flag(
+                    "evict_last", &settings.evict_last,
+                    {.help = "Drop objects that may have no other copy, too, the coldest first, when room is short or "
+                             "the namespace's quota is used up. Otherwise what does not fit is refused.",
+                     .reloadable = true});
+              },
+              {.key = "name", .check_key = object::CheckNamespace});
 }
 
 }  // namespace larder::cache_agent

@@ -13,7 +13,8 @@ constexpr observe::CounterDecl<DenyReason> kDenied = {
     .labels = {"reason"}};
 
 constexpr std::array kReasons = {DenyReason::kHelloTimeout, DenyReason::kBadRecord, DenyReason::kDenied,
-                                 DenyReason::kTooMany,      DenyReason::kSlow,      DenyReason::kOther};
+                                 DenyReason::kTooMany,      DenyReason::kSlow,      DenyReason::kRevoked,
+                                 DenyReason::kOther};
 
 }  // namespace
 
@@ -29,6 +30,8 @@ std::string_view LabelText(DenyReason reason) {
       return "too_many";
     case DenyReason::kSlow:
       return "slow";
+    case DenyReason::kRevoked:
+      return "revoked";
     case DenyReason::kOther:
       break;
   }

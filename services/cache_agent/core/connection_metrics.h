@@ -7,7 +7,7 @@
 namespace larder::cache_agent {
 
 // Why a listener refused a caller or cut it off.
-enum class DenyReason : uint8_t { kHelloTimeout, kBadRecord, kDenied, kTooMany, kSlow, kOther };
+enum class DenyReason : uint8_t { kHelloTimeout, kBadRecord, kDenied, kTooMany, kSlow, kRevoked, kOther };
 std::string_view LabelText(DenyReason reason);
 
 // Counts what a listener tells of its connections. Thread-safe.

@@ -25,11 +25,12 @@ constexpr observe::CounterDecl<observe::Word> kReclaimed = {
     .labels = {"reason"}};
 constexpr observe::CounterDecl<Tier, observe::Word> kEvictions = {
     .name = "larder_agent_evictions_total",
-    .help = "Objects dropped: the node's room was short (room), their namespace's quota was (quota), a read found them "
-            "damaged (damaged).",
+    .help =
+        "Objects dropped: the node's room was short (room), their namespace's quota was (quota), a read found them "
+        "damaged (damaged).",
     .labels = {"tier", "reason"}};
-constexpr observe::CounterDecl<> kCompacted = {
-    .name = "larder_agent_compacted_total", .help = "Objects moved together, so that what lay between is free."};
+constexpr observe::CounterDecl<> kCompacted = {.name = "larder_agent_compacted_total",
+                                               .help = "Objects moved together, so that what lay between is free."};
 constexpr observe::GaugeDecl<Tier, observe::NamespaceLabel> kBytes = {
     .name = "larder_agent_bytes", .help = "Bytes of sealed objects.", .labels = {"tier", "namespace"}};
 constexpr observe::GaugeDecl<observe::Word> kObjects = {
@@ -91,10 +92,10 @@ absl::StatusOr<SessionId> MeteredPeer::OpenSession(const object::SessionOwner& o
 void MeteredPeer::Create(SessionId session, object::CreateRequest request, base::Deadline deadline,
                          Done<absl::StatusOr<CreateGrant>> done) {
   inner().Create(session, std::move(request), deadline,
-                [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<CreateGrant> grant) {
-                  metrics_.Done(Op::kCreate, Tier::kNone, grant.status().code(), clock_.Now() - begun);
-                  done(std::move(grant));
-                });
+                 [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<CreateGrant> grant) {
+                   metrics_.Done(Op::kCreate, Tier::kNone, grant.status().code(), clock_.Now() - begun);
+                   done(std::move(grant));
+                 });
 }
 
 absl::Status MeteredPeer::Append(SessionId session, LeaseId lease, Epoch epoch, base::ByteSpan bytes) {
@@ -104,11 +105,11 @@ absl::Status MeteredPeer::Append(SessionId session, LeaseId lease, Epoch epoch, 
 void MeteredPeer::Seal(SessionId session, LeaseId lease, Epoch epoch, const object::SealRequest& request,
                        Done<absl::StatusOr<SealResult>> done) {
   inner().Seal(session, lease, epoch, request,
-              [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<SealResult> result) {
-                const Tier tier = result.ok() ? TierOf(result->info.tier) : Tier::kNone;
-                metrics_.Done(Op::kSeal, tier, result.status().code(), clock_.Now() - begun);
-                done(std::move(result));
-              });
+               [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<SealResult> result) {
+                 const Tier tier = result.ok() ? TierOf(result->info.tier) : Tier::kNone;
+                 metrics_.Done(Op::kSeal, tier, result.status().code(), clock_.Now() - begun);
+                 done(std::move(result));
+               });
 }
 
 absl::Status MeteredPeer::Discard(SessionId session, LeaseId lease, Epoch epoch) {
@@ -118,16 +119,16 @@ absl::Status MeteredPeer::Discard(SessionId session, LeaseId lease, Epoch epoch)
 void MeteredPeer::Get(SessionId session, const std::string& key, base::Deadline deadline,
                       Done<absl::StatusOr<ReadGrant>> done) {
   inner().Get(session, key, deadline,
-             [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<ReadGrant> grant) {
-               const Tier tier = grant.ok() ? TierOf(grant->info.tier) : Tier::kNone;
-               metrics_.Done(Op::kGet, tier, grant.status().code(), clock_.Now() - begun);
-               if (grant.ok()) {
-                 metrics_.Hit(tier);
-               } else if (base::Reason(grant.status()) == "NO_OBJECT") {
-                 metrics_.Miss();
-               }
-               done(std::move(grant));
-             });
+              [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<ReadGrant> grant) {
+                const Tier tier = grant.ok() ? TierOf(grant->info.tier) : Tier::kNone;
+                metrics_.Done(Op::kGet, tier, grant.status().code(), clock_.Now() - begun);
+                if (grant.ok()) {
+                  metrics_.Hit(tier);
+                } else if (base::Reason(grant.status()) == "NO_OBJECT") {
+                  metrics_.Miss();
+                }
+                done(std::move(grant));
+              });
 }
 
 void MeteredPeer::Release(SessionId session, LeaseId lease) {

@@ -31,6 +31,7 @@ class AgentRpc;
 class ArenaMetrics;
 class ConnectionMetrics;
 class Maintenance;
+class NamespaceTable;
 
 // The agent of one node: the memory, the objects, and the two sockets by which pods reach them. The one place where its
 // parts are put together. Several may live in one process, each with a Process and directories of its own. One thread
@@ -51,6 +52,8 @@ class App {
   // (LOCKED) when another agent has one of the directories, INVALID_ARGUMENT for settings that do not go together, and
   // what arena, backend and listeners say. A failure leaves nothing running once Stop or the destructor has run.
   absl::Status Start();
+  // Takes over quotas and namespaces; what is over a new quota is evicted where it may be, and keeps others out else.
+  absl::Status Reload(const Config& config);
   // Not ready, then listeners, background, objects. Objects that the store keeps are kept. Idempotent.
   void Stop(base::Deadline deadline);
 
@@ -64,6 +67,7 @@ class App {
   rpc::Process& process_;
   std::string node_;
 
+  const std::unique_ptr<NamespaceTable> namespaces_;
   base::UniqueFd socket_dir_lock_;
   std::unique_ptr<base::ThreadPool> executor_;
   std::unique_ptr<arena::Arena> arena_;

@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "larder/base/clock.h"
@@ -14,6 +15,19 @@ enum class Identity : uint8_t {
   kOpen,  // by the caller's word
 };
 
+// What one namespace may use at most. 0: as `default` says; there: no limit but the node's.
+struct Quota {
+  uint64_t memory = 0;  // bytes
+  uint64_t disk = 0;    // bytes
+  uint64_t leases = 0;
+  uint64_t connections = 0;
+};
+inline constexpr char kDefaultQuota[] = "default";  // that of every namespace without one of its own
+
+struct NamespaceSettings {
+  bool evict_last = false;
+};
+
 // The agent's own settings; those of every service are rpc::ProcessConfig.
 struct Config {
   std::string node_name;  // empty: the host's name
@@ -25,6 +39,8 @@ struct Config {
   uint64_t disk_max_bytes = 0;   // 0: as much as fits
   base::Duration lease_ttl = std::chrono::seconds(30);
   int executor_threads = 4;
+  std::map<std::string, Quota> quotas = {{kDefaultQuota, {}}};
+  std::map<std::string, NamespaceSettings> namespaces;
 };
 
 // Binds every field to its setting (config::Loader).
