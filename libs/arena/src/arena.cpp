@@ -19,7 +19,7 @@ constexpr uint64_t kPacked = base::kMiB;  // objects up to this size lie side by
 constexpr uint64_t kPackedAlign = 64;
 constexpr uint64_t kSmallSlab = 4 * base::kMiB;
 constexpr size_t kOpenSlabs = 4;  // per namespace
-constexpr uint64_t kSparse = 2;   // a slab of which less than one part in so many is live
+constexpr uint64_t kSparse = 5;   // a slab of which more than one part in so many was freed
 
 uint64_t RoundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
@@ -101,10 +101,10 @@ absl::Status Pool::Start() {
   return absl::OkStatus();
 }
 
-absl::Status Pool::Full(std::string_view reason, uint64_t asked) const {
+absl::Status Pool::Full(uint64_t asked) const {
   uint64_t quarantined = 0;
   for (const auto& [ns, bytes] : quarantined_of_) quarantined += bytes;
-  return base::Error(absl::StatusCode::kResourceExhausted, reason,
+  return base::Error(absl::StatusCode::kResourceExhausted, "ARENA_FULL",
                      "the memory arena has no room for {} (limit {}, in use {}, still mapped by readers of deleted "
                      "objects {}): delete objects, end the clients that keep deleted ones, or raise 'arena'",
                      base::FormatBytes(asked), base::FormatBytes(limit_), base::FormatBytes(in_use_ + private_bytes_),
@@ -156,7 +156,7 @@ absl::StatusOr<Pool::SlabPtr> Pool::Obtain(SlabUse use, const std::string& ns, u
     if (slab == nullptr && !MakeRoom(size)) {
       // Readers may have let go since: the last chance is in quarantine.
       ReleaseProven();
-      if (!MakeRoom(size)) return Full("ARENA_FULL", size);
+      if (!MakeRoom(size)) return Full(size);
     }
     if (slab == nullptr) budget_ -= size;
     in_use_ += size;
@@ -228,7 +228,11 @@ absl::StatusOr<std::vector<Range>> Pool::AllocateWindow(const std::string& ns, u
   const uint64_t whole = RoundUp(size, slab_size);
   {
     base::MutexLock lock(mutex_);
-    if (!MayTakeWindow(ns, whole)) return Full("NO_WINDOW", size);
+    if (!MayTakeWindow(ns, whole)) {
+      return base::Error(absl::StatusCode::kResourceExhausted, "NO_WINDOW",
+                         "no write window of {} for namespace '{}': {} of {} are in use (write without one)",
+                         base::FormatBytes(size), ns, base::FormatBytes(window_bytes_), base::FormatBytes(limit_ / 3));
+    }
     CountWindow(ns, static_cast<int64_t>(whole));
   }
   std::vector<Range> window;
@@ -264,7 +268,7 @@ void Pool::CountWindow(const std::string& ns, int64_t bytes) {
 
 absl::StatusOr<PrivateCharge> Pool::ChargePrivate(uint64_t bytes) {
   base::MutexLock lock(mutex_);
-  if (!MakeRoom(bytes)) return Full("ARENA_FULL", bytes);
+  if (!MakeRoom(bytes)) return Full(bytes);
   budget_ -= bytes;
   private_bytes_ += bytes;
   PrivateCharge charge;
@@ -411,12 +415,17 @@ std::vector<uint64_t> Pool::Quarantined() const {
   return ids;
 }
 
-bool Pool::Sparse(const Slab& slab) const {
+bool Pool::Sparse(const Slab& slab) {
   base::MutexLock lock(mutex_);
+  if (slab.use != SlabUse::kSealed) return false;
   const auto open = open_.find(slab.ns);
-  const bool filling = open != open_.end() &&
-                       std::ranges::any_of(open->second, [&](const SlabPtr& one) { return one.get() == &slab; });
-  return slab.use == SlabUse::kSealed && !filling && slab.live < slab.size() / kSparse;
+  if (open == open_.end()) return slab.size() - slab.live > slab.size() / kSparse;
+  const auto it = std::ranges::find_if(open->second, [&](const SlabPtr& one) { return one.get() == &slab; });
+  if (it == open->second.end()) return slab.size() - slab.live > slab.size() / kSparse;
+  if (slab.next - slab.live <= slab.size() / kSparse) return false;
+  open->second.erase(it);  // or what is moved away would go there again
+  if (open->second.empty()) open_.erase(open);
+  return true;
 }
 
 // ---- Arena

@@ -26,7 +26,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Arena::Usage usage() const;
   uint64_t QuarantinedOf(const std::string& ns) const;
   std::vector<uint64_t> Quarantined() const;
-  bool Sparse(const Slab& slab) const;
+  // One that is sparse is not filled any further.
+  bool Sparse(const Slab& slab);
   uint64_t slab_size() const { return slab_size_; }
   bool recycles() const { return recycles_; }
 
@@ -55,7 +56,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void Retire(SlabPtr slab) LARDER_REQUIRES(mutex_);
   // Takes out of quarantine what nobody else can see any more.
   void ReleaseProven() LARDER_REQUIRES(mutex_);
-  absl::Status Full(std::string_view reason, uint64_t asked) const LARDER_REQUIRES(mutex_);
+  absl::Status Full(uint64_t asked) const LARDER_REQUIRES(mutex_);
   Range Cut(const SlabPtr& slab, uint64_t offset, uint64_t size) LARDER_REQUIRES(mutex_);
 
   const uint64_t limit_;

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <random>
@@ -155,6 +156,103 @@ TEST(Arena, WindowsNeverTakeMoreThanAThird) {
   EXPECT_THAT(arena->AllocateWindow("a", 1).status(), StatusIs(absl::StatusCode::kResourceExhausted, "NO_WINDOW"));
   first->clear();
   EXPECT_THAT(arena->AllocateWindow("a", 1).status(), IsOk());
+}
+
+TEST(Arena, NoNamespaceKeepsAllOthersFromWindows) {
+  auto arena = MakeArena(24);
+  std::vector<std::vector<Range>> greedy;
+  while (true) {
+    auto window = arena->AllocateWindow("greedy", kMiB);
+    if (!window.ok()) break;
+    greedy.push_back(*std::move(window));
+  }
+  EXPECT_GE(greedy.size(), 4u);
+  auto other = arena->AllocateWindow("other", kMiB);
+  EXPECT_THAT(other.status(), IsOk());
+  EXPECT_THAT(arena->AllocateWindow("greedy", kMiB).status(),
+              StatusIs(absl::StatusCode::kResourceExhausted, "NO_WINDOW"));
+  greedy.clear();
+  EXPECT_THAT(arena->AllocateWindow("greedy", kMiB).status(), IsOk());
+}
+
+// data-plane.md, rule 15: what is promised is there already, so that no fault and no memory limit comes in between.
+TEST(Arena, Lease15_EveryPageIsTouchedBeforeItIsPromised) {
+  const auto resident = [](const Range& range) {
+    std::vector<unsigned char> pages((range.size() + 4095) / 4096);
+    std::byte* begin = range.data() - reinterpret_cast<uintptr_t>(range.data()) % 4096;
+    EXPECT_EQ(::mincore(begin, pages.size() * 4096, pages.data()), 0);
+    return std::ranges::all_of(pages, [](unsigned char page) { return (page & 1) != 0; });
+  };
+  auto arena = MakeArena(4);
+  std::vector<Range> ranges;
+  for (int i = 0; i < 4; ++i) {
+    ranges.push_back(*arena->AllocateSealed("a", kMiB, kMiB));
+    EXPECT_TRUE(resident(ranges.back()));
+  }
+  ranges.clear();
+  arena->Maintain();
+  // Made anew for another namespace, and after private memory took its place.
+  { auto charge = *arena->ChargePrivate(3 * kMiB); }
+  for (int i = 0; i < 4; ++i) {
+    ranges.push_back(*arena->AllocateSealed("b", kMiB, kMiB));
+    EXPECT_TRUE(resident(ranges.back()));
+  }
+}
+
+TEST(Arena, QuarantineIsOnTheAccountOfItsNamespace) {
+  auto arena = MakeArena(8);
+  auto a = arena->AllocateSealed("a", kMiB, kMiB);
+  auto b = arena->AllocateSealed("b", kMiB, kMiB);
+  auto window = arena->AllocateWindow("a", kMiB);
+  const uint64_t id = a->memory()->id();
+  base::UniqueFd of_a = *a->memory()->OpenReadOnly();
+  base::UniqueFd of_b = *b->memory()->OpenReadOnly();
+  base::UniqueFd of_window = *window->front().OpenWritable();
+  *a = Range();
+  *b = Range();
+  window->clear();
+  EXPECT_EQ(arena->QuarantinedOf("a"), 2 * kMiB);
+  EXPECT_EQ(arena->QuarantinedOf("b"), kMiB);
+  EXPECT_EQ(arena->QuarantinedOf("c"), 0u);
+  EXPECT_EQ(arena->usage().quarantined, 3 * kMiB);
+  EXPECT_EQ(arena->Quarantined().size(), 2u) << "nobody is asked for a window: it was the writer's own";
+  EXPECT_THAT(arena->Quarantined(), testing::Contains(id));
+  of_a.Reset();
+  arena->Maintain();
+  EXPECT_EQ(arena->QuarantinedOf("a"), kMiB);
+  of_b.Reset();
+  of_window.Reset();
+  arena->Maintain();
+  EXPECT_EQ(arena->QuarantinedOf("a") + arena->QuarantinedOf("b"), 0u);
+  EXPECT_THAT(arena->Quarantined(), testing::IsEmpty());
+}
+
+TEST(Arena, KnowsWhatItWastesAndWhere) {
+  auto arena = MakeArena(16);
+  std::vector<Range> ranges;
+  for (int i = 0; i < 40; ++i) ranges.push_back(*arena->AllocateSealed("a", 100 * 1024, 100 * 1024));
+  EXPECT_LE(arena->usage().wasted, 4 * 24 * 1024u) << "the ends of full slabs";
+  EXPECT_TRUE(std::ranges::none_of(ranges, &Range::Sparse));
+  // Of each slab of ten, one is left.
+  std::vector<Range> left;
+  for (size_t i = 0; i < ranges.size(); i += 10) left.push_back(std::move(ranges[i]));
+  ranges.clear();
+  EXPECT_GT(arena->usage().wasted, 3 * kMiB);
+  EXPECT_TRUE(std::ranges::all_of(left, &Range::Sparse));
+  // What comes next goes elsewhere.
+  const Range next = *arena->AllocateSealed("a", 100 * 1024, 100 * 1024);
+  EXPECT_TRUE(std::ranges::none_of(left, [&](const Range& one) { return one.memory() == next.memory(); }));
+  EXPECT_FALSE(next.Sparse());
+}
+
+TEST(Arena, ASpareSlabIsMadeReadyInTheBackground) {
+  auto arena = MakeArena(4);
+  { auto charge = *arena->ChargePrivate(4 * kMiB); }
+  EXPECT_EQ(arena->usage().free, 4 * kMiB);
+  arena->Maintain();
+  const uint64_t id = arena->AllocateSealed("a", kMiB, kMiB)->memory()->id();
+  arena->Maintain();
+  EXPECT_EQ(arena->AllocateSealed("b", kMiB, kMiB)->memory()->id(), id + 1) << "made before it was asked for";
 }
 
 TEST(Arena, PrivateMemoryComesOutOfTheSameBudget) {

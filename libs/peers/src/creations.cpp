@@ -114,12 +114,13 @@ bool SinglePeer::State::StillWanted(const Creation& creation) {
 void SinglePeer::State::Begin(const CreationPtr& creation, const Done<absl::StatusOr<CreateGrant>>& done,
                               Calls& calls) {
   auto blob = MakeBlob(*creation);
-  if (blob.status().code() == absl::StatusCode::kResourceExhausted && StillWanted(*creation) &&
+  if (!blob.ok() && StillWanted(*creation) &&
       WaitForRoom({.session = creation->session,
                    .ns = creation->id.ns,
                    .bytes = creation->request.size_hint + kObjectOverhead,
                    .deadline = creation->room_by,
-                   .again = [this, creation, done](Calls& more) { Begin(creation, done, more); }})) {
+                   .again = [this, creation, done](Calls& more) { Begin(creation, done, more); }},
+                  blob.status())) {
     return;
   }
   absl::StatusOr<CreateGrant> answer =

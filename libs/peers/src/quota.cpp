@@ -17,7 +17,7 @@ absl::Status CheckQuota(const std::string& ns, Resource resource, uint64_t use, 
   const std::string_view name = object::ResourceName(resource);
   std::string beside;
   if (held > 0) beside = fmt::format(" (of it {} deleted, but still mapped by clients)", text(held));
-  return base::Error(absl::StatusCode::kResourceExhausted, "QUOTA_EXCEEDED",
+  return base::Error(absl::StatusCode::kResourceExhausted, kQuotaExceeded,
                      "the quota '{0}' of namespace '{1}' is {2}: {3} in use{4}, {5} more asked (free some, or raise "
                      "'quotas.{1}.{0}')",
                      name, ns, text(limit), text(use + held), beside, text(more));

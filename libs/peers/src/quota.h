@@ -11,6 +11,8 @@
 
 namespace larder::peers {
 
+inline constexpr char kQuotaExceeded[] = "QUOTA_EXCEEDED";
+
 // OK if a namespace that uses `use`, of it `held` by what no object of its own holds, may have `more`.
 // RESOURCE_EXHAUSTED (QUOTA_EXCEEDED) naming quota, use and limit otherwise. `limit` 0: none.
 absl::Status CheckQuota(const std::string& ns, object::Resource resource, uint64_t use, uint64_t held, uint64_t more,

@@ -7,7 +7,7 @@ namespace larder::peers {
 namespace {
 
 constexpr size_t kEvictionsAtOnce = 256;         // objects unpublished under one lock
-constexpr size_t kStepsAtOnce = 4096;            // of the hand, or of the look for what lies badly
+constexpr size_t kStepsAtOnce = 4096;            // of the search for what may go, and for what lies badly
 constexpr uint64_t kWasteShare = 5;              // compacts when more than one part in so many is wasted
 constexpr uint64_t kCompactBytes = 64ull << 20;  // copied in one Tick
 constexpr base::Duration kCompactPause = std::chrono::seconds(1);  // after a look that found nothing
@@ -23,7 +23,7 @@ absl::Status SinglePeer::State::ChargeObject(ByteQuota::Charge& charge, const st
                        {.limit = limit, .held = limit == 0 ? 0 : backend_.HeldBeside(ns)});
 }
 
-bool SinglePeer::State::AwaitRoom(SessionId session, uint64_t bytes, base::Deadline deadline,
+bool SinglePeer::State::AwaitRoom(SessionId session, const absl::Status& why, uint64_t bytes, base::Deadline deadline,
                                   std::function<void()> done) {
   RoomWaiter waiter{.session = session, .bytes = bytes, .deadline = deadline};
   {
@@ -33,18 +33,24 @@ bool SinglePeer::State::AwaitRoom(SessionId session, uint64_t bytes, base::Deadl
     waiter.ns = *ns;
   }
   waiter.again = [done = std::move(done)](Calls&) { done(); };
-  return WaitForRoom(std::move(waiter));
+  return WaitForRoom(std::move(waiter), why);
 }
 
-bool SinglePeer::State::WaitForRoom(RoomWaiter waiter) {
-  if (waiter.deadline <= clock_.Now()) return false;
-  const object::Backend::Usage usage = backend_.usage();
-  if (usage.limit != 0 && waiter.bytes > usage.limit) return false;
-  // Something must be on its way out, or be allowed to go.
+bool SinglePeer::State::MayFindRoom(const RoomWaiter& waiter) const {
   const object::NamespaceRules rules = RulesOf(waiter.ns);
-  const uint64_t quota = rules.LimitOf(backend_.resource());
-  if (quota != 0 && waiter.bytes > quota) return false;
-  if (!evicts_ && !rules.evict_last && usage.quarantined == 0 && usage.wasted == 0) return false;
+  if (waiter.quota) {
+    return waiter.bytes <= rules.LimitOf(backend_.resource()) &&
+           (rules.evict_last || backend_.HeldBeside(waiter.ns) > 0);
+  }
+  const object::Backend::Usage usage = backend_.usage();
+  return (usage.limit == 0 || waiter.bytes <= usage.limit) &&
+         (evicts_ || rules.evict_last || usage.quarantined > 0 || usage.wasted > 0);
+}
+
+bool SinglePeer::State::WaitForRoom(RoomWaiter waiter, const absl::Status& why) {
+  if (why.code() != absl::StatusCode::kResourceExhausted || waiter.deadline <= clock_.Now()) return false;
+  waiter.quota = base::Reason(why) == kQuotaExceeded;
+  if (!MayFindRoom(waiter)) return false;
   {
     base::MutexLock lock(mutex_);
     if (closing_ || sessions_.NamespaceOf(waiter.session) == nullptr) return false;
@@ -79,8 +85,12 @@ std::vector<Eviction> SinglePeer::State::Plan() {
     base::MutexLock lock(mutex_);
     for (const auto& [ns, queue] : queues_) namespaces[ns].ns = ns;
     for (const RoomWaiter& waiter : room_waiters_) {
-      pressure.asked += waiter.bytes;
-      if (const auto it = namespaces.find(waiter.ns); it != namespaces.end()) it->second.asked += waiter.bytes;
+      const auto ns = namespaces.find(waiter.ns);
+      if (!waiter.quota) {
+        pressure.asked += waiter.bytes;
+      } else if (ns != namespaces.end()) {
+        ns->second.asked += waiter.bytes;
+      }
     }
   }
   std::vector<NamespaceUse> uses;
@@ -132,7 +142,7 @@ std::vector<SinglePeer::State::SealedPtr> SinglePeer::State::TakeColdest(const s
     const auto queue = queues_.find(ns);
     if (queue == queues_.end()) break;
     const auto place = queue->second.Next(kStepsAtOnce, keep);
-    if (!place) break;  // the hand goes on from here at the next round
+    if (!place) break;  // goes on from here at the next round
     taken.push_back((*place)->item);
     freed += taken.back()->info.size + kObjectOverhead;
     Erase(taken.back());

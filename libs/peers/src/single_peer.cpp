@@ -60,7 +60,7 @@ ObjectInfo SinglePeer::State::InfoOf(const Sealed& sealed) const {
 void SinglePeer::State::Insert(SealedPtr sealed, Calls& calls) {
   SealedPtr& slot = objects_[sealed->info.id.ns][sealed->info.id.key];
   uint64_t& bytes = object_bytes_[sealed->info.id.ns];
-  SieveQueue<SealedPtr>& queue = queues_[sealed->info.id.ns];
+  ClockQueue<SealedPtr>& queue = queues_[sealed->info.id.ns];
   if (slot != nullptr) {
     object_count_ -= 1;
     bytes -= slot->info.size;
@@ -78,7 +78,7 @@ void SinglePeer::State::Insert(SealedPtr sealed, Calls& calls) {
 void SinglePeer::State::Replace(const SealedPtr& sealed, SealedPtr changed, Calls& calls) {
   ForgetExpiry(sealed);
   if (changed->expires) expiry_.emplace(*changed->expires, changed);
-  SieveQueue<SealedPtr>::Replace(changed->holding->place, changed);
+  ClockQueue<SealedPtr>::Replace(changed->holding->place, changed);
   SealedPtr& slot = objects_[changed->info.id.ns][changed->info.id.key];
   calls.Drop(std::exchange(slot, std::move(changed)));
 }
@@ -163,7 +163,7 @@ absl::StatusOr<ReadGrant> SinglePeer::State::Get(SessionId session, const std::s
   SealedPtr sealed = Find(id);
   if (sealed == nullptr) return NoObject(id);
   LARDER_RETURN_IF_ERROR(CheckLeases(session, id.ns));
-  SieveQueue<SealedPtr>::Use(sealed->holding->place);
+  ClockQueue<SealedPtr>::Use(sealed->holding->place);
   sealed->holding->readers += 1;
   ReadGrant grant{.lease = sessions_.Grant(session, clock_.Now()),
                   .lease_ttl = lease_ttl_,
@@ -423,8 +423,9 @@ void SinglePeer::EndWork(SessionId session) {
   state_->sessions_.EndWork(session, state_->clock_.Now());
 }
 
-bool SinglePeer::AwaitRoom(SessionId session, uint64_t bytes, base::Deadline deadline, std::function<void()> done) {
-  return state_->AwaitRoom(session, bytes, deadline, std::move(done));
+bool SinglePeer::AwaitRoom(SessionId session, const absl::Status& why, uint64_t bytes, base::Deadline deadline,
+                           std::function<void()> done) {
+  return state_->AwaitRoom(session, why, bytes, deadline, std::move(done));
 }
 void SinglePeer::ReportDamage(SessionId session, LeaseId lease) { state_->ReportDamage(session, lease); }
 

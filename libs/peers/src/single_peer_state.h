@@ -49,7 +49,7 @@ class SinglePeer::State {
     ByteQuota::Charge charge;
     uint64_t readers = 0;            // read leases
     base::MonotonicTime keep_until;  // not evicted before: somebody looked it up, or had it before a restart
-    SieveQueue<SealedPtr>::Place place;
+    ClockQueue<SealedPtr>::Place place;
   };
   struct Sealed {
     ObjectInfo info;
@@ -82,6 +82,7 @@ class SinglePeer::State {
   struct RoomWaiter {
     SessionId session;
     std::string ns;
+    bool quota = false;  // it is its namespace's quota that is used up
     uint64_t bytes = 0;
     base::Deadline deadline;
     std::function<void(Calls&)> again;
@@ -131,10 +132,12 @@ class SinglePeer::State {
   void EndOverdue() LARDER_EXCLUDES(mutex_);
 
   // ---- room.cpp
-  bool AwaitRoom(SessionId session, uint64_t bytes, base::Deadline deadline, std::function<void()> done)
-      LARDER_EXCLUDES(mutex_);
-  // Queues the waiter if waiting may help.
-  bool WaitForRoom(RoomWaiter waiter) LARDER_EXCLUDES(mutex_);
+  bool AwaitRoom(SessionId session, const absl::Status& why, uint64_t bytes, base::Deadline deadline,
+                 std::function<void()> done) LARDER_EXCLUDES(mutex_);
+  // Queues the waiter if waiting may help after `why`.
+  bool WaitForRoom(RoomWaiter waiter, const absl::Status& why) LARDER_EXCLUDES(mutex_);
+  // Something is on its way out, or may be sent there, so that the waiter may find room.
+  bool MayFindRoom(const RoomWaiter& waiter) const;
   // The charge of what holds `bytes`, grown or refused.
   absl::Status ChargeObject(ByteQuota::Charge& charge, const std::string& ns, uint64_t bytes) LARDER_EXCLUDES(mutex_);
   // Those that wait try again.
@@ -204,7 +207,7 @@ class SinglePeer::State {
   // table and backend must see them in one order.
   std::map<ObjectId, std::deque<Sealing>> publishing_ LARDER_GUARDED_BY(mutex_);
   std::unordered_map<LeaseId, SealedPtr> reads_ LARDER_GUARDED_BY(mutex_);
-  std::map<std::string, SieveQueue<SealedPtr>> queues_ LARDER_GUARDED_BY(mutex_);  // by namespace; none is empty
+  std::map<std::string, ClockQueue<SealedPtr>> queues_ LARDER_GUARDED_BY(mutex_);  // by namespace; none is empty
   std::vector<RoomWaiter> room_waiters_ LARDER_GUARDED_BY(mutex_);
   bool closing_ LARDER_GUARDED_BY(mutex_) = false;
   ObjectId compacted_to_ LARDER_GUARDED_BY(mutex_);           // where the next look for what lies badly begins

@@ -46,7 +46,8 @@ class MockPeer : public object::Peer {
   MOCK_METHOD(bool, blocks, (), (const, override));
   MOCK_METHOD(void, BeginWork, (SessionId), (override));
   MOCK_METHOD(void, EndWork, (SessionId), (override));
-  MOCK_METHOD(bool, AwaitRoom, (SessionId, uint64_t, base::Deadline, std::function<void()>), (override));
+  MOCK_METHOD(bool, AwaitRoom, (SessionId, const absl::Status&, uint64_t, base::Deadline, std::function<void()>),
+              (override));
   MOCK_METHOD(void, ReportDamage, (SessionId, LeaseId), (override));
   MOCK_METHOD(base::Duration, Tick, (), (override));
 };

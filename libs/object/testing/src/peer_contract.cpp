@@ -6,9 +6,11 @@
 
 namespace larder::object {
 
-// Of peer_contract_objects.cpp and peer_contract_errors.cpp: else the linker would drop their tests.
+// Of peer_contract_objects.cpp, peer_contract_errors.cpp and peer_contract_room.cpp: else the linker would drop their
+// tests.
 void LinkObjectRules();
 void LinkErrorRules();
+void LinkRoomRules();
 
 namespace {
 
@@ -58,16 +60,21 @@ absl::StatusOr<ReadGrant> Caller::Get(const std::string& key) {
 
 // ---- the fixture
 
+PeerSettings PeerContract::Settings() {
+  return {.backends = {&node_->backend()},
+          .clock = &node_->clock(),
+          .executor = &executor_,
+          .rules = [this](const std::string& ns) { return rules_[ns]; },
+          .lease_ttl = kLeaseTtl,
+          .node = "node-1"};
+}
+
 void PeerContract::Begin(const TestNode::Options& options) {
   peer_.reset();
   node_.reset();
   node_ = std::make_unique<TestNode>(GetParam().backend, options);
   used_at_start_ = node_->Used();
-  auto made = GetParam().peer.make({.backends = {&node_->backend()},
-                                    .clock = &node_->clock(),
-                                    .executor = &executor_,
-                                    .lease_ttl = kLeaseTtl,
-                                    .node = "node-1"});
+  auto made = GetParam().peer.make(Settings());
   ASSERT_THAT(made.status(), IsOk());
   peer_ = *std::move(made);
 }
@@ -76,11 +83,7 @@ void PeerContract::Restart() {
   peer_.reset();
   node_->Restart();
   node_->clock().Advance(seconds(1));  // no restart takes no time
-  auto made = GetParam().peer.make({.backends = {&node_->backend()},
-                                    .clock = &node_->clock(),
-                                    .executor = &executor_,
-                                    .lease_ttl = kLeaseTtl,
-                                    .node = "node-1"});
+  auto made = GetParam().peer.make(Settings());
   ASSERT_THAT(made.status(), IsOk());
   peer_ = *std::move(made);
 }
@@ -94,6 +97,14 @@ Caller PeerContract::Open(const std::string& ns) {
 void PeerContract::Pass(base::Duration by) {
   node_->clock().Advance(by);
   peer().Tick();
+}
+
+void PeerContract::MakeRoom() {
+  // Twice at least: what one round frees, those that wait find in the next.
+  for (int round = 0; round < 2; ++round) {
+    peer().Tick();
+    node_->arena().Maintain();
+  }
 }
 
 void PeerContract::ExpectNothingLeft() {
@@ -495,6 +506,7 @@ TEST_P(PeerContract, Lease11_AWaiterThatCannotBeServedMakesWayForTheNext) {
 std::vector<PeerCase> CasesOf(const PeerRegistry& peers, const BackendRegistry& backends) {
   LinkObjectRules();
   LinkErrorRules();
+  LinkRoomRules();
   std::vector<PeerCase> cases;
   for (const std::string& peer : peers.Names()) {
     for (const std::string& backend : backends.Names()) cases.push_back({**peers.Get(peer), **backends.Get(backend)});

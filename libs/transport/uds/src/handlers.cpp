@@ -331,7 +331,7 @@ void Connection::RunWrite(const WritingPtr& writing) {
   if (appended.code() == absl::StatusCode::kResourceExhausted) {
     // Before the answer nothing more is read: the order of writes stays.
     if (held_++ == 0) UpdateInterest();  // else it is not read already, and this may be another thread
-    if (peer_.AwaitRoom(session_, writing->left, writing->room_by, [self = shared_from_this(), writing] {
+    if (peer_.AwaitRoom(session_, appended, writing->left, writing->room_by, [self = shared_from_this(), writing] {
           self->server_.loop->Post([self, writing] {
             self->LongWrite(*writing) ? self->Offload(writing->request, [self, writing] { self->RunWrite(writing); })
                                       : self->RunWrite(writing);

@@ -25,7 +25,7 @@ class Range {
 
   // The agent's own, writable mapping.
   std::byte* data() const;
-  // It holds up a slab of which most was freed: its bytes would lie better elsewhere. Any thread.
+  // It holds up a slab of which much was freed: its bytes would lie better elsewhere. Any thread.
   bool Sparse() const;
   uint64_t size() const { return size_; }
   uint64_t offset() const { return offset_; }

@@ -142,9 +142,10 @@ class Peer {
   // From BeginWork to its EndWork no lease of the session lapses: what the session asked for is queued in the agent.
   virtual void BeginWork(SessionId session) = 0;
   virtual void EndWork(SessionId session) = 0;
-  // After RESOURCE_EXHAUSTED: calls `done` once it is worth trying again, or at `deadline`; false, and no call, where
-  // waiting cannot help. `bytes`: what is needed.
-  virtual bool AwaitRoom(SessionId session, uint64_t bytes, base::Deadline deadline, std::function<void()> done) = 0;
+  // After a call failed with `why`: calls `done` once it is worth trying again, or at `deadline`; false, and no call,
+  // where waiting cannot help. `bytes`: what is needed.
+  virtual bool AwaitRoom(SessionId session, const absl::Status& why, uint64_t bytes, base::Deadline deadline,
+                         std::function<void()> done) = 0;
   // A read under this lease gave DATA_LOSS: the object is dropped, so that it is a miss from now on.
   virtual void ReportDamage(SessionId session, LeaseId lease) = 0;
 

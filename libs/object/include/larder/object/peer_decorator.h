@@ -42,8 +42,9 @@ class PeerDecorator : public Peer {
   absl::StatusOr<std::vector<LeaseId>> Renew(SessionId session) override { return inner_->Renew(session); }
   void BeginWork(SessionId session) override { inner_->BeginWork(session); }
   void EndWork(SessionId session) override { inner_->EndWork(session); }
-  bool AwaitRoom(SessionId session, uint64_t bytes, base::Deadline deadline, std::function<void()> done) override {
-    return inner_->AwaitRoom(session, bytes, deadline, std::move(done));
+  bool AwaitRoom(SessionId session, const absl::Status& why, uint64_t bytes, base::Deadline deadline,
+                 std::function<void()> done) override {
+    return inner_->AwaitRoom(session, why, bytes, deadline, std::move(done));
   }
   void ReportDamage(SessionId session, LeaseId lease) override { inner_->ReportDamage(session, lease); }
   absl::StatusOr<ObjectInfo> Stat(SessionId session, const std::string& key) override {

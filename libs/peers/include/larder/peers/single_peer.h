@@ -37,7 +37,7 @@ class SinglePeer final : public object::Peer {
   absl::StatusOr<std::vector<object::LeaseId>> Renew(object::SessionId session) override;
   void BeginWork(object::SessionId session) override;
   void EndWork(object::SessionId session) override;
-  bool AwaitRoom(object::SessionId session, uint64_t bytes, base::Deadline deadline,
+  bool AwaitRoom(object::SessionId session, const absl::Status& why, uint64_t bytes, base::Deadline deadline,
                  std::function<void()> done) override;
   void ReportDamage(object::SessionId session, object::LeaseId lease) override;
   absl::StatusOr<object::ObjectInfo> Stat(object::SessionId session, const std::string& key) override;

@@ -96,10 +96,15 @@ class PeerContract : public testing::TestWithParam<PeerCase> {
   Caller Open(const std::string& ns = "team-a");
   // Time passes, and the peer is told.
   void Pass(base::Duration by);
+  // What an agent's maintenance does when it is woken, until nobody asks for more.
+  void MakeRoom();
   uint64_t Used() { return node_->Used(); }
   // No lease, no object, no session, no byte.
   void ExpectNothingLeft();
 
+  PeerSettings Settings();
+
+  std::map<std::string, NamespaceRules> rules_;  // of namespaces that have some
   std::unique_ptr<TestNode> node_;
   base::InlineExecutor executor_;
   std::unique_ptr<Peer> peer_;
