@@ -198,6 +198,7 @@ absl::StatusOr<SinglePeer::State::CreationPtr> SinglePeer::State::Enter(SessionI
 
 absl::Status SinglePeer::State::AppendCopied(Creation& creation, base::ByteSpan bytes) {
   if (!creation.sha) return creation.blob->Append(bytes);
+  if (bytes.size() > kCopyStep) LARDER_RETURN_IF_ERROR(creation.blob->Reserve(creation.blob->size() + bytes.size()));
   // The bytes may lie in memory that the client still writes; name and content must be of the same ones.
   const auto copy = std::make_unique_for_overwrite<std::byte[]>(std::min(bytes.size(), kCopyStep));
   for (size_t at = 0; at < bytes.size();) {

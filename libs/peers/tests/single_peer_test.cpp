@@ -51,6 +51,7 @@ class SteppedBackend final : public Backend {
   };
   Steps steps;
   absl::Status create_fails;
+  absl::Status reserve_fails;  // the next one
   int appends_until_full = 1'000'000;
   std::map<ObjectId, Epoch> sealed;  // what a restart would find
   std::map<ObjectId, bool> pinned;
@@ -102,6 +103,7 @@ class SteppedBackend final : public Backend {
       Take(backend.steps.after_append)();
       return absl::OkStatus();
     }
+    absl::Status Reserve(uint64_t) override { return std::exchange(backend.reserve_fails, absl::OkStatus()); }
     uint64_t size() const override { return bytes.size(); }
     uint32_t crc32c() const override { return base::Crc32c(bytes); }
     std::vector<std::byte> bytes;
@@ -177,6 +179,35 @@ TEST_F(SinglePeerCalls, AnAppendThatFailsHalfWayOfBytesToBeNamedEndsTheCreation)
               StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
   EXPECT_THAT(caller.Append(large, AsBytes("x")), kLeaseLost);
   EXPECT_EQ(peer_->usage().create_leases, 1u);
+}
+
+TEST_F(SinglePeerCalls, WhereThereIsNoRoomForAllOfAnAppendNothingOfItIsKept) {
+  Caller caller = Open();
+  LARDER_ASSERT_OK_AND_ASSIGN(const CreateGrant grant, caller.Create({}));
+  backend_.reserve_fails = base::Error(absl::StatusCode::kResourceExhausted, "ARENA_FULL", "full");
+  const std::vector<std::byte> bytes = object::SampleBytes(4 * kMiB);
+  EXPECT_THAT(caller.Append(grant, bytes), StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
+  ASSERT_THAT(caller.Append(grant, bytes), IsOk()) << "it may be tried again";
+  EXPECT_EQ(caller.Seal(grant, bytes.size())->info.id.key, NameOf(bytes));
+}
+
+// data-plane.md, rule 13.
+TEST_F(SinglePeerCalls, Lease13_PublishedAfterItIsKeptAndHiddenBeforeItIsFreed) {
+  Caller caller = Open();
+  std::vector<std::string> seen;
+  const auto look = [&] {
+    const auto info = caller.Stat("k");
+    seen.push_back(info.ok() ? std::string(object::StateName(info->state)) : base::Reason(info.status()));
+  };
+  backend_.steps.in_seal = [&]() -> absl::Status {
+    look();
+    return absl::OkStatus();
+  };
+  ASSERT_THAT(caller.PutKey("k", AsBytes("x")), IsOk());
+  look();
+  backend_.steps.in_remove = look;
+  ASSERT_THAT(caller.Delete("k"), IsOk());
+  EXPECT_THAT(seen, testing::ElementsAre("CREATING", "SEALED", "NO_OBJECT"));
 }
 
 TEST_F(SinglePeerCalls, NoCallWaitsForABackendThatMakesABlob) {

@@ -68,6 +68,14 @@ FileBlob::~FileBlob() {
   budget_->Give(charged_);
 }
 
+absl::Status FileBlob::Reserve(uint64_t size) {
+  const uint64_t needed = Footprint(size);
+  if (needed <= charged_) return absl::OkStatus();
+  LARDER_RETURN_IF_ERROR(budget_->Take(needed - charged_));
+  charged_ = needed;
+  return absl::OkStatus();
+}
+
 absl::Status FileBlob::Append(base::ByteSpan bytes) {
   const uint64_t needed = Footprint(size_ + bytes.size());
   const uint64_t more = needed > charged_ ? needed - charged_ : 0;

@@ -34,6 +34,8 @@ class FileBlob final : public object::Blob {
                                                         uint64_t size_hint);
   ~FileBlob() override;
   absl::Status Append(base::ByteSpan bytes) override;
+  // Of the budget; the disk may still be full.
+  absl::Status Reserve(uint64_t size) override;
   uint64_t size() const override { return size_; }
   uint32_t crc32c() const override { return crc_; }
   // Writes header and checksums, flushes, and gives back what was reserved but not used.

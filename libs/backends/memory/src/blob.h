@@ -29,9 +29,8 @@ class MemoryBlob final : public object::Blob {
   MemoryBlob(arena::Arena& arena, std::string ns) : arena_(arena), ns_(std::move(ns)) {}
   // Counts `bytes` of what is kept about the object. RESOURCE_EXHAUSTED (ARENA_FULL).
   absl::Status ChargeRecord(uint64_t bytes);
-  // Room for `size` bytes in all, got now.
-  absl::Status Reserve(uint64_t size);
   absl::Status Append(base::ByteSpan bytes) override;
+  absl::Status Reserve(uint64_t size) override;
   uint64_t size() const override { return content_.size; }
   uint32_t crc32c() const override { return crc_; }
   // The bytes, without the room that was not used.

@@ -317,6 +317,54 @@ TEST_P(BackendContract, AHintThatCanNeverFitIsRefusedAtOnce) {
   EXPECT_NE(Store(kId, 1, SampleBytes(100)), nullptr);
 }
 
+TEST_P(BackendContract, WhatIsReservedIsThereForAppendsAndARefusalChangesNothing) {
+  Begin({.arena_bytes = 12 * kMiB, .max_bytes = 12 * kMiB});
+  LARDER_ASSERT_OK_AND_ASSIGN(std::unique_ptr<Blob> blob, backend().Create(kId, {1}, 0));
+  const std::vector<std::byte> bytes = SampleBytes(5 * kMiB);
+  const base::ByteSpan first = base::ByteSpan(bytes).first(3'000), rest = base::ByteSpan(bytes).subspan(3'000);
+  ASSERT_THAT(blob->Append(first), IsOk());
+  ASSERT_THAT(blob->Reserve(bytes.size()), IsOk());
+  EXPECT_EQ(blob->size(), first.size());
+  const uint64_t used = node_->Used();
+  EXPECT_THAT(blob->Reserve(40 * kMiB), IsOutOfRoom());
+  EXPECT_EQ(node_->Used(), used);
+  // Another takes what is left.
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Blob> other, backend().Create({"team-a", "other"}, {2}, 0));
+  for (uint64_t step = 4 * kMiB; step >= 4096; step /= 2) {
+    while (other->Append(SampleBytes(step)).ok()) {
+    }
+  }
+  ASSERT_THAT(blob->Append(rest), IsOk());
+  const ObjectInfo info = InfoOf(*blob, kId, 1);
+  LARDER_ASSERT_OK_AND_ASSIGN(const auto view, backend().Seal(std::move(blob), info));
+  ExpectShows(*view, bytes);
+}
+
+TEST_P(BackendContract, ACompactedViewShowsTheSameBytesAndTheOldOneStays) {
+  std::vector<std::shared_ptr<const BlobView>> views;
+  std::vector<std::vector<std::byte>> contents;
+  for (uint64_t i = 0; i < 60; ++i) {
+    contents.push_back(SampleBytes(70'000 + i % 7 * 50'000, i));
+    views.push_back(Store({"team-a", std::to_string(i)}, i + 1, contents.back()));
+    ASSERT_NE(views.back(), nullptr);
+  }
+  for (uint64_t i = 0; i < 60; ++i) {
+    if (i % 6 == 0) continue;
+    ASSERT_THAT(backend().Remove({"team-a", std::to_string(i)}, {i + 1}), IsOk());
+    views[i] = nullptr;
+  }
+  const uint64_t wasted = backend().usage().wasted;
+  for (uint64_t i = 0; i < 60; i += 6) {
+    const auto moved = backend().Compact({"team-a", std::to_string(i)}, *views[i]);
+    if (moved == nullptr) continue;  // it lies well
+    ExpectShows(*moved, contents[i]);
+    ExpectShows(*views[i], contents[i]);
+    views[i] = moved;
+  }
+  node_->arena().Maintain();
+  EXPECT_LE(backend().usage().wasted, wasted / 2);
+}
+
 TEST_P(BackendContract, AHintBeyondAllDisksIsRefusedAlsoWithoutALimit) {
   for (const uint64_t hint : {~uint64_t{0} - 5'000, ~uint64_t{0}}) {
     EXPECT_THAT(backend().Create(kId, {1}, hint).status(), IsOutOfRoom()) << hint;

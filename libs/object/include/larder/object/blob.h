@@ -54,6 +54,8 @@ class Blob {
   // Adds bytes at the end, checksummed from the copy that was kept. RESOURCE_EXHAUSTED (ARENA_FULL, DISK_FULL) leaves
   // the blob as it was.
   virtual absl::Status Append(base::ByteSpan bytes) = 0;
+  // Room for `size` bytes in all, so that appends up to there find some; errors as Append's.
+  virtual absl::Status Reserve(uint64_t size) = 0;
   virtual uint64_t size() const = 0;
   // CRC-32C of all bytes so far.
   virtual uint32_t crc32c() const = 0;

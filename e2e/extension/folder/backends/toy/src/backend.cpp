@@ -60,6 +60,7 @@ class ToyBlob final : public object::Blob {
     crc_ = base::Crc32c(base::AsBytes(bytes_).subspan(before), crc_);
     return absl::OkStatus();
   }
+  absl::Status Reserve(uint64_t size) override { return charge_.GrowTo(size); }
   uint64_t size() const override { return bytes_.size(); }
   uint32_t crc32c() const override { return crc_; }
 
