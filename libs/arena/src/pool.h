@@ -8,9 +8,12 @@
 
 #include "larder/arena/arena.h"
 #include "larder/base/mutex.h"
+#include "larder/base/units.h"
 #include "src/slab.h"
 
 namespace larder::arena {
+
+inline constexpr uint64_t kSmallSlab = 4 * base::kMiB;  // of small windows; no slab is smaller by default
 
 // The slabs and the budget. Every slab is in exactly one place: in use (ranges > 0, or open for more), in quarantine,
 // dirty (proven, not yet zeroed) or free.
@@ -70,8 +73,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::map<std::string, uint64_t> windows_of_ LARDER_GUARDED_BY(mutex_);
   uint64_t live_bytes_ LARDER_GUARDED_BY(mutex_) = 0;         // in ranges
   uint64_t live_window_bytes_ LARDER_GUARDED_BY(mutex_) = 0;  // of these, in windows
-  uint64_t in_use_ LARDER_GUARDED_BY(mutex_) = 0;   // bytes of slabs in use
-  uint64_t zeroing_ LARDER_GUARDED_BY(mutex_) = 0;  // bytes of slabs on their way from dirty to free
+  uint64_t in_use_ LARDER_GUARDED_BY(mutex_) = 0;             // bytes of slabs in use
+  uint64_t zeroing_ LARDER_GUARDED_BY(mutex_) = 0;            // bytes of slabs on their way from dirty to free
   std::map<Key, std::vector<SlabPtr>> free_ LARDER_GUARDED_BY(mutex_);
   std::deque<SlabPtr> quarantine_ LARDER_GUARDED_BY(mutex_);
   std::map<std::string, uint64_t> quarantined_of_ LARDER_GUARDED_BY(mutex_);  // bytes by namespace; none: absent

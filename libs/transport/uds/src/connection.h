@@ -106,7 +106,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool BeginWaiting() LARDER_EXCLUDES(mutex_);
   void EndWaiting() LARDER_EXCLUDES(mutex_);
 
-  // ---- handlers.cpp: one per operation; on the loop's thread
+  // ---- handlers.cpp, writing.cpp, reading.cpp: one per operation; on the loop's thread
   void Handle(const Request& header, base::ByteSpan payload);
   void HandleBatch(const Request& header, base::ByteReader& in);
   void HandleUnmapped(const Request& header, base::ByteReader& in);
@@ -138,6 +138,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void OnLapsed(const std::vector<object::LeaseId>& leases) LARDER_EXCLUDES(mutex_);
   // Keeps as much memory unused as the client still maps of earlier agents.
   void Withhold(uint64_t bytes);
+  static absl::Status NoCreation();
   CreatingPtr FindCreating(object::LeaseId lease) LARDER_EXCLUDES(mutex_);
   void Forget(object::LeaseId lease) LARDER_EXCLUDES(mutex_);
   base::Deadline DeadlineOf(uint32_t wait_ms) const;

@@ -85,8 +85,8 @@ class Arena {
   // Leave to use `bytes` of the heap. RESOURCE_EXHAUSTED (ARENA_FULL).
   absl::StatusOr<PrivateCharge> ChargePrivate(uint64_t bytes);
 
-  // Tries the proof on what is in quarantine, zeroes what passed, and keeps a slab ready for whoever comes. To be called
-  // often, off the event threads.
+  // Tries the proof on what is in quarantine, zeroes what passed, and keeps a slab ready for whoever comes. To be
+  // called often, off the event threads.
   void Maintain();
 
   // What of quarantine `ns` is answerable for, in bytes.

@@ -114,8 +114,8 @@ class Peer {
 
   // A create lease. Waits, until `deadline`, for another creator of the key to end (DEADLINE_EXCEEDED then), and up to
   // two seconds of that for room, where some can be made. ALREADY_EXISTS (EXISTS) when it is sealed and neither
-  // overwrite nor accept_same_content is set; INVALID_ARGUMENT (ACK_IMPOSSIBLE) for a policy this installation can never
-  // give; RESOURCE_EXHAUSTED (ARENA_FULL, DISK_FULL, QUOTA_EXCEEDED: naming quota, use and limit).
+  // overwrite nor accept_same_content is set; INVALID_ARGUMENT (ACK_IMPOSSIBLE) for a policy this installation can
+  // never give; RESOURCE_EXHAUSTED (ARENA_FULL, DISK_FULL, QUOTA_EXCEEDED: naming quota, use and limit).
   virtual void Create(SessionId session, CreateRequest request, base::Deadline deadline,
                       Done<absl::StatusOr<CreateGrant>> done) = 0;
   // Appends to a CREATING object; the bytes are copied before it returns. One call at a time per lease. ABORTED

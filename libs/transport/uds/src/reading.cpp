@@ -1,0 +1,132 @@
+#include <algorithm>
+#include <optional>
+
+#include "larder/base/status.h"
+#include "src/connection.h"
+
+// The handlers that read an object: GET, EXTENTS, READ.
+namespace larder::transport::uds {
+
+using object::LeaseId;
+
+void Connection::Get(const Request& header, base::ByteReader& in) {
+  const uint32_t flags = in.U32();
+  const uint32_t wait_ms = in.U32();
+  const std::string key(in.Str());
+  if (auto bad = Finished(in, "GET"); !bad.ok()) return Malformed(header, bad);
+  auto work = [self = shared_from_this(), header, flags, key, deadline = DeadlineOf(wait_ms)] {
+    self->peer_.Get(self->session_, key, deadline, [self, header, flags](absl::StatusOr<object::ReadGrant> grant) {
+      if (grant.ok()) {
+        self->SendObject(header, flags, *std::move(grant));
+      } else {
+        self->Reply(header, grant.status());
+      }
+    });
+  };
+  peer_.blocks() ? Offload(header, work) : work();
+}
+
+void Connection::SendObject(const Request& header, uint32_t flags, object::ReadGrant grant) {
+  base::ByteWriter out;
+  std::vector<base::UniqueFd> fds;
+  const std::span<const object::Extent> shareable = grant.view->Shareable();
+  if (!shareable.empty() && (flags & kGetNoDescriptors) == 0) {
+    if (auto extents = Describe(shareable, 0, fds); extents.ok()) {
+      out.U64(grant.lease.value);
+      PutObject(out, grant.info);
+      out.U8(static_cast<uint8_t>(Form::kShared)).U32(static_cast<uint32_t>(shareable.size()));
+      PutExtents(out, *extents);
+      return Reply(header, out.bytes(), {}, std::move(fds));
+    }
+    // Descriptors are short: the bytes can still be streamed.
+  }
+  if (grant.view->size() > kInlineLimit) {
+    out.U64(grant.lease.value);
+    PutObject(out, grant.info);
+    out.U8(static_cast<uint8_t>(Form::kStream));
+    return Reply(header, out.bytes());
+  }
+  std::vector<std::byte> copy;
+  std::optional<base::ByteSpan> bytes = grant.view->Bytes();
+  if (!bytes) {
+    copy.resize(grant.view->size());
+    const absl::Status read = grant.view->Read(0, copy);
+    if (!read.ok()) {
+      if (read.code() == absl::StatusCode::kDataLoss) peer_.ReportDamage(session_, grant.lease);
+      peer_.Release(session_, grant.lease);
+      return Reply(header, read);
+    }
+    bytes = copy;
+  }
+  out.U64(0);
+  PutObject(out, grant.info);
+  out.U8(static_cast<uint8_t>(Form::kInline));
+  Reply(header, out.bytes(), *bytes);
+  peer_.Release(session_, grant.lease);
+}
+
+absl::StatusOr<std::vector<WireExtent>> Connection::Describe(std::span<const object::Extent> all, size_t from,
+                                                             std::vector<base::UniqueFd>& fds) {
+  std::vector<WireExtent> extents;
+  std::vector<uint32_t> fresh;
+  base::MutexLock lock(mutex_);
+  for (size_t i = from; i < all.size() && extents.size() < kMaxExtents; ++i) {
+    const object::Extent& extent = all[i];
+    WireExtent wire{.segment = static_cast<uint32_t>(extent.memory->id()),
+                    .segment_size = extent.memory->size(),
+                    .offset = extent.offset,
+                    .length = extent.length};
+    if (!mapped_.contains(wire.segment) && std::find(fresh.begin(), fresh.end(), wire.segment) == fresh.end()) {
+      LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, extent.memory->OpenReadOnly());
+      fds.push_back(std::move(fd));
+      fresh.push_back(wire.segment);
+      wire.has_descriptor = true;
+    }
+    extents.push_back(wire);
+  }
+  mapped_.insert(fresh.begin(), fresh.end());
+  return extents;
+}
+
+void Connection::Extents(const Request& header, base::ByteReader& in) {
+  const LeaseId lease{in.U64()};
+  const uint32_t from = in.U32();
+  if (auto bad = Finished(in, "EXTENTS"); !bad.ok()) return Malformed(header, bad);
+  std::vector<base::UniqueFd> fds;
+  base::ByteWriter out;
+  if (const CreatingPtr creating = FindCreating(lease); creating != nullptr) {
+    if (creating->window == nullptr) return Reply(header, NoCreation());
+    if (absl::Status described = DescribeWindow(*creating->window, from, out, fds); !described.ok()) {
+      return Reply(header, described);
+    }
+    return Reply(header, out.bytes(), {}, std::move(fds));
+  }
+  const auto view = peer_.ViewOf(session_, lease);
+  if (!view.ok()) return Reply(header, view.status());
+  const auto extents = Describe((*view)->Shareable(), from, fds);
+  if (!extents.ok()) return Reply(header, extents.status());
+  out.U32(static_cast<uint32_t>((*view)->Shareable().size()));
+  PutExtents(out, *extents);
+  Reply(header, out.bytes(), {}, std::move(fds));
+}
+
+void Connection::Read(const Request& header, base::ByteReader& in) {
+  const LeaseId lease{in.U64()};
+  const uint64_t offset = in.U64();
+  const uint32_t length = in.U32();
+  if (auto bad = Finished(in, "READ"); !bad.ok()) return Malformed(header, bad);
+  if (length > kInlineLimit) {
+    return Reply(header, base::InvalidArgument("TOO_LARGE", "a READ gives at most {} bytes", kInlineLimit));
+  }
+  auto work = [self = shared_from_this(), header, lease, offset, length] {
+    const auto view = self->peer_.ViewOf(self->session_, lease);
+    if (!view.ok()) return self->Reply(header, view.status());
+    std::vector<std::byte> bytes(length);
+    const absl::Status read = (*view)->Read(offset, bytes);
+    if (read.code() == absl::StatusCode::kDataLoss) self->peer_.ReportDamage(self->session_, lease);
+    read.ok() ? self->Reply(header, bytes) : self->Reply(header, read);
+  };
+  peer_.blocks() ? Offload(header, work) : work();
+}
+
+}  // namespace larder::transport::uds
