@@ -75,6 +75,7 @@ void Slab::Zero() {
   // back.
   std::memset(data_, 0, size_);
   next = 0;
+  id_ = NextSlabId();  // another life: whoever speaks of the old one means memory that he let go
 }
 
 }  // namespace larder::arena

@@ -40,7 +40,7 @@ class Slab final : public object::SharedMemory {
 
  private:
   Slab(uint64_t id, uint64_t size) : id_(id), size_(size) {}
-  const uint64_t id_;
+  uint64_t id_;  // of this life; changes only while no range is in it
   const uint64_t size_;
   base::UniqueFd memfd_;    // never leaves: memfd_create's own description is not counted by the kernel's proof
   base::UniqueFd counted_;  // the one counted description of the agent's own

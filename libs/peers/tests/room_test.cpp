@@ -104,7 +104,8 @@ TEST_F(MemoryRoom, TwoNamespacesFillTheArenaTenTimesAndEverythingAddsUp) {
     ASSERT_EQ(usage.free + usage.live + usage.quarantined, usage.limit);
   }
   for (Caller* caller : {&a, &b}) {
-    for (const object::ObjectInfo& info : caller->List({})->objects) ASSERT_THAT(caller->Delete(info.id.key), IsOk());
+    LARDER_ASSERT_OK_AND_ASSIGN(const object::ListPage page, caller->List({}));
+    for (const object::ObjectInfo& info : page.objects) ASSERT_THAT(caller->Delete(info.id.key), IsOk());
     caller->Close();
   }
   node_.arena().Maintain();

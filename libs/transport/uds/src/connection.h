@@ -48,8 +48,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   int32_t pid() const { return caller_.pid; }
   // Replies have waited for the client to read for longer than `limit`.
   bool Stalled(base::MonotonicTime now, base::Duration limit) LARDER_EXCLUDES(mutex_);
-  // Asks the client for those of `quarantined` segments that it got. False if it has not given back, within `limit`,
-  // one that it was asked for.
+  // Asks the client for those of `quarantined` segments that it got. False if it has not given back, within
+  // `limit`, one that it was asked for.
   bool Revoke(std::span<const uint64_t> quarantined, base::MonotonicTime now, base::Duration limit)
       LARDER_EXCLUDES(mutex_);
 
@@ -132,6 +132,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   absl::Status AppendLeft(Writing& writing);
   // Appends and answers, maybe after a wait for room. On the loop's thread or in an Offload.
   void RunWrite(const WritingPtr& writing);
+  // Answers a WRITE of `length` bytes.
+  void Written(const Request& header, Creating& creating, const absl::Status& appended, uint64_t length);
   // Large, or on disk: not for the loop's thread.
   bool LongWrite(const Writing& writing) const;
   // Told by the peer, on a thread of its own.

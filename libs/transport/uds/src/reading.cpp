@@ -9,6 +9,12 @@ namespace larder::transport::uds {
 
 using object::LeaseId;
 
+namespace {
+
+constexpr size_t kMaxMapped = 65536;  // segments a client is believed to have; who never says UNMAPPED reads by READ
+
+}  // namespace
+
 void Connection::Get(const Request& header, base::ByteReader& in) {
   const uint32_t flags = in.U32();
   const uint32_t wait_ms = in.U32();
@@ -38,7 +44,7 @@ void Connection::SendObject(const Request& header, uint32_t flags, object::ReadG
       PutExtents(out, *extents);
       return Reply(header, out.bytes(), {}, std::move(fds));
     }
-    // Descriptors are short: the bytes can still be streamed.
+    // Descriptors are short, or the client has too many: the bytes can still be streamed.
   }
   if (grant.view->size() > kInlineLimit) {
     out.U64(grant.lease.value);
@@ -76,6 +82,10 @@ absl::StatusOr<std::vector<WireExtent>> Connection::Describe(std::span<const obj
                     .segment_size = extent.memory->size(),
                     .offset = extent.offset,
                     .length = extent.length};
+    if (!mapped_.contains(wire.segment) && mapped_.size() + fresh.size() >= kMaxMapped) {
+      return base::Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_SEGMENTS",
+                         "this connection has {} segments and has not said UNMAPPED of any", mapped_.size());
+    }
     if (!mapped_.contains(wire.segment) && std::find(fresh.begin(), fresh.end(), wire.segment) == fresh.end()) {
       LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, extent.memory->OpenReadOnly());
       fds.push_back(std::move(fd));

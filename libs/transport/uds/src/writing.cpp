@@ -169,9 +169,13 @@ void Connection::RunWrite(const WritingPtr& writing) {
     }
     server_.loop->Post([self = shared_from_this()] { self->Unhold(); });
   }
-  if (!appended.ok()) return Reply(writing->request, appended);
-  writing->creating->written += writing->length;
-  Reply(writing->request, base::ByteWriter().U64(writing->creating->written).bytes());
+  Written(writing->request, *writing->creating, appended, writing->length);
+}
+
+void Connection::Written(const Request& header, Creating& creating, const absl::Status& appended, uint64_t length) {
+  if (!appended.ok()) return Reply(header, appended);
+  creating.written += length;
+  Reply(header, base::ByteWriter().U64(creating.written).bytes());
 }
 
 void Connection::Write(const Request& header, base::ByteReader& in) {

@@ -239,6 +239,34 @@ TEST_F(ServerOverTime, WhoDoesNotGiveBackWithinFiveSecondsIsCutOffAndOnlyHe) {
   EXPECT_GT(arena_->usage().quarantined, 0u) << "the kernel, not the cut, decides when it serves again";
 }
 
+TEST_F(ServerOverTime, MemoryThatServesAgainIsAnotherSegment) {
+  base::UniqueFd fd = Greeted(), other = Greeted();
+  const auto let_go = [&](int client) {
+    PutLarge(other.get(), "k", 3 * kMiB);
+    SendOp(client, Op::kGet, GetOf("k"));
+    auto held = ReceiveAny(client);
+    EXPECT_THAT(held.status(), IsOk());
+    base::ByteReader in(held->payload);
+    EXPECT_THAT(Ask(client, Op::kRelease, base::ByteWriter().U64(in.U64())).status(), IsOk());
+    EXPECT_THAT(Ask(other.get(), Op::kDelete, base::ByteWriter().Str("k")).status(), IsOk());
+    arena_->Maintain();
+    const auto revoke = ReceiveAny(client);
+    EXPECT_THAT(revoke.status(), IsOk());
+    EXPECT_EQ(revoke->header.op, Op::kRevoke);
+    return std::move(held->fds);
+  };
+  let_go(fd.get()).clear();  // but it does not say so
+  arena_->Maintain();
+  ASSERT_EQ(arena_->usage().quarantined, 0u);
+  manual_.Advance(std::chrono::seconds(4));
+  base::UniqueFd third = Greeted();
+  const std::vector<base::UniqueFd> kept = let_go(third.get());
+  ASSERT_FALSE(kept.empty());
+  manual_.Advance(std::chrono::seconds(4));
+  ASSERT_THAT(Ask(fd.get(), Op::kPing, {}).status(), IsOk()) << "what it was asked for before is gone";
+  EXPECT_THAT(denied(), ElementsAre());
+}
+
 // ---- LAPSED
 
 TEST_F(ServerOverTime, AStoppedClientIsToldOfItsLeasesAndCanNeitherWriteNorSeal) {

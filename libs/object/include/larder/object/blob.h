@@ -16,7 +16,7 @@ namespace larder::object {
 class SharedMemory {
  public:
   virtual ~SharedMemory() = default;
-  // Unique within this process's life, never reused.
+  // Unique within this process's life, and never used again: memory that serves a second time has another.
   virtual uint64_t id() const = 0;
   virtual uint64_t size() const = 0;
   // A new read-only description of it. RESOURCE_EXHAUSTED when descriptors are short.
