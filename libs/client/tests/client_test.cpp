@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <numeric>
 
+#include "larder/base/testing/manual_clock.h"
 #include "larder/base/testing/status_matchers.h"
 
 namespace larder::client {
@@ -12,6 +14,7 @@ namespace {
 
 using base::IsOk;
 using base::StatusIs;
+using testing::HasSubstr;
 
 absl::Status Lost() { return base::Error(absl::StatusCode::kUnavailable, "CONNECTION_LOST", "gone"); }
 
@@ -19,7 +22,9 @@ absl::Status Lost() { return base::Error(absl::StatusCode::kUnavailable, "CONNEC
 struct Script {
   std::deque<absl::Status> dials;
   std::deque<absl::Status> calls;
+  bool continues = false;  // sessions can be redialled
   int dialed = 0;
+  int redialed = 0;
   int called = 0;
 
   static absl::Status Next(std::deque<absl::Status>& steps) {
@@ -56,12 +61,17 @@ class ScriptedChannel final : public object::Channel {
   const std::string& ns() const override { return ns_; }
   const std::string& node() const override { return node_; }
   bool broken() const override { return broken_; }
+  absl::StatusOr<std::unique_ptr<object::Channel>> Redial(base::Deadline deadline) override {
+    if (!script_.continues) return object::Channel::Redial(deadline);
+    ++script_.redialed;
+    return std::make_unique<ScriptedChannel>(script_);
+  }
 
  private:
   absl::Status Call() {
     ++script_.called;
     absl::Status status = Script::Next(script_.calls);
-    broken_ = base::Reason(status) == "CONNECTION_LOST";
+    broken_ |= base::Reason(status) == "CONNECTION_LOST";
     return status;
   }
   // The scripts here end before anybody uses a writer or reader.
@@ -89,15 +99,22 @@ class ClientTest : public testing::Test {
                      },
                      .listen = {}});
   }
-  absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& endpoint = "script://there") {
-    return Client::Connect(
-        endpoint,
-        {.ns = "team", .wait = [this](base::Duration wait) { waits_.push_back(wait); }, .transports = &transports_});
+  absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& endpoint = "script://there", Options more = {}) {
+    more.ns = "team";
+    more.wait = [this](base::Duration wait) {
+      waits_.push_back(wait);
+      clock_.Advance(wait);
+    };
+    more.clock = &clock_;
+    more.transports = &transports_;
+    return Client::Connect(endpoint, std::move(more));
   }
+  base::Duration Waited() const { return std::accumulate(waits_.begin(), waits_.end(), base::Duration()); }
   static absl::Status NoAgent() { return base::Error(absl::StatusCode::kUnavailable, "NO_AGENT", "nobody at there"); }
 
   Script script_;
   std::string address_, asked_ns_;
+  base::ManualClock clock_;
   std::vector<base::Duration> waits_;
   object::TransportRegistry transports_{"transport"};
 };
@@ -146,12 +163,113 @@ TEST_F(ClientTest, RepeatsOnlyWhatIsSafeToRepeat) {
   };
   EXPECT_THAT(lost_once([&] { return client->Put({.key = "k"}, {}).status(); }),
               StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
-  EXPECT_THAT(lost_once([&] { return client->Delete("k"); }),
-              StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
   EXPECT_THAT(lost_once([&] { return client->Put({.key = "k", .overwrite = true}, {}).status(); }), IsOk());
   EXPECT_THAT(lost_once([&] { return client->Put({}, {}).status(); }), IsOk()) << "content-addressed";
   EXPECT_THAT(lost_once([&] { return client->SetPinned("k", true); }), IsOk());
   EXPECT_THAT(lost_once([&] { return client->List({}).status(); }), IsOk());
+}
+
+TEST_F(ClientTest, WaitsForAnAgentThatWasThereBeforeWithPausesOfAtMostASecond) {
+  auto client = *Connect();
+  script_.calls = {Lost()};
+  script_.dials.assign(20, NoAgent());
+  EXPECT_THAT(client->Stat("k").status(), IsOk());
+  EXPECT_EQ(waits_.size(), 20u);
+  EXPECT_LE(std::ranges::max(waits_), std::chrono::seconds(1));
+  EXPECT_GE(waits_.back(), std::chrono::milliseconds(500));
+}
+
+TEST_F(ClientTest, GivesUpWhenTheReconnectWindowEnds) {
+  auto client = *Connect("script://there", {.reconnect_window = std::chrono::seconds(7)});
+  script_.calls = {Lost()};
+  script_.dials.assign(1000, NoAgent());
+  const absl::Status gone = client->Stat("k").status();
+  EXPECT_THAT(gone, StatusIs(absl::StatusCode::kUnavailable, "NO_AGENT"));
+  EXPECT_THAT(base::Message(gone), testing::AllOf(HasSubstr("nobody at there"), HasSubstr("7 s")));
+  EXPECT_LE(Waited(), std::chrono::seconds(7));
+  EXPECT_GE(Waited(), std::chrono::seconds(6));
+  // Each call has a window of its own.
+  waits_.clear();
+  script_.dials.assign(3, NoAgent());
+  EXPECT_THAT(client->Stat("k").status(), IsOk());
+}
+
+TEST_F(ClientTest, ACallsTimeoutEndsItsWait) {
+  auto client = *Connect("script://there", {.timeout = std::chrono::seconds(2)});
+  script_.calls = {Lost()};
+  script_.dials.assign(1000, NoAgent());
+  EXPECT_THAT(client->Stat("k").status(), StatusIs(absl::StatusCode::kDeadlineExceeded, "NO_AGENT"));
+  EXPECT_LE(Waited(), std::chrono::seconds(2));
+}
+
+TEST_F(ClientTest, WhatMustNotBeRepeatedDoesNotWaitForAnAgentEither) {
+  auto client = *Connect();
+  script_.calls = {Lost()};
+  script_.dials.assign(2, NoAgent());
+  EXPECT_THAT(client->Put({.key = "k"}, {}).status(), StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
+  EXPECT_THAT(client->Put({.key = "k"}, {}).status(), StatusIs(absl::StatusCode::kUnavailable, "NO_AGENT"));
+  EXPECT_TRUE(waits_.empty());
+  script_.dials.clear();
+  EXPECT_THAT(client->Put({.key = "k"}, {}).status(), IsOk()) << "the agent is back";
+}
+
+TEST_F(ClientTest, ADeleteWhoseAnswerWasLostMayFindItsWorkDone) {
+  auto client = *Connect();
+  const absl::Status missing = base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "no such object");
+  script_.calls = {Lost(), missing};
+  EXPECT_THAT(client->Delete("k"), IsOk());
+  script_.calls = {missing};
+  EXPECT_THAT(client->Delete("k"), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+}
+
+TEST_F(ClientTest, AnAgentThatIsGoingIsGivenAMomentToBeGone) {
+  auto client = *Connect();
+  script_.calls = {base::Error(absl::StatusCode::kUnavailable, "STOPPING", "going")};
+  EXPECT_THAT(client->Stat("k").status(), IsOk());
+  EXPECT_EQ(waits_.size(), 1u);
+}
+
+TEST_F(ClientTest, ASessionThatCanBeContinuedIsRedialled) {
+  auto client = *Connect();
+  script_.continues = true;
+  script_.calls = {Lost()};
+  EXPECT_THAT(client->Stat("k").status(), IsOk());
+  EXPECT_EQ(script_.dialed, 1);
+  EXPECT_EQ(script_.redialed, 1);
+}
+
+TEST_F(ClientTest, OfManyOnlyThoseWithoutAnAnswerAreAskedAgain) {
+  auto client = *Connect();
+  const absl::Status full = base::Error(absl::StatusCode::kResourceExhausted, "ARENA_FULL", "no room");
+  script_.calls = {absl::OkStatus(), Lost(), full, Lost(), absl::OkStatus(), Lost()};
+  const std::vector<object::PutRequest> puts = {{.request = {.key = "a"}},
+                                                {.request = {.key = "b"}},
+                                                {.request = {.key = "c"}},
+                                                {.request = {.key = "d", .overwrite = true}}};
+  const auto results = client->PutMany(puts);
+  ASSERT_EQ(results.size(), 4u);
+  EXPECT_THAT(results[0].status(), IsOk());
+  EXPECT_THAT(results[1].status(), StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST")) << "not repeatable";
+  EXPECT_THAT(results[2].status(), StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
+  EXPECT_THAT(results[3].status(), IsOk());
+  EXPECT_EQ(script_.called, 5);
+  // Each second key is lost each time, until it is asked alone.
+  const std::vector<std::string> keys = {"a", "b", "c"};
+  script_.calls = {full, Lost(), Lost(), full, Lost(), full};
+  for (const auto& reader : client->GetMany(keys)) {
+    EXPECT_THAT(reader.status(), StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
+  }
+  EXPECT_TRUE(script_.calls.empty());
+  EXPECT_TRUE(client->GetMany({}).empty());
+}
+
+TEST_F(ClientTest, ManyGiveUpTogether) {
+  auto client = *Connect();
+  script_.calls.assign(1, Lost());
+  script_.dials.assign(1000, NoAgent());
+  const std::vector<std::string> keys = {"a"};
+  const auto readers = client->GetMany(keys);
+  EXPECT_THAT(readers[0].status(), StatusIs(absl::StatusCode::kUnavailable, "NO_AGENT"));
 }
 
 TEST_F(ClientTest, AnAnswerIsNeverRetried) {

@@ -1,80 +1,126 @@
 #include <algorithm>
 
 #include "larder/base/status.h"
+#include "src/batch_call.h"
 #include "src/channel.h"
 
 namespace larder::transport::uds {
 namespace {
 
+constexpr int kTries = 4;  // of one READ that finds its lease lost every time
+
 class UdsReader final : public object::ObjectReader {
  public:
-  UdsReader(std::shared_ptr<Session> session, uint64_t lease, object::ObjectInfo info)
-      : session_(std::move(session)), lease_(lease), info_(std::move(info)) {}
+  UdsReader(const Line& line, object::LeaseId lease, object::ObjectInfo info, std::shared_ptr<ReleaseGroup> group)
+      : keeper_(line.keeper), info_(std::move(info)), leased_(lease.value != 0) {
+    lease_.key = info_.id.key;
+    lease_.epoch = info_.epoch;
+    lease_.id = lease;
+    lease_.group = std::move(group);
+    if (leased_) lease_.session = line.session;
+  }
   ~UdsReader() override {
-    if (lease_ == 0) return;
+    if (!leased_ || keeper_->InChild()) return;
     mapped_ = Mapped();  // first unmapped, then released
-    base::ByteWriter out;
-    out.U64(lease_);
-    session_->link.Tell(Op::kRelease, out.bytes());
-    session_->TrimSegments();
+    keeper_->End(lease_);
   }
 
   const object::ObjectInfo& info() const override { return info_; }
   std::optional<base::ByteSpan> Bytes() const override {
     if (form_ == Form::kStream) return std::nullopt;
-    return form_ == Form::kShared ? mapped_.bytes : base::ByteSpan(inline_);
+    return mapped_.bytes;
   }
+  absl::Status Read(uint64_t offset, base::MutableByteSpan out) override;
+  bool lapsed() override { return leased_ && (keeper_->InChild() || !keeper_->IsHeld(lease_)); }
 
-  absl::Status Read(uint64_t offset, base::MutableByteSpan out) override {
-    if (offset > info_.size || out.size() > info_.size - offset) {
-      return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset,
-                         out.size(), info_.size);
-    }
-    if (const auto bytes = Bytes()) {
-      std::copy_n(bytes->begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
-      return absl::OkStatus();
-    }
-    while (!out.empty()) {
-      const uint32_t part = static_cast<uint32_t>(std::min<uint64_t>(out.size(), session_->welcome.inline_limit));
-      base::ByteWriter request;
-      request.U64(lease_).U64(offset).U32(part);
-      LARDER_ASSIGN_OR_RETURN(const Reply reply, session_->link.Call(Op::kRead, request.bytes()));
-      if (reply.payload.size() != part) return BadRecord("a READ of another length");
-      std::copy(reply.payload.begin(), reply.payload.end(), out.begin());
-      out = out.subspan(part);
-      offset += part;
-    }
-    return absl::OkStatus();
-  }
-
-  // Takes what follows the object in GET's reply.
-  absl::Status Fill(Form form, base::ByteReader& in);
+  // Takes what follows the object in GET's reply, which came in `record`.
+  absl::Status Fill(Form form, base::ByteReader& in, const Record& record);
 
  private:
-  std::shared_ptr<Session> session_;
-  const uint64_t lease_;  // 0: nothing is held
-  object::ObjectInfo info_;
+  absl::StatusOr<std::vector<WireExtent>> TakeAllExtents(base::ByteReader& in);
+  // One READ, where the bytes are now to be had; its answer.
+  absl::StatusOr<Reply> Ask(uint64_t offset, uint32_t length);
+
+  const std::shared_ptr<Keeper> keeper_;
+  const object::ObjectInfo info_;
+  const bool leased_;
+  Lease lease_;
   Form form_ = Form::kInline;
-  std::vector<std::byte> inline_;
+  uint32_t piece_ = kInlineLimit;  // of a READ
   Mapped mapped_;
 };
 
-absl::Status UdsReader::Fill(Form form, base::ByteReader& in) {
+absl::StatusOr<Reply> UdsReader::Ask(uint64_t offset, uint32_t length) {
+  for (int tries = 1;; ++tries) {
+    LARDER_ASSIGN_OR_RETURN(const Keeper::Grip grip, keeper_->GripOf(lease_));
+    base::ByteWriter request;
+    request.U64(grip.lease.value).U64(offset).U32(length);
+    absl::StatusOr<Reply> reply = grip.session->link.Call(Op::kRead, request.bytes());
+    const std::string reason = base::Reason(reply.status());
+    if (reply.ok() || tries == kTries || (reason != "CONNECTION_LOST" && reason != "LEASE_LOST")) return reply;
+    if (reason == "LEASE_LOST") keeper_->Lapsed(*grip.session, {grip.lease});
+  }
+}
+
+absl::Status UdsReader::Read(uint64_t offset, base::MutableByteSpan out) {
+  if (offset > info_.size || out.size() > info_.size - offset) {
+    return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset,
+                       out.size(), info_.size);
+  }
+  if (const auto bytes = Bytes()) {
+    std::copy_n(bytes->begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
+    return absl::OkStatus();
+  }
+  if (keeper_->InChild()) {
+    return base::Error(absl::StatusCode::kUnavailable, "CONNECTION_LOST",
+                       "'{}' was opened before a fork and is not mapped: get it again", info_.id.key);
+  }
+  while (!out.empty()) {
+    const auto part = static_cast<uint32_t>(std::min<uint64_t>(out.size(), piece_));
+    LARDER_ASSIGN_OR_RETURN(const Reply reply, Ask(offset, part));
+    if (reply.payload.size() != part) return BadRecord("a READ of another length");
+    std::copy(reply.payload.begin(), reply.payload.end(), out.begin());
+    out = out.subspan(part);
+    offset += part;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status UdsReader::Fill(Form form, base::ByteReader& in, const Record& record) {
   form_ = form;
   if (form == Form::kInline) {
     if (in.rest().size() != info_.size) return BadRecord("an inline object of another size");
-    inline_.assign(in.rest().begin(), in.rest().end());
+    mapped_ = {.bytes = in.rest(), .keep = record.memory};
     return absl::OkStatus();
   }
-  if (form == Form::kStream) return absl::OkStatus();
+  if (form == Form::kStream) {
+    piece_ = lease_.session->welcome.inline_limit;
+    return keeper_->Hold(lease_);
+  }
+  LARDER_ASSIGN_OR_RETURN(const std::vector<WireExtent> extents, TakeAllExtents(in));
+  absl::StatusOr<Mapped> mapped = keeper_->HoldMapped(lease_, extents);
+  if (base::Reason(mapped.status()) == "NO_SEGMENT") {
+    // The agent believes we have them: next time they come with their descriptors again.
+    std::vector<uint32_t> ids;
+    for (const WireExtent& extent : extents) ids.push_back(extent.segment);
+    keeper_->DropSegments(*lease_.session, ids);
+  }
+  if (!mapped.ok()) return mapped.status();
+  if (mapped->bytes.size() != info_.size) return BadRecord("extents of another size than the object");
+  mapped_ = *std::move(mapped);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<WireExtent>> UdsReader::TakeAllExtents(base::ByteReader& in) {
+  const std::shared_ptr<Session> session = lease_.session;
   const uint32_t total = in.U32();
   std::vector<WireExtent> extents = TakeExtents(in);
   LARDER_RETURN_IF_ERROR(Finished(in, "GET's reply"));
   while (extents.size() < total) {
     base::ByteWriter request;
-    request.U64(lease_).U32(static_cast<uint32_t>(extents.size()));
+    request.U64(lease_.id.value).U32(static_cast<uint32_t>(extents.size()));
     LARDER_ASSIGN_OR_RETURN(const Reply reply,
-                            session_->link.Call(Op::kExtents, request.bytes(), base::kNoDeadline, {}, true));
+                            session->link.Call(Op::kExtents, request.bytes(), base::kNoDeadline, {}, true));
     base::ByteReader more(reply.payload);
     more.U32();
     const std::vector<WireExtent> next = TakeExtents(more);
@@ -82,42 +128,67 @@ absl::Status UdsReader::Fill(Form form, base::ByteReader& in) {
     if (next.empty()) return BadRecord("fewer extents than it said");
     extents.insert(extents.end(), next.begin(), next.end());
   }
-  absl::StatusOr<Mapped> mapped = session_->segments.Map(extents);
-  if (!mapped.ok()) {
-    // The agent believes we have them: next time they come with their descriptors again.
-    std::vector<uint32_t> ids;
-    for (const WireExtent& extent : extents) ids.push_back(extent.segment);
-    session_->segments.Drop(ids);
-    session_->SayUnmapped(ids);
-    return mapped.status();
-  }
-  if (mapped->bytes.size() != info_.size) return BadRecord("extents of another size than the object");
-  mapped_ = *std::move(mapped);
-  return absl::OkStatus();
+  return extents;
+}
+
+absl::StatusOr<std::unique_ptr<object::ObjectReader>> TakeReader(const Line& line, base::ByteSpan payload,
+                                                                 const Record& record,
+                                                                 std::shared_ptr<ReleaseGroup> group) {
+  base::ByteReader in(payload);
+  const object::LeaseId lease{in.U64()};
+  object::ObjectInfo info = TakeObject(in);
+  const auto form = static_cast<Form>(in.U8());
+  if (!in.ok() || form > Form::kStream) return BadRecord("GET's reply is cut off");
+  if ((lease.value == 0) != (form == Form::kInline)) return BadRecord("a GET that holds nothing, or too much");
+  info.id.ns = line.session->welcome.ns;
+  auto reader = std::make_unique<UdsReader>(line, lease, std::move(info), std::move(group));
+  LARDER_RETURN_IF_ERROR(reader->Fill(form, in, record));
+  return reader;
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(std::shared_ptr<Session> session,
-                                                                 const std::string& key, base::Deadline deadline) {
+absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(const Line& line, const std::string& key,
+                                                                 base::Deadline deadline) {
   // Twice with shared memory (a segment may have been trimmed in between), then without.
   for (int attempt = 0;; ++attempt) {
     base::ByteWriter out;
-    out.U32(attempt < 2 ? 0 : kGetNoDescriptors).U32(Session::WaitMs(deadline)).Str(key);
-    LARDER_ASSIGN_OR_RETURN(const Reply reply,
-                            session->link.Call(Op::kGet, out.bytes(), Session::AnswerBy(deadline), {}, true));
-    base::ByteReader in(reply.payload);
-    const uint64_t lease = in.U64();
-    object::ObjectInfo info = TakeObject(in);
-    const uint8_t form = in.U8();
-    if (!in.ok() || form > 2) return BadRecord("GET's reply is cut off");
-    info.id.ns = session->welcome.ns;
-    if (lease != 0) session->KeepRenewing();
-    auto reader = std::make_unique<UdsReader>(session, lease, std::move(info));
-    const absl::Status filled = reader->Fill(static_cast<Form>(form), in);
-    if (filled.ok()) return reader;
-    if (base::Reason(filled) != "NO_SEGMENT" || attempt == 2) return filled;
+    out.U32(attempt < 2 ? 0 : kGetNoDescriptors).U32(WaitMs(deadline)).Str(key);
+    LARDER_ASSIGN_OR_RETURN(Reply reply, line.session->link.Call(Op::kGet, out.bytes(), AnswerBy(deadline), {}, true));
+    const auto payload = std::make_shared<const std::vector<std::byte>>(std::move(reply.payload));
+    const Record record{.memory = {payload, payload->data()}, .payload = *payload};
+    auto reader = TakeReader(line, *payload, record, nullptr);
+    if (base::Reason(reader.status()) != "NO_SEGMENT" || attempt == 2) return reader;
   }
+}
+
+std::vector<absl::StatusOr<std::unique_ptr<object::ObjectReader>>> OpenReaders(const Line& line,
+                                                                               std::span<const std::string> keys,
+                                                                               base::Deadline deadline) {
+  std::vector<absl::StatusOr<std::unique_ptr<object::ObjectReader>>> readers(keys.size());
+  std::vector<bool> answered(keys.size());
+  const auto group = std::make_shared<ReleaseGroup>();
+  BatchCall batch(line.session->link, Op::kGet, AnswerBy(deadline),
+                  [&](size_t i, uint32_t code, base::ByteSpan payload, const Record& record) {
+                    if (code != 0) {
+                      readers[i] = TakeError(code, payload);
+                    } else {
+                      readers[i] = TakeReader(line, payload, record, group);
+                    }
+                    answered[i] = true;
+                  });
+  base::ByteWriter get;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    get.Clear();
+    get.U32(0).U32(WaitMs(deadline)).Str(keys[i]);
+    batch.Add(i, get.bytes());
+  }
+  const absl::Status ended = batch.Finish();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!answered[i]) readers[i] = ended;
+    if (base::Reason(readers[i].status()) == "NO_SEGMENT") readers[i] = OpenReader(line, keys[i], deadline);
+  }
+  return readers;
 }
 
 }  // namespace larder::transport::uds

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "larder/base/status.h"
-#include "src/channel.h"
+#include "src/session.h"
 
 namespace larder::transport::uds {
 
-absl::StatusOr<std::unique_ptr<Mapping>> MapWindow(Link& link, object::LeaseId lease, uint64_t size,
-                                                   std::vector<uint32_t>* segments) {
-  LARDER_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> space, Mapping::Reserve(size));
+absl::StatusOr<std::shared_ptr<const Mapping>> MapWindow(Link& link, object::LeaseId lease, uint64_t size,
+                                                         std::vector<uint32_t>& segments) {
+  LARDER_ASSIGN_OR_RETURN(std::shared_ptr<const Mapping> space, Mapping::Reserve(size));
   uint64_t at = 0;
   uint32_t total = 1;
   for (uint32_t from = 0; from < total;) {
@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<Mapping>> MapWindow(Link& link, object::LeaseId l
         return base::ErrnoError(errno, "map a window");
       }
       at += e.length;
-      if (segments != nullptr) segments->push_back(e.segment);
+      segments.push_back(e.segment);
     }
     from += static_cast<uint32_t>(extents.size());
   }
@@ -43,7 +43,7 @@ absl::StatusOr<std::unique_ptr<Mapping>> MapWindow(Link& link, object::LeaseId l
 bool Ring::Open() {
   if (refused_) return false;
   segments_.clear();
-  auto mapping = MapWindow(link_, {}, kSlot * kSlots, &segments_);
+  auto mapping = MapWindow(link_, {}, kSlot * kSlots, segments_);
   if (!mapping.ok()) {
     refused_ = true;  // its bytes travel in the records; asked again after a while
     return false;
@@ -51,6 +51,14 @@ bool Ring::Open() {
   mapping_ = *std::move(mapping);
   for (uint64_t slot = kSlots; slot > 0; --slot) free_.push_back(slot - 1);
   return true;
+}
+
+Unwanted Ring::Close() {
+  free_.clear();
+  Unwanted out{.segments = std::move(segments_), .mappings = {std::move(mapping_)}};
+  segments_.clear();
+  mapping_ = nullptr;
+  return out;
 }
 
 std::optional<uint64_t> Ring::Take() {
@@ -68,15 +76,25 @@ void Ring::Give(uint64_t slot) {
   free_.push_back(slot);
 }
 
-void Ring::ReturnIdle() {
+Unwanted Ring::ReturnIdle() {
   base::MutexLock lock(mutex_);
   refused_ = false;
-  if (std::exchange(used_, false) || mapping_ == nullptr || free_.size() < kSlots) return;
-  mapping_.reset();
-  free_.clear();
-  base::ByteWriter out;
-  PutUnmapped(out, {.segments = segments_});
-  link_.Tell(Op::kUnmapped, out.bytes());
+  return std::exchange(used_, false) || !idle() ? Unwanted() : Close();
+}
+
+Unwanted Ring::AskedBack(std::vector<uint32_t>& asked) {
+  base::MutexLock lock(mutex_);
+  const auto ours = std::ranges::remove_if(
+      asked, [this](uint32_t id) { return std::ranges::find(segments_, id) != segments_.end(); });
+  const bool any = !ours.empty();
+  asked.erase(ours.begin(), ours.end());
+  return any && idle() ? Close() : Unwanted();
+}
+
+std::weak_ptr<const Mapping> Ring::Leave() {
+  base::MutexLock lock(mutex_);
+  if (idle()) Close();
+  return mapping_;
 }
 
 }  // namespace larder::transport::uds

@@ -49,8 +49,9 @@ absl::Status SocketError(int error) {
 
 absl::StatusOr<base::UniqueFd> ConnectTo(const std::string& path) {
   LARDER_ASSIGN_OR_RETURN(const sockaddr_un address, AddressOf(path));
-  base::UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  base::UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return base::ErrnoError(errno, "open a socket");
+  // Without waiting: an agent that is stopped while others wait to be accepted would hold us for ever.
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     const int error = errno;
     if (error == ENOENT || error == ECONNREFUSED || error == EAGAIN) {
@@ -59,6 +60,7 @@ absl::StatusOr<base::UniqueFd> ConnectTo(const std::string& path) {
     }
     return base::ErrnoError(error, "connect to " + path);
   }
+  if (::fcntl(fd.get(), F_SETFL, 0) != 0) return base::ErrnoError(errno, "open a socket");
   return fd;
 }
 

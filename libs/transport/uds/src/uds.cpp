@@ -12,8 +12,7 @@ absl::StatusOr<std::unique_ptr<object::Channel>> Dial(const std::string& directo
     return base::InvalidArgument(
         "BAD_URI", "uds:// is followed by the absolute directory of the sockets, as in uds:///run/larder");
   }
-  LARDER_ASSIGN_OR_RETURN(std::shared_ptr<Session> session, Session::Open(directory, options));
-  return std::make_unique<UdsChannel>(std::move(session));
+  return UdsChannel::Dial(directory, options);
 }
 
 absl::StatusOr<std::unique_ptr<object::Listener>> Listen(const object::ListenSettings& settings) {

@@ -213,9 +213,11 @@ std::vector<object::LeaseId> TakeLeases(base::ByteReader& in) {
 
 void PutBatch(base::ByteWriter& out, std::span<const BatchItem> items) {
   out.U16(static_cast<uint16_t>(items.size()));
-  for (const BatchItem& item : items) {
-    out.U16(static_cast<uint16_t>(item.op)).U32(static_cast<uint32_t>(item.payload.size())).Raw(item.payload);
-  }
+  for (const BatchItem& item : items) PutBatchItem(out, item.op, item.payload);
+}
+
+void PutBatchItem(base::ByteWriter& out, Op op, base::ByteSpan head, base::ByteSpan tail) {
+  out.U16(static_cast<uint16_t>(op)).U32(static_cast<uint32_t>(head.size() + tail.size())).Raw(head).Raw(tail);
 }
 
 std::vector<BatchItem> TakeBatch(base::ByteReader& in) {

@@ -102,6 +102,9 @@ struct BatchItem {
   base::ByteSpan payload;
 };
 void PutBatch(base::ByteWriter& out, std::span<const BatchItem> items);
+// One item of it, after their number; its payload is `head` and `tail`.
+void PutBatchItem(base::ByteWriter& out, Op op, base::ByteSpan head, base::ByteSpan tail = {});
+inline constexpr size_t kBatchItemOverhead = 6;  // bytes beside the payload
 // More than kMaxBatch items, or none, make the reader fail.
 std::vector<BatchItem> TakeBatch(base::ByteReader& in);
 // One answer of a BATCH; the payload is borrowed.

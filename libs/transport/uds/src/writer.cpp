@@ -22,17 +22,26 @@ absl::Status Ended() {
 
 class UdsWriter final : public object::ObjectWriter {
  public:
-  UdsWriter(std::shared_ptr<Session> session, object::LeaseId lease, object::Epoch epoch, uint64_t size_hint)
-      : session_(std::move(session)), lease_(lease), epoch_(epoch), size_hint_(size_hint) {}
-  ~UdsWriter() override {
-    if (mode_ == Mode::kEnded) return;
-    GiveUp();
-    base::ByteWriter out;
-    out.U64(lease_.value).U64(epoch_.value);
-    session_->link.Tell(Op::kDiscard, out.bytes());
+  UdsWriter(const Line& line, object::LeaseId lease, object::Epoch epoch, const object::CreateRequest& request)
+      : keeper_(line.keeper), session_(line.session), key_(request.key), size_hint_(request.size_hint) {
+    lease_.kind = Lease::Kind::kCreate;
+    lease_.key = key_;
+    lease_.epoch = epoch;
+    lease_.id = lease;
+    lease_.session = session_;
   }
+  ~UdsWriter() override {
+    if (keeper_->InChild()) return;
+    if (mode_ != Mode::kEnded) {
+      GiveUp();
+      TellDiscard();
+    }
+    keeper_->End(lease_);
+  }
+  // OK, or the connection was lost since the CREATE.
+  absl::Status Hold() { return keeper_->Hold(lease_); }
 
-  object::Epoch epoch() const override { return epoch_; }
+  object::Epoch epoch() const override { return lease_.epoch; }
   absl::StatusOr<base::MutableByteSpan> Buffer(uint64_t size) override;
   absl::Status Write(base::ByteSpan bytes) override;
   absl::StatusOr<base::MutableByteSpan> Prepare(uint64_t want) override;
@@ -55,22 +64,29 @@ class UdsWriter final : public object::ObjectWriter {
   absl::Status TakeSlot();
   // Waits until at most `left` pieces are on their way.
   absl::Status Drain(size_t left);
-  absl::Status Fail(absl::Status why);
+  // Ends the creation with an error that names it.
+  absl::Status Fail(const absl::Status& why);
+  absl::Status Named(const absl::Status& why) const;
+  // Whether it can go on, as far as is known without asking.
+  absl::Status CheckOpen();
+  base::ByteWriter LeaseAndEpoch() const;
+  void TellDiscard() { session_->link.Tell(Op::kDiscard, LeaseAndEpoch().bytes()); }
   // Gives back what is shared, after the agent has stopped copying from it.
   void GiveUp();
   absl::Status FlushAll();
 
-  std::shared_ptr<Session> session_;
-  const object::LeaseId lease_;
-  const object::Epoch epoch_;
+  const std::shared_ptr<Keeper> keeper_;
+  const std::shared_ptr<Session> session_;
+  const std::string key_;
   const uint64_t size_hint_;
+  Lease lease_;
   Mode mode_ = Mode::kFresh;
   uint64_t sent_ = 0;  // bytes in WRITEs so far
 
   std::vector<std::byte> small_;
   uint64_t small_used_ = 0;
 
-  std::unique_ptr<Mapping> window_;
+  std::shared_ptr<const Mapping> window_;
   uint64_t window_size_ = 0;
   std::optional<uint64_t> slot_;  // of the ring, being filled
   uint64_t slot_used_ = 0;
@@ -91,15 +107,35 @@ void UdsWriter::GiveUp() {
   if (slot_) session_->ring.Give(*std::exchange(slot_, std::nullopt));
 }
 
-absl::Status UdsWriter::Fail(absl::Status why) {
+base::ByteWriter UdsWriter::LeaseAndEpoch() const {
+  base::ByteWriter out;
+  out.U64(lease_.id.value).U64(lease_.epoch.value);
+  return out;
+}
+
+absl::Status UdsWriter::Named(const absl::Status& why) const {
+  const std::string name = key_.empty() ? "a content-addressed object" : "'" + key_ + "'";
+  return base::Annotate(why, fmt::format("creation of {} (epoch {})", name, lease_.epoch.value));
+}
+
+absl::Status UdsWriter::Fail(const absl::Status& why) {
   GiveUp();
-  if (mode_ != Mode::kEnded) {
-    base::ByteWriter out;
-    out.U64(lease_.value).U64(epoch_.value);
-    session_->link.Tell(Op::kDiscard, out.bytes());
-  }
+  if (mode_ != Mode::kEnded) TellDiscard();
   mode_ = Mode::kEnded;
-  return why;
+  return Named(why);
+}
+
+absl::Status UdsWriter::CheckOpen() {
+  if (mode_ == Mode::kEnded) return Ended();
+  if (lease_.lapsed.load(std::memory_order_relaxed)) {
+    return Fail(base::Error(absl::StatusCode::kAborted, "LEASE_LOST",
+                            "its lease was not renewed in time and has lapsed: create it again"));
+  }
+  if (session_->link.lost()) {
+    return Fail(base::Error(absl::StatusCode::kUnavailable, "CONNECTION_LOST",
+                            "the connection to the agent has ended, and the creation with it: create it again"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status UdsWriter::Drain(size_t left) {
@@ -115,8 +151,8 @@ absl::Status UdsWriter::Drain(size_t left) {
 
 absl::Status UdsWriter::SendInline() {
   if (small_used_ == 0) return absl::OkStatus();
-  base::ByteWriter out;
-  out.U64(lease_.value).U64(epoch_.value).U8(static_cast<uint8_t>(Source::kInline));
+  base::ByteWriter out = LeaseAndEpoch();
+  out.U8(static_cast<uint8_t>(Source::kInline));
   const auto id = session_->link.Begin(Op::kWrite, out.bytes(), base::ByteSpan(small_).first(small_used_));
   if (!id.ok()) return Fail(id.status());
   in_flight_.push_back({.request = *id});
@@ -126,9 +162,8 @@ absl::Status UdsWriter::SendInline() {
 }
 
 absl::Status UdsWriter::SendShared(Source source, uint64_t offset, uint64_t length) {
-  base::ByteWriter out;
-  out.U64(lease_.value).U64(epoch_.value).U8(static_cast<uint8_t>(source)).U64(offset);
-  out.U32(static_cast<uint32_t>(length));
+  base::ByteWriter out = LeaseAndEpoch();
+  out.U8(static_cast<uint8_t>(source)).U64(offset).U32(static_cast<uint32_t>(length));
   const auto id = session_->link.Begin(Op::kWrite, out.bytes());
   if (!id.ok()) return Fail(id.status());
   in_flight_.push_back(
@@ -152,13 +187,13 @@ absl::Status UdsWriter::TakeSlot() {
 }
 
 absl::StatusOr<base::MutableByteSpan> UdsWriter::Buffer(uint64_t size) {
-  if (mode_ == Mode::kEnded) return Ended();
+  LARDER_RETURN_IF_ERROR(CheckOpen());
   if (mode_ != Mode::kFresh) return Mixed();
   mode_ = Mode::kBuffer;
   window_size_ = size;
   if (size == 0) return base::MutableByteSpan();
   if (size > session_->welcome.inline_limit) {
-    auto window = MapWindow(session_->link, lease_, size);
+    auto window = session_->OpenWindow(lease_.id, size);
     if (window.ok()) {
       window_ = *std::move(window);
       return base::MutableByteSpan(window_->data(), size);
@@ -171,7 +206,7 @@ absl::StatusOr<base::MutableByteSpan> UdsWriter::Buffer(uint64_t size) {
 }
 
 absl::StatusOr<base::MutableByteSpan> UdsWriter::Prepare(uint64_t want) {
-  if (mode_ == Mode::kEnded) return Ended();
+  LARDER_RETURN_IF_ERROR(CheckOpen());
   if (mode_ == Mode::kBuffer) return Mixed();
   if (mode_ == Mode::kFresh) mode_ = Mode::kInline;
   want = std::max<uint64_t>(want, 1);
@@ -239,15 +274,15 @@ absl::Status UdsWriter::FlushAll() {
 }
 
 absl::StatusOr<object::SealResult> UdsWriter::Seal(const base::Digest& expected) {
-  if (mode_ == Mode::kEnded) return Ended();
+  LARDER_RETURN_IF_ERROR(CheckOpen());
   LARDER_RETURN_IF_ERROR(FlushAll());
   GiveUp();
-  base::ByteWriter out;
-  out.U64(lease_.value).U64(epoch_.value).U64(sent_);
-  PutDigest(out, expected);
+  base::ByteWriter out = LeaseAndEpoch();
+  PutDigest(out.U64(sent_), expected);
   mode_ = Mode::kEnded;  // also by failure
-  LARDER_ASSIGN_OR_RETURN(const Reply reply, session_->link.Call(Op::kSeal, out.bytes()));
-  base::ByteReader in(reply.payload);
+  const absl::StatusOr<Reply> reply = session_->link.Call(Op::kSeal, out.bytes());
+  if (!reply.ok()) return Named(reply.status());
+  base::ByteReader in(reply->payload);
   object::SealResult result = TakeSealed(in);
   LARDER_RETURN_IF_ERROR(Finished(in, "SEAL's reply"));
   result.info.id.ns = session_->welcome.ns;
@@ -258,25 +293,23 @@ absl::Status UdsWriter::Discard() {
   if (mode_ == Mode::kEnded) return absl::OkStatus();
   GiveUp();
   mode_ = Mode::kEnded;
-  base::ByteWriter out;
-  out.U64(lease_.value).U64(epoch_.value);
-  return session_->link.Call(Op::kDiscard, out.bytes()).status();
+  return session_->link.Call(Op::kDiscard, LeaseAndEpoch().bytes()).status();
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<object::ObjectWriter>> OpenWriter(std::shared_ptr<Session> session,
-                                                                 const object::CreateRequest& request,
+absl::StatusOr<std::unique_ptr<object::ObjectWriter>> OpenWriter(const Line& line, const object::CreateRequest& request,
                                                                  base::Deadline deadline) {
   base::ByteWriter out;
-  PutCreation(out, {.request = request, .wait_ms = Session::WaitMs(deadline)});
-  LARDER_ASSIGN_OR_RETURN(const Reply reply, session->link.Call(Op::kCreate, out.bytes(), Session::AnswerBy(deadline)));
+  PutCreation(out, {.request = request, .wait_ms = WaitMs(deadline)});
+  LARDER_ASSIGN_OR_RETURN(const Reply reply, line.session->link.Call(Op::kCreate, out.bytes(), AnswerBy(deadline)));
   base::ByteReader in(reply.payload);
   const object::LeaseId lease{in.U64()};
   const object::Epoch epoch{in.U64()};
   LARDER_RETURN_IF_ERROR(Finished(in, "CREATE's reply"));
-  session->KeepRenewing();
-  return std::make_unique<UdsWriter>(std::move(session), lease, epoch, request.size_hint);
+  auto writer = std::make_unique<UdsWriter>(line, lease, epoch, request);
+  LARDER_RETURN_IF_ERROR(writer->Hold());
+  return writer;
 }
 
 }  // namespace larder::transport::uds

@@ -19,6 +19,7 @@ using base::kMiB;
 using base::StatusIs;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 class SegmentsTest : public testing::Test {
  protected:
@@ -26,10 +27,15 @@ class SegmentsTest : public testing::Test {
   arena::Range Add(uint32_t id) {
     arena::Range range = *arena_->AllocateSealed("a", kMiB, kMiB);
     std::memset(range.data(), static_cast<int>('a' + id), kMiB);
-    segments_.Add(id, range.memory()->size(), *range.memory()->OpenReadOnly());
+    segments_.Add(id, Mapping::OfSegment(*range.memory()->OpenReadOnly(), range.memory()->size()));
     return range;
   }
   absl::StatusOr<Mapped> Map(std::vector<WireExtent> extents) { return segments_.Map(extents); }
+  // No memory that was let go is still mapped.
+  bool NothingQuarantined() {
+    arena_->Maintain();
+    return arena_->usage().quarantined == 0;
+  }
 
   std::unique_ptr<arena::Arena> arena_ = *arena::Arena::Create({.size = 16 * kMiB, .slab_size = kMiB});
   Segments segments_;
@@ -59,11 +65,11 @@ TEST_F(SegmentsTest, AnExtentOutsideItsSegmentIsRefused) {
 }
 
 TEST_F(SegmentsTest, MemoryThatIsNotSealedIsNeverMapped) {
-  base::UniqueFd pretender(::memfd_create("pretender", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const base::UniqueFd pretender(::memfd_create("pretender", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   ASSERT_EQ(::ftruncate(pretender.get(), kMiB), 0);
-  segments_.Add(1, kMiB, std::move(pretender));
-  EXPECT_THAT(Map({{.segment = 1, .offset = 0, .length = 1}}).status(),
-              StatusIs(absl::StatusCode::kNotFound, "NO_SEGMENT"));
+  EXPECT_EQ(Mapping::OfSegment(pretender, kMiB), nullptr);
+  arena::Range range = *arena_->AllocateSealed("a", kMiB, kMiB);
+  EXPECT_EQ(Mapping::OfSegment(*range.memory()->OpenReadOnly(), range.memory()->size() + 4096), nullptr);
 }
 
 TEST_F(SegmentsTest, WhatNobodyAskedForSinceTheLastLookIsUnmapped) {
@@ -72,17 +78,52 @@ TEST_F(SegmentsTest, WhatNobodyAskedForSinceTheLastLookIsUnmapped) {
                                         {.segment = 2, .offset = 0, .length = 4096}};
   auto joined = Map(both);
   ASSERT_THAT(joined.status(), IsOk());
-  EXPECT_THAT(segments_.DropUnused(), IsEmpty()) << "just used";
-  EXPECT_THAT(segments_.DropUnused(), IsEmpty()) << "still read";
+  EXPECT_THAT(segments_.DropUnused().segments, IsEmpty()) << "just used";
+  EXPECT_THAT(segments_.DropUnused().segments, IsEmpty()) << "still read";
   *joined = Mapped();
   ASSERT_THAT(Map({{.segment = 1, .offset = 0, .length = 1}}).status(), IsOk());
-  EXPECT_THAT(segments_.DropUnused(), ElementsAre(2u));
-  EXPECT_THAT(segments_.DropUnused(), ElementsAre(1u));
+  EXPECT_THAT(segments_.DropUnused().segments, ElementsAre(2u));
+  EXPECT_THAT(segments_.DropUnused().segments, ElementsAre(1u));
   // With the last mapping gone the kernel lets the agent use the memory again.
   one = arena::Range();
   two = arena::Range();
-  arena_->Maintain();
-  EXPECT_EQ(arena_->usage().quarantined, 0u);
+  EXPECT_TRUE(NothingQuarantined());
+}
+
+TEST_F(SegmentsTest, WhatIsAskedBackGoesAtOnceOrWithItsLastReader) {
+  arena::Range one = Add(1), two = Add(2), three = Add(3);
+  const std::vector<WireExtent> both = {{.segment = 1, .offset = 0, .length = 4096},
+                                        {.segment = 2, .offset = 0, .length = 4096}};
+  auto joined = Map(both), again = Map(both);
+  ASSERT_THAT(joined.status(), IsOk());
+  ASSERT_THAT(again.status(), IsOk());
+  EXPECT_THAT(segments_.AskedBack(std::vector<uint32_t>{2, 3, 9}).segments, UnorderedElementsAre(9u, 3u))
+      << "9 was never here, which the agent is told as well";
+  *joined = Mapped();
+  EXPECT_THAT(segments_.Trim().segments, IsEmpty()) << "another reader is left";
+  *again = Mapped();
+  EXPECT_THAT(segments_.Trim().segments, ElementsAre(2u)) << "1 may stay";
+  two = arena::Range();
+  three = arena::Range();
+  EXPECT_TRUE(NothingQuarantined());
+}
+
+TEST_F(SegmentsTest, WhenTheConnectionEndsOnlyWhatIsReadStaysMapped) {
+  arena::Range one = Add(1), two = Add(2), three = Add(3);
+  auto idle = Map({{.segment = 3, .offset = 0, .length = 1}});
+  *idle = Mapped();
+  auto joined = Map({{.segment = 1, .offset = 0, .length = 4096}, {.segment = 2, .offset = 4096, .length = 10}});
+  ASSERT_THAT(joined.status(), IsOk());
+  const auto held = segments_.Leave();
+  ASSERT_EQ(held.size(), 2u);
+  EXPECT_EQ(held[0].lock()->size(), kMiB);
+  EXPECT_EQ(joined->bytes[4096], std::byte{'c'});
+  EXPECT_THAT(Map({{.segment = 1, .offset = 0, .length = 1}}).status(),
+              StatusIs(absl::StatusCode::kNotFound, "NO_SEGMENT"));
+  three = arena::Range();
+  EXPECT_TRUE(NothingQuarantined());
+  *joined = Mapped();
+  EXPECT_TRUE(held[0].expired() && held[1].expired());
 }
 
 }  // namespace

@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "larder/base/clock.h"
 #include "larder/base/mutex.h"
@@ -17,15 +19,24 @@ struct Options {
   std::string ns;                                                 // empty: the agent's choice
   base::Duration timeout = base::Duration::max();                 // of each call; max: none
   int retries = 3;                                                // of what is safe to repeat
-  base::Duration first_backoff = std::chrono::milliseconds(100);  // doubles with each retry, jittered by half
+  base::Duration first_backoff = std::chrono::milliseconds(100);  // doubles with each retry up to 1 s, jittered by half
+  // How long a call that is safe to repeat waits for an agent that was there before and is gone.
+  base::Duration reconnect_window = std::chrono::seconds(30);
   // How to wait between retries; empty: the thread sleeps.
   std::function<void(base::Duration)> wait;
+  const base::Clock* clock = nullptr;  // null: the system's
   // The transports to choose from; null: all that are built in.
   const object::TransportRegistry* transports = nullptr;
 };
 
-// A program's way to its node's agent. Thread-safe. When the agent restarts, calls that are safe to repeat connect anew
-// by themselves; readers stay valid; a writer fails with UNAVAILABLE. Readers and writers may outlive the client.
+// A program's way to its node's agent. Thread-safe. Readers and writers may outlive the client.
+//
+// When the agent is gone, calls that are safe to repeat wait for the next one and go on there: all but a Put under a
+// key that neither overwrites nor accepts the same content, which fails with UNAVAILABLE once it was asked, or when no
+// agent is there at once. A call gives up when the reconnect window ends: UNAVAILABLE, naming the address. Readers stay
+// valid, and their leases are had again from the next agent if it has the same objects; a writer fails with
+// UNAVAILABLE, and nothing of it remains. A forked child connects anew; what it inherits stays readable and else does
+// nothing.
 class Client {
  public:
   // `endpoint` is "SCHEME://ADDRESS", as in uds:///run/larder. INVALID_ARGUMENT (UNKNOWN_SCHEME, BAD_URI), UNAVAILABLE
@@ -38,6 +49,11 @@ class Client {
   absl::StatusOr<std::unique_ptr<object::ObjectReader>> Get(const std::string& key);
   // Create, write and seal in one; small objects in one round trip.
   absl::StatusOr<object::SealResult> Put(const object::CreateRequest& request, base::ByteSpan bytes);
+  // Many at once, answered in the order asked; one failure fails no neighbour. Small objects that came together lie in
+  // memory together: it is kept until the last reader of such a record (96 KiB) ends. PutMany creates them in no
+  // particular order.
+  std::vector<absl::StatusOr<std::unique_ptr<object::ObjectReader>>> GetMany(std::span<const std::string> keys);
+  std::vector<absl::StatusOr<object::SealResult>> PutMany(std::span<const object::PutRequest> requests);
   absl::StatusOr<object::ObjectInfo> Stat(const std::string& key);
   absl::StatusOr<object::ListPage> List(const object::ListRequest& request);
   absl::Status Delete(const std::string& key);
@@ -49,12 +65,24 @@ class Client {
  private:
   Client(const object::TransportEntry& transport, std::string address, Options options);
   using Channel = std::shared_ptr<object::Channel>;
-  absl::StatusOr<Channel> Current() LARDER_EXCLUDES(mutex_);
-  base::Deadline DeadlineNow() const;
-  void Backoff(int attempt) const;
-  // Runs `call` on a connection; again on a new one, if it was lost and `repeatable`.
+  // What a call asks of a channel until a deadline.
   template <typename T>
-  T Run(bool repeatable, const std::function<T(object::Channel&)>& call);
+  using Ask = std::function<T(object::Channel&, base::Deadline)>;
+  absl::StatusOr<Channel> Current(base::Deadline deadline) LARDER_EXCLUDES(mutex_);
+  // The same; where nobody answers, tries again for `window`, and at least as often as a call is repeated.
+  absl::StatusOr<Channel> Connected(base::Duration window, base::Deadline deadline);
+  base::MonotonicTime Now() const;
+  base::Deadline DeadlineNow() const { return base::DeadlineAfter(Now(), options_.timeout); }
+  base::Duration Pause(int failures) const;
+  void Wait(base::Duration pause) const;
+  // Runs `ask` on a connection; again on a new one, if it was lost and `repeatable`.
+  template <typename T>
+  T Run(bool repeatable, const Ask<T>& ask);
+  // The same for many items, of which those that the loss of a connection left without an answer are asked again.
+  template <typename T, typename Item>
+  std::vector<absl::StatusOr<T>> RunMany(std::span<const Item> items, bool (*repeatable)(const Item&),
+                                         std::vector<absl::StatusOr<T>> (object::Channel::*ask)(std::span<const Item>,
+                                                                                                base::Deadline));
 
   const object::TransportEntry transport_;
   const std::string address_;

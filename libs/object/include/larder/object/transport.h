@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,13 +40,25 @@ class ObjectReader {
  public:
   virtual ~ObjectReader() = default;
   virtual const ObjectInfo& info() const = 0;
-  // All bytes, mapped or received, if the transport gives them at once.
+  // All bytes, mapped or received, if the transport gives them at once. They stay good as long as the reader lives,
+  // whatever becomes of the agent.
   virtual std::optional<base::ByteSpan> Bytes() const = 0;
-  // Copies the bytes from `offset`; works on every transport. OUT_OF_RANGE past the end.
+  // Copies the bytes from `offset`; works on every transport. OUT_OF_RANGE past the end. Where Bytes() gives none:
+  // UNAVAILABLE when the agent is gone and does not come back, ABORTED (EPOCH_STALE) when it came back with another
+  // object under the key, NOT_FOUND (NO_OBJECT) without one.
   virtual absl::Status Read(uint64_t offset, base::MutableByteSpan out) = 0;
+  // The agent keeps no lease for it: it ended the lease, or is gone, and none could be had again yet.
+  virtual bool lapsed() { return false; }
 };
 
-// One session of a client with an agent. Thread-safe. UNAVAILABLE (CONNECTION_LOST) once it is broken: dial anew.
+// One object of a PutMany. The bytes are borrowed until that returns.
+struct PutRequest {
+  CreateRequest request;
+  base::ByteSpan bytes;
+};
+
+// One session of a client with an agent. Thread-safe. UNAVAILABLE (CONNECTION_LOST) once it is broken: Redial, or dial
+// anew.
 class Channel {
  public:
   virtual ~Channel() = default;
@@ -55,6 +68,12 @@ class Channel {
   // All in one round trip; for small objects.
   virtual absl::StatusOr<SealResult> Put(const CreateRequest& request, base::ByteSpan bytes,
                                          base::Deadline deadline) = 0;
+  // Get and Put of many, in the order asked, though they take effect in any; one failure fails no neighbour. Here: one
+  // by one. To be overridden where many cost less together.
+  virtual std::vector<absl::StatusOr<std::unique_ptr<ObjectReader>>> GetMany(std::span<const std::string> keys,
+                                                                             base::Deadline deadline);
+  virtual std::vector<absl::StatusOr<SealResult>> PutMany(std::span<const PutRequest> requests,
+                                                          base::Deadline deadline);
   virtual absl::StatusOr<ObjectInfo> Stat(const std::string& key) = 0;
   virtual absl::StatusOr<ListPage> List(const ListRequest& request) = 0;
   virtual absl::Status Delete(const std::string& key) = 0;
@@ -63,11 +82,16 @@ class Channel {
   virtual const std::string& ns() const = 0;
   virtual const std::string& node() const = 0;
   virtual bool broken() const = 0;
+  // A session with whoever serves the address now, in place of this one, which is broken: its open readers go on there.
+  // Tries once. UNIMPLEMENTED, as here, where a session leaves nothing behind: dial anew.
+  virtual absl::StatusOr<std::unique_ptr<Channel>> Redial(base::Deadline deadline);
 };
 
 struct DialOptions {
   std::string ns;  // empty: the agent's choice
   base::Deadline deadline = base::kNoDeadline;
+  // How long open readers look for the next agent by themselves after their session was lost; 0: not at all.
+  base::Duration reconnect_window{};
 };
 
 // The agent's side: serves a peer until stopped.

@@ -1,0 +1,86 @@
+#pragma once
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "larder/arena/arena.h"
+#include "larder/base/testing/status_matchers.h"
+#include "larder/base/testing/temp_dir.h"
+#include "larder/base/units.h"
+#include "larder/transport/uds/uds.h"
+#include "tests/scripted_agent.h"
+
+namespace larder::transport::uds {
+
+// Leases of which clients renew every 20 ms.
+inline constexpr base::Duration kShortTtl = std::chrono::milliseconds(60);
+
+// A client on one side, a scripted agent on the other.
+class ScriptedTest : public testing::Test {
+ protected:
+  // A sealed slab of 1 MiB, full of `fill`, that GETs can show.
+  struct Slab {
+    arena::Range range;
+    base::UniqueFd fd;
+    uint32_t id = 0;
+    WireExtent Extent(bool has_descriptor, uint64_t offset = 0, uint64_t length = base::kMiB) const {
+      return {.segment = id,
+              .has_descriptor = has_descriptor,
+              .segment_size = range.memory()->size(),
+              .offset = offset,
+              .length = length};
+    }
+  };
+  Slab MakeSlab(char fill) {
+    Slab slab{.range = *arena_->AllocateSealed("default", base::kMiB, base::kMiB)};
+    std::memset(slab.range.data(), fill, base::kMiB);
+    slab.fd = *slab.range.memory()->OpenReadOnly();
+    slab.id = static_cast<uint32_t>(slab.range.memory()->id());
+    return slab;
+  }
+
+  // Runs `ask` beside the script.
+  template <typename F>
+  static auto Beside(F ask) {
+    return std::async(std::launch::async, std::move(ask));
+  }
+  // Dials; `agent` is the other end.
+  std::unique_ptr<object::Channel> Dial(std::optional<AgentEnd>& agent, const object::DialOptions& options = {},
+                                        base::Duration lease_ttl = std::chrono::seconds(30)) {
+    auto dialled = Beside([&] { return uds::Dial(directory(), options); });
+    agent.emplace(agent_.Accept(lease_ttl));
+    auto channel = dialled.get();
+    EXPECT_THAT(channel.status(), base::IsOk());
+    return *std::move(channel);
+  }
+  // A get, answered with all of `slab`.
+  std::unique_ptr<object::ObjectReader> GetSlab(object::Channel& channel, AgentEnd& agent, const std::string& key,
+                                                uint64_t epoch, uint64_t lease, const Slab& slab,
+                                                bool has_descriptor = true) {
+    auto got = Beside([&] { return channel.Get(key, base::kNoDeadline); });
+    const Request get = agent.Expect(Op::kGet);
+    agent.Reply(get, SharedObject(lease, key, epoch, {slab.Extent(has_descriptor)}),
+                has_descriptor ? std::vector<int>{slab.fd.get()} : std::vector<int>());
+    auto reader = got.get();
+    EXPECT_THAT(reader.status(), base::IsOk());
+    return *std::move(reader);
+  }
+  static uint64_t LeaseOf(const Request& request) { return request.in().U64(); }
+  // Nothing maps `slab` but the agent, says the kernel.
+  bool IsUnmapped(Slab slab) {
+    slab = Slab();
+    arena_->Maintain();
+    return arena_->usage().quarantined == 0;
+  }
+
+  std::string directory() const { return dir_.path().string(); }
+  base::TempDir dir_;
+  ScriptedAgent agent_{directory()};
+  std::unique_ptr<arena::Arena> arena_ = *arena::Arena::Create({.size = 32 * base::kMiB, .slab_size = base::kMiB});
+};
+
+}  // namespace larder::transport::uds
