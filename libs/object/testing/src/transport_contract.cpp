@@ -13,6 +13,10 @@
 #include "larder/object/testing/test_node.h"
 
 namespace larder::object {
+
+// Of transport_contract_many.cpp: else the linker would drop its tests.
+void LinkManyRules();
+
 namespace {
 
 using base::IsOk;
@@ -357,6 +361,7 @@ TEST_P(TransportContract, WithoutRoomForWindowsAndObjectsTheErrorSaysSoAndNothin
 
 std::vector<TransportCase> TransportCasesOf(const TransportRegistry& transports, const PeerRegistry& peers,
                                             const BackendRegistry& backends) {
+  LinkManyRules();
   std::vector<TransportCase> cases;
   for (const std::string& transport : transports.Names()) {
     for (const std::string& peer : peers.Names()) {

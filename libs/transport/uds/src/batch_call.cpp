@@ -8,15 +8,21 @@ namespace larder::transport::uds {
 namespace {
 
 constexpr size_t kInFlight = 4;  // records
+// Each may have to wait for another creator: room is left for those that other threads ask for.
+constexpr size_t kMostPuts = kMaxWaiting / 2;
 constexpr size_t kAnswered = SIZE_MAX;
 
 }  // namespace
 
 BatchCall::BatchCall(Link& link, Op op, base::Deadline deadline, OnAnswer on_answer)
-    : link_(link), op_(op), deadline_(deadline), on_answer_(std::move(on_answer)) {}
+    : link_(link),
+      op_(op),
+      most_(op == Op::kPut ? kMostPuts : kMaxBatch),
+      deadline_(deadline),
+      on_answer_(std::move(on_answer)) {}
 
 void BatchCall::Add(size_t index, base::ByteSpan head, base::ByteSpan tail) {
-  if (!Fits(items_.size() + head.size() + tail.size()) || indices_.size() == kMaxBatch) Send();
+  if (!Fits(items_.size() + head.size() + tail.size()) || indices_.size() == most_) Send();
   PutBatchItem(items_, op_, head, tail);
   indices_.push_back(index);
 }

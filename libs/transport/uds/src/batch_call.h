@@ -18,6 +18,8 @@ class BatchCall {
 
   // `op` is GET, PUT, STAT or DELETE. Answers are waited for until `deadline`.
   BatchCall(Link& link, Op op, base::Deadline deadline, OnAnswer on_answer);
+  BatchCall(const BatchCall&) = delete;
+  BatchCall& operator=(const BatchCall&) = delete;
 
   static bool Fits(size_t payload) { return Link::Fits(payload + kBatchItemOverhead + sizeof(uint16_t)); }
   // Item number `index`, whose payload is `head` and `tail` and Fits.
@@ -31,6 +33,7 @@ class BatchCall {
 
   Link& link_;
   const Op op_;
+  const size_t most_;  // items of a record
   const base::Deadline deadline_;
   const OnAnswer on_answer_;
   base::ByteWriter items_;

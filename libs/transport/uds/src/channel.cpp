@@ -74,19 +74,23 @@ std::vector<absl::StatusOr<object::SealResult>> UdsChannel::PutMany(std::span<co
                     answered[i] = true;
                   });
   base::ByteWriter head;
-  std::vector<size_t> alone;  // too large for a record
+  std::vector<size_t> alone;
   for (size_t i = 0; i < requests.size(); ++i) {
     const object::PutRequest& put = requests[i];
     head.Clear();
     PutCreation(head, {.request = put.request, .wait_ms = WaitMs(deadline)});
     PutDigest(head, {});
     if (put.bytes.size() > line_.session->welcome.inline_limit || !BatchCall::Fits(head.size() + put.bytes.size())) {
-      alone.push_back(i);
+      alone.push_back(i);  // too large for a record
     } else {
       batch.Add(i, head.bytes(), put.bytes);
     }
   }
   const absl::Status ended = batch.Finish();
+  for (size_t i = 0; i < results.size(); ++i) {
+    // So many wait for other creators already that no more may: one at a time, then.
+    if (base::Reason(results[i].status()) == "TOO_MANY_WAITING") alone.push_back(i);
+  }
   for (const size_t i : alone) {
     results[i] = Put(requests[i].request, requests[i].bytes, deadline);
     answered[i] = true;

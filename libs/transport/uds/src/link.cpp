@@ -101,8 +101,12 @@ absl::StatusOr<uint64_t> Link::Start(Op op, base::ByteSpan payload, base::ByteSp
     slots_[id] = std::move(slot);
   }
   absl::Status sent = Send(op, id, payload, tail, deadline);
-  // It may be gone because it said why: what came before the end is still there to read.
-  if (sent.ok() || (sent.code() == absl::StatusCode::kUnavailable && !lost())) return id;
+  if (sent.ok()) return id;
+  if (base::Reason(sent) == "CONNECTION_LOST" && !lost()) {
+    // It may be gone because it said why: what came before the end is still there to read.
+    hung_up_ = true;
+    return id;
+  }
   base::MutexLock lock(mutex_);
   slots_.erase(id);
   return sent;

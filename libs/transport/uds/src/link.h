@@ -69,6 +69,8 @@ class Link {
   bool broken() const { return lost() || InChild(); }
   // Without looking whether this is a forked child.
   bool lost() const { return broken_.load(std::memory_order_relaxed); }
+  // The agent takes nothing more, though what it said before may still lie there to be read.
+  bool hung_up() const { return hung_up_.load(std::memory_order_relaxed); }
   // Fails everybody who waits.
   void Break() LARDER_EXCLUDES(mutex_);
   bool InChild() const { return fork_.InChild(); }
@@ -106,6 +108,7 @@ class Link {
   const ForkMark fork_;  // a forked child must not speak on its parent's connection
   const bool spin_;
   std::atomic<bool> broken_{false};
+  std::atomic<bool> hung_up_{false};
   std::atomic<uint64_t> next_id_{1};
   std::shared_ptr<std::byte[]> buffer_;  // the reader's, kMaxRecord bytes
 

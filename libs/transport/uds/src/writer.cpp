@@ -158,7 +158,7 @@ absl::Status UdsWriter::SendInline() {
   in_flight_.push_back({.request = *id});
   sent_ += small_used_;
   small_used_ = 0;
-  return Drain(kInFlight);
+  return Drain(session_->link.hung_up() ? 0 : kInFlight);
 }
 
 absl::Status UdsWriter::SendShared(Source source, uint64_t offset, uint64_t length) {
@@ -169,7 +169,7 @@ absl::Status UdsWriter::SendShared(Source source, uint64_t offset, uint64_t leng
   in_flight_.push_back(
       {.request = *id, .slot = source == Source::kRing ? std::exchange(slot_, std::nullopt) : std::nullopt});
   sent_ += length;
-  return absl::OkStatus();
+  return session_->link.hung_up() ? Drain(0) : absl::OkStatus();
 }
 
 absl::Status UdsWriter::SendSlot() {

@@ -14,7 +14,7 @@ std::string BytesOf(const absl::StatusOr<std::unique_ptr<object::ObjectReader>>&
   return std::string(base::AsText((*reader)->Bytes().value()));
 }
 
-class Batch : public ScriptedTest {
+class ManyAtOnce : public ScriptedTest {
  protected:
   void SetUp() override { channel_ = Dial(agent_end_); }
   AgentEnd& agent() { return *agent_end_; }
@@ -50,7 +50,7 @@ class Batch : public ScriptedTest {
   std::unique_ptr<object::Channel> channel_;
 };
 
-TEST_F(Batch, EachKeyGetsItsOwnAnswerInWhateverOrderAndFormItComes) {
+TEST_F(ManyAtOnce, EachKeyGetsItsOwnAnswerInWhateverOrderAndFormItComes) {
   Slab one = MakeSlab('a'), two = MakeSlab('b');
   const std::vector<std::string> keys = {"inline", "missing", "two", "one", "stream"};
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
@@ -76,7 +76,7 @@ TEST_F(Batch, EachKeyGetsItsOwnAnswerInWhateverOrderAndFormItComes) {
   EXPECT_FALSE((*readers[4])->Bytes().has_value());
 }
 
-TEST_F(Batch, ARecordHoldsWhatFitsAndSeveralAreOnTheirWay) {
+TEST_F(ManyAtOnce, ARecordHoldsWhatFitsAndSeveralAreOnTheirWay) {
   const std::vector<std::string> keys = Keys(300);
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
   std::vector<Request> batches(4);
@@ -94,7 +94,7 @@ TEST_F(Batch, ARecordHoldsWhatFitsAndSeveralAreOnTheirWay) {
   for (size_t i = 0; i < keys.size(); ++i) EXPECT_EQ(BytesOf(readers[i]), keys[i]);
 }
 
-TEST_F(Batch, PutsGoTogetherAsFarAsTheyFitARecordAndOthersAlone) {
+TEST_F(ManyAtOnce, PutsGoTogetherAsFarAsTheyFitARecordAndOthersAlone) {
   const std::string small(1000, 's'), half(40'000, 'h'), large(kInlineLimit + 1, 'l');
   const std::vector<object::PutRequest> puts = {{.request = {.key = "a"}, .bytes = base::AsBytes(half)},
                                                 {.request = {.key = "big"}, .bytes = base::AsBytes(large)},
@@ -124,7 +124,19 @@ TEST_F(Batch, PutsGoTogetherAsFarAsTheyFitARecordAndOthersAlone) {
   EXPECT_THAT(results[4].status(), IsOk());
 }
 
-TEST_F(Batch, WhatWasAnsweredBeforeTheConnectionWasLostIsKept) {
+TEST_F(ManyAtOnce, APutThatMayNotWaitWithTheOthersIsAskedAlone) {
+  const std::vector<object::PutRequest> puts = {{.request = {.key = "a"}}, {.request = {.key = "b"}}};
+  auto put = Beside([&] { return channel_->PutMany(puts, base::kNoDeadline); });
+  Request batch;
+  ASSERT_EQ(agent().ExpectBatch(batch).size(), 2u);
+  agent().Answers(batch, {{0, 8, ErrorText("TOO_MANY_WAITING")}, {1, 0, SealedAs("b", 2)}});
+  agent().Reply(agent().Expect(Op::kPut), SealedAs("a", 3));
+  const auto results = put.get();
+  ASSERT_THAT(results[0].status(), IsOk());
+  EXPECT_EQ(results[0]->info.epoch.value, 3u);
+}
+
+TEST_F(ManyAtOnce, WhatWasAnsweredBeforeTheConnectionWasLostIsKept) {
   const std::vector<std::string> keys = {"a", "b", "c"};
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
   Request batch;
@@ -137,7 +149,7 @@ TEST_F(Batch, WhatWasAnsweredBeforeTheConnectionWasLostIsKept) {
   EXPECT_EQ(BytesOf(readers[2]), "CONNECTION_LOST");
 }
 
-TEST_F(Batch, AnswersOfNoItemEndTheConnection) {
+TEST_F(ManyAtOnce, AnswersOfNoItemEndTheConnection) {
   const std::vector<std::vector<Answer>> nonsense = {{{1, 0, InlineObject("b", 1, "bb")}},
                                                      {{0, 5, ErrorText("X")}, {0, 5, ErrorText("X")}}};
   for (const std::vector<Answer>& answers : nonsense) {
@@ -153,7 +165,7 @@ TEST_F(Batch, AnswersOfNoItemEndTheConnection) {
   }
 }
 
-TEST_F(Batch, ReadersReleasedTogetherCostOneRecord) {
+TEST_F(ManyAtOnce, ReadersReleasedTogetherCostOneRecord) {
   Slab slab = MakeSlab('a');
   const std::vector<std::string> keys = Keys(10);
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
@@ -175,7 +187,7 @@ TEST_F(Batch, ReadersReleasedTogetherCostOneRecord) {
   }
 }
 
-TEST_F(Batch, ReleasesThatWaitForTheirGroupGoOutBeforeWhatMayNeedTheMemory) {
+TEST_F(ManyAtOnce, ReleasesThatWaitForTheirGroupGoOutBeforeWhatMayNeedTheMemory) {
   Slab slab = MakeSlab('a');
   const std::vector<std::string> keys = Keys(2);
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
@@ -204,7 +216,7 @@ TEST_F(Batch, ReleasesThatWaitForTheirGroupGoOutBeforeWhatMayNeedTheMemory) {
 }
 
 // An agent reads nothing from a client that does not read, and the sockets hold only so much.
-TEST_F(Batch, AClientThatCannotSendReadsMeanwhile) {
+TEST_F(ManyAtOnce, AClientThatCannotSendReadsMeanwhile) {
   const std::vector<std::string> keys = Keys(4 * kMaxBatch, 1000);  // more than a socket's buffer
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
   const std::string bytes(60'000, 'x');
@@ -217,7 +229,7 @@ TEST_F(Batch, AClientThatCannotSendReadsMeanwhile) {
   for (const auto& reader : got.get()) ASSERT_EQ(BytesOf(reader).size(), bytes.size());
 }
 
-TEST_F(Batch, ADeadlineEndsIt) {
+TEST_F(ManyAtOnce, ADeadlineEndsIt) {
   const std::vector<std::string> keys = Keys(200);
   const auto readers = channel_->GetMany(keys, base::Deadline(std::chrono::nanoseconds(1)));
   for (const auto& reader : readers) {
