@@ -140,32 +140,40 @@ Range Pool::Cut(const SlabPtr& slab, uint64_t offset, uint64_t size) {
   return Range(shared_from_this(), slab, offset, size);
 }
 
+std::optional<Range> Pool::CutOpen(const std::string& ns, const Want& want, bool also_sparse) {
+  for (SlabPtr& slab : open_[ns]) {
+    if (!also_sparse && IsSparse(*slab)) continue;  // what is moved away from it must not come back
+    const uint64_t offset = RoundUp(slab->next, want.align);
+    if (offset >= slab->size()) continue;
+    const uint64_t room = slab->size() - offset;
+    if (room >= std::min(want.aim, want.least)) return Cut(slab, offset, std::min(want.aim, room));
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<Range> Pool::AllocateSealed(const std::string& ns, uint64_t want, uint64_t least) {
   const bool packed = want <= kPacked;
-  const uint64_t align = packed ? kPackedAlign : kPage;
   const uint64_t aim = std::min(want, slab_size_);
-  {
+  const Want cut{.align = packed ? kPackedAlign : kPage, .aim = aim, .least = packed ? std::max(least, aim) : least};
+  const bool whole = aim == slab_size_;  // worth more than its parts
+  if (!whole) {
     base::MutexLock lock(mutex_);
-    std::vector<SlabPtr>& open = open_[ns];
-    for (SlabPtr& slab : open) {
-      const uint64_t offset = RoundUp(slab->next, align);
-      if (aim == slab_size_ || offset >= slab->size()) continue;  // a whole slab is worth more than its parts
-      const uint64_t room = slab->size() - offset;
-      if (room < std::min(aim, std::max(least, packed ? aim : uint64_t{0}))) continue;
-      return Cut(slab, offset, std::min(aim, room));
-    }
+    if (auto range = CutOpen(ns, cut, false)) return *std::move(range);
   }
-  LARDER_ASSIGN_OR_RETURN(SlabPtr slab, Obtain(SlabUse::kSealed, ns, slab_size_));
+  absl::StatusOr<SlabPtr> slab = Obtain(SlabUse::kSealed, ns, slab_size_);
   base::MutexLock lock(mutex_);
-  Range range = Cut(slab, 0, aim);
-  if (aim < slab_size_) {
-    std::vector<SlabPtr>& open = open_[ns];
-    open.push_back(slab);
-    if (open.size() > kOpenSlabs) {
-      auto fullest = std::max_element(open.begin(), open.end(),
-                                      [](const SlabPtr& a, const SlabPtr& b) { return a->next < b->next; });
-      open.erase(fullest);  // its ranges keep it
-    }
+  if (!slab.ok()) {
+    auto range = whole ? std::nullopt : CutOpen(ns, cut, true);
+    return range ? absl::StatusOr<Range>(*std::move(range)) : slab.status();
+  }
+  Range range = Cut(*slab, 0, aim);
+  if (whole) return range;
+  std::vector<SlabPtr>& open = open_[ns];
+  open.push_back(*slab);
+  if (open.size() > kOpenSlabs) {
+    auto fullest = std::max_element(open.begin(), open.end(),
+                                    [](const SlabPtr& a, const SlabPtr& b) { return a->next < b->next; });
+    open.erase(fullest);  // its ranges keep it
   }
   return range;
 }
@@ -301,9 +309,11 @@ void Pool::KeepSpare() {
     base::MutexLock lock(mutex_);
     if (free_.contains({SlabUse::kSpare, "", slab_size_}) || budget_ < slab_size_) return;
     budget_ -= slab_size_;
+    readying_ += slab_size_;
   }
   absl::StatusOr<SlabPtr> made = Slab::Make(slab_size_);
   base::MutexLock lock(mutex_);
+  readying_ -= slab_size_;
   if (made.ok()) {
     free_[KeyOf(**made)].push_back(*std::move(made));
   } else {
@@ -319,11 +329,11 @@ void Pool::ZeroDirty() {
       if (dirty_.empty()) return;
       slab = std::move(dirty_.front());
       dirty_.pop_front();
-      zeroing_ += slab->size();  // while nobody else may count it as free
+      readying_ += slab->size();
     }
     slab->Zero();
     base::MutexLock lock(mutex_);
-    zeroing_ -= slab->size();
+    readying_ -= slab->size();
     free_[KeyOf(*slab)].push_back(std::move(slab));
   }
 }
@@ -331,10 +341,11 @@ void Pool::ZeroDirty() {
 Arena::Usage Pool::usage() const {
   base::MutexLock lock(mutex_);
   Arena::Usage usage{.limit = limit_,
-                     .live = in_use_ + zeroing_ + private_bytes_,
+                     .live = in_use_ + private_bytes_,
                      .allocated = live_bytes_ + private_bytes_,
                      .windows = window_bytes_,
                      .wasted = Wasted()};
+  usage.quarantined = readying_;
   for (const auto& [ns, bytes] : quarantined_of_) usage.quarantined += bytes;
   usage.free = limit_ - usage.live - usage.quarantined;
   return usage;
@@ -359,22 +370,21 @@ std::vector<uint64_t> Pool::Quarantined() const {
   std::vector<uint64_t> ids;
   base::MutexLock lock(mutex_);
   for (const SlabPtr& slab : quarantine_) {
-    if (slab->use == SlabUse::kSealed) ids.push_back(slab->id());
+    ids.push_back(slab->id());
   }
   return ids;
 }
 
-bool Pool::Sparse(const Slab& slab) {
+bool Pool::Sparse(const Slab& slab) const {
   base::MutexLock lock(mutex_);
-  if (slab.use != SlabUse::kSealed) return false;
+  return slab.use == SlabUse::kSealed && IsSparse(slab);
+}
+
+bool Pool::IsSparse(const Slab& slab) const {
   const auto open = open_.find(slab.ns);
-  if (open == open_.end()) return slab.size() - slab.live > slab.size() / kSparse;
-  const auto it = std::ranges::find_if(open->second, [&](const SlabPtr& one) { return one.get() == &slab; });
-  if (it == open->second.end()) return slab.size() - slab.live > slab.size() / kSparse;
-  if (slab.next - slab.live <= slab.size() / kSparse) return false;
-  open->second.erase(it);  // or what is moved away would go there again
-  if (open->second.empty()) open_.erase(open);
-  return true;
+  const bool filling =
+      open != open_.end() && std::ranges::any_of(open->second, [&](const SlabPtr& one) { return one.get() == &slab; });
+  return (filling ? slab.next : slab.size()) - slab.live > slab.size() / kSparse;
 }
 
 }  // namespace larder::arena

@@ -2,6 +2,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -29,8 +30,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Arena::Usage usage() const;
   uint64_t QuarantinedOf(const std::string& ns) const;
   std::vector<uint64_t> Quarantined() const;
-  // One that is sparse is not filled any further.
-  bool Sparse(const Slab& slab);
+  bool Sparse(const Slab& slab) const;
   uint64_t slab_size() const { return slab_size_; }
   bool recycles() const { return recycles_; }
 
@@ -44,6 +44,14 @@ class Pool : public std::enable_shared_from_this<Pool> {
   static Key KeyOf(const Slab& slab) { return {slab.use, slab.ns, slab.size()}; }
 
   absl::StatusOr<SlabPtr> Obtain(SlabUse use, const std::string& ns, uint64_t size) LARDER_EXCLUDES(mutex_);
+  // How a sealed range is to be: `aim` bytes, or at least `least` where the slab ends.
+  struct Want {
+    uint64_t align = 0;
+    uint64_t aim = 0;
+    uint64_t least = 0;
+  };
+  // From a slab that is being filled; from a sparse one only where there is nothing else.
+  std::optional<Range> CutOpen(const std::string& ns, const Want& want, bool also_sparse) LARDER_REQUIRES(mutex_);
   SlabPtr TakeFree(const Key& key) LARDER_REQUIRES(mutex_);
   // One that nobody else sees any more, but that is not yet zeroed.
   SlabPtr TakeDirty(const Key& key) LARDER_REQUIRES(mutex_);
@@ -51,6 +59,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool MayTakeWindow(const std::string& ns, uint64_t bytes) const LARDER_REQUIRES(mutex_);
   void CountWindow(const std::string& ns, int64_t bytes) LARDER_REQUIRES(mutex_);
   uint64_t Wasted() const LARDER_REQUIRES(mutex_);
+  bool IsSparse(const Slab& slab) const LARDER_REQUIRES(mutex_);
   void ZeroDirty() LARDER_EXCLUDES(mutex_);
   // A spare slab, if there is none and the budget has room: whoever needs one must not wait while it is made.
   void KeepSpare() LARDER_EXCLUDES(mutex_);
@@ -73,8 +82,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::map<std::string, uint64_t> windows_of_ LARDER_GUARDED_BY(mutex_);
   uint64_t live_bytes_ LARDER_GUARDED_BY(mutex_) = 0;         // in ranges
   uint64_t live_window_bytes_ LARDER_GUARDED_BY(mutex_) = 0;  // of these, in windows
+  uint64_t readying_ LARDER_GUARDED_BY(mutex_) = 0;           // bytes of slabs being zeroed or made, soon free
   uint64_t in_use_ LARDER_GUARDED_BY(mutex_) = 0;             // bytes of slabs in use
-  uint64_t zeroing_ LARDER_GUARDED_BY(mutex_) = 0;            // bytes of slabs on their way from dirty to free
   std::map<Key, std::vector<SlabPtr>> free_ LARDER_GUARDED_BY(mutex_);
   std::deque<SlabPtr> quarantine_ LARDER_GUARDED_BY(mutex_);
   std::map<std::string, uint64_t> quarantined_of_ LARDER_GUARDED_BY(mutex_);  // bytes by namespace; none: absent

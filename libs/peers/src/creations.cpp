@@ -113,7 +113,8 @@ bool SinglePeer::State::StillWanted(const Creation& creation) {
 
 void SinglePeer::State::Begin(const CreationPtr& creation, const Done<absl::StatusOr<CreateGrant>>& done,
                               Calls& calls) {
-  auto blob = MakeBlob(*creation);
+  absl::StatusOr<std::unique_ptr<object::Blob>> blob = absl::CancelledError();
+  if (StillWanted(*creation)) blob = MakeBlob(*creation);  // after a wait it may not be
   if (!blob.ok() && StillWanted(*creation) &&
       WaitForRoom({.session = creation->session,
                    .ns = creation->id.ns,

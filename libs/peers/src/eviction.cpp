@@ -7,13 +7,22 @@ namespace {
 
 uint64_t Percent(uint64_t of, uint64_t percent) { return of / 100 * percent + of % 100 * percent / 100; }
 
-// What is to be freed below `limit` (0: none) when `used` of it is taken.
-uint64_t Excess(uint64_t limit, uint64_t used, uint64_t asked) {
-  if (limit == 0) return 0;
-  const uint64_t low = Percent(limit, kLowPercent);
-  const uint64_t wanted = used + asked;
-  if (wanted <= (asked > 0 ? low : Percent(limit, kHighPercent))) return 0;
-  return std::min(used, wanted - low);
+// What a watermark asks for; `limit` 0: nothing.
+uint64_t AboveWatermark(const Pressure& pressure) {
+  if (pressure.used <= Percent(pressure.limit, kHighPercent) || pressure.limit == 0) return 0;
+  return pressure.used - Percent(pressure.limit, kLowPercent);
+}
+
+// What is to go for its quota's sake.
+uint64_t OverQuota(const NamespaceUse& use) {
+  if (use.quota == 0) return 0;
+  uint64_t over = use.bytes - std::min(use.bytes, use.quota);  // the quota was lowered
+  if (use.asked > 0) {
+    const uint64_t wanted = use.bytes + use.held + use.asked;
+    const uint64_t missing = std::min(use.asked, wanted - std::min(wanted, use.quota));
+    over = std::max(over, missing - std::min(missing, use.leaving));
+  }
+  return std::min(over, use.bytes);
 }
 
 }  // namespace
@@ -21,8 +30,8 @@ uint64_t Excess(uint64_t limit, uint64_t used, uint64_t asked) {
 std::vector<Eviction> PlanEviction(const Pressure& pressure, std::span<const NamespaceUse> namespaces) {
   std::vector<Eviction> plan;
   // Who waits has found no room, whatever the sum says: room comes in pieces.
-  uint64_t missing =
-      std::max(Excess(pressure.limit, pressure.used, pressure.asked), std::min(pressure.asked, pressure.used));
+  uint64_t missing = std::max(AboveWatermark(pressure),
+                              std::min(pressure.asked - std::min(pressure.asked, pressure.leaving), pressure.used));
   struct Left {
     const NamespaceUse* use;
     uint64_t bytes;
@@ -30,7 +39,7 @@ std::vector<Eviction> PlanEviction(const Pressure& pressure, std::span<const Nam
   std::vector<Left> left;
   for (const NamespaceUse& use : namespaces) {
     if (!use.evictable || use.bytes == 0) continue;
-    const uint64_t excess = Excess(use.quota, use.bytes, use.asked);
+    const uint64_t excess = OverQuota(use);
     if (excess > 0) plan.push_back({use.ns, excess, EvictReason::kQuota});
     missing -= std::min(missing, excess);
     left.push_back({&use, use.bytes - excess});

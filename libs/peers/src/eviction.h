@@ -14,15 +14,18 @@ enum class EvictReason : uint8_t { kRoom, kQuota };
 
 // How things stand, in bytes.
 struct Pressure {
-  uint64_t limit = 0;  // 0: none
-  uint64_t used = 0;   // of limit
-  uint64_t asked = 0;  // by those who found no room
+  uint64_t limit = 0;    // 0: none
+  uint64_t used = 0;     // of limit
+  uint64_t asked = 0;    // by those who found no room
+  uint64_t leaving = 0;  // evicted a moment ago, but not free yet: clients are asked for it
 };
 struct NamespaceUse {
   std::string ns;
-  uint64_t bytes = 0;
-  uint64_t quota = 0;  // 0: none
-  uint64_t asked = 0;  // by those whom the quota refused
+  uint64_t bytes = 0;    // of its objects
+  uint64_t held = 0;     // deleted, but still mapped; counts against the quota
+  uint64_t quota = 0;    // 0: none
+  uint64_t asked = 0;    // by those whom the quota refused
+  uint64_t leaving = 0;  // of held: evicted a moment ago
   bool evictable = false;
 };
 struct Eviction {
@@ -33,8 +36,8 @@ struct Eviction {
 };
 
 // Room is made when more than kHighPercent is used, until no more than kLowPercent is, and for what is asked:
-// namespaces near or over their quota first, each down to kLowPercent of it; what is missing then from the largest
-// ones, which end up equal. Never asks a namespace that is not evictable, nor for more than it has.
+// namespaces over their quota first, down to it; what is missing then from the largest ones, which end up equal. Never
+// asks a namespace that is not evictable, nor for more than it has.
 inline constexpr uint64_t kHighPercent = 90;
 inline constexpr uint64_t kLowPercent = 85;
 std::vector<Eviction> PlanEviction(const Pressure& pressure, std::span<const NamespaceUse> namespaces);

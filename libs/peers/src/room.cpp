@@ -11,6 +11,11 @@ constexpr size_t kStepsAtOnce = 4096;            // of the search for what may g
 constexpr uint64_t kWasteShare = 5;              // compacts when more than one part in so many is wasted
 constexpr uint64_t kCompactBytes = 64ull << 20;  // copied in one Tick
 constexpr base::Duration kCompactPause = std::chrono::seconds(1);  // after a look that found nothing
+constexpr base::Duration kLately = std::chrono::seconds(1);        // clients that are asked let go within it
+
+uint64_t FreeOf(const object::Backend::Usage& usage) {
+  return usage.limit == 0 ? UINT64_MAX : usage.limit - std::min(usage.limit, usage.used + usage.quarantined);
+}
 
 }  // namespace
 
@@ -44,7 +49,8 @@ bool SinglePeer::State::MayFindRoom(const RoomWaiter& waiter) const {
   }
   const object::Backend::Usage usage = backend_.usage();
   return (usage.limit == 0 || waiter.bytes <= usage.limit) &&
-         (evicts_ || rules.evict_last || usage.quarantined > 0 || usage.wasted > 0);
+         (evicts_ || rules.evict_last || usage.quarantined > 0 ||
+          (usage.wasted >= waiter.bytes && usage.wasted > usage.used / kWasteShare));
 }
 
 bool SinglePeer::State::WaitForRoom(RoomWaiter waiter, const absl::Status& why) {
@@ -61,10 +67,17 @@ bool SinglePeer::State::WaitForRoom(RoomWaiter waiter, const absl::Status& why) 
 }
 
 void SinglePeer::State::WakeRoomWaiters() {
+  const uint64_t free = FreeOf(backend_.usage());
   Calls calls;
   {
     base::MutexLock lock(mutex_);
-    for (RoomWaiter& waiter : std::exchange(room_waiters_, {})) calls.Add(std::move(waiter.again));
+    const base::MonotonicTime now = clock_.Now();
+    // Whoever cannot be served would take what there is, and give it back.
+    std::erase_if(room_waiters_, [&](RoomWaiter& waiter) {
+      if (!waiter.quota && waiter.bytes > free && waiter.deadline > now) return false;
+      calls.Add(std::move(waiter.again));
+      return true;
+    });
   }
   calls.Run();
 }
@@ -78,32 +91,49 @@ void SinglePeer::State::WakeIfShort() {
 // ---- eviction
 
 std::vector<Eviction> SinglePeer::State::Plan() {
-  const object::Backend::Usage usage = backend_.usage();
-  Pressure pressure{.limit = usage.limit, .used = usage.used};
-  std::map<std::string, NamespaceUse> namespaces;
+  std::vector<std::string> names;
   {
     base::MutexLock lock(mutex_);
-    for (const auto& [ns, queue] : queues_) namespaces[ns].ns = ns;
-    for (const RoomWaiter& waiter : room_waiters_) {
-      const auto ns = namespaces.find(waiter.ns);
-      if (!waiter.quota) {
-        pressure.asked += waiter.bytes;
-      } else if (ns != namespaces.end()) {
-        ns->second.asked += waiter.bytes;
-      }
-    }
+    for (const auto& [ns, queue] : queues_) names.push_back(ns);
   }
   std::vector<NamespaceUse> uses;
-  for (auto& [ns, use] : namespaces) {
+  uint64_t evictable = 0;
+  for (std::string& ns : names) {
     const object::NamespaceRules rules = RulesOf(ns);
-    use.evictable = rules.evict_last;
-    if (!use.evictable) continue;
-    use.bytes = bytes_.UseOf(ns) + backend_.HeldBeside(ns);
-    use.quota = rules.LimitOf(backend_.resource());
+    if (!rules.evict_last) continue;
+    NamespaceUse use{.bytes = bytes_.UseOf(ns),
+                     .held = backend_.HeldBeside(ns),
+                     .quota = rules.LimitOf(backend_.resource()),
+                     .evictable = true};
+    use.ns = std::move(ns);
+    evictable += use.bytes;
     uses.push_back(std::move(use));
   }
   evicts_ = !uses.empty();
+  const object::Backend::Usage usage = backend_.usage();
+  Pressure pressure{.limit = usage.limit, .used = usage.used};
+  base::MutexLock lock(mutex_);
+  pressure.leaving = std::min(usage.quarantined, EvictedLately(""));
+  for (NamespaceUse& use : uses) use.leaving = std::min(use.held, EvictedLately(use.ns));
+  for (const RoomWaiter& waiter : room_waiters_) {
+    const auto own = std::ranges::find(uses, waiter.ns, &NamespaceUse::ns);
+    if (waiter.quota) {
+      if (own != uses.end()) own->asked += waiter.bytes;
+    } else if (usage.limit == 0 ||
+               waiter.bytes - std::min(waiter.bytes, FreeOf(usage)) <= evictable + usage.quarantined) {
+      pressure.asked += waiter.bytes;  // else nothing that goes could serve it
+    }
+  }
   return PlanEviction(pressure, uses);
+}
+
+uint64_t SinglePeer::State::EvictedLately(const std::string& ns) {
+  while (!evicted_lately_.empty() && clock_.Now() - evicted_lately_.front().at > kLately) evicted_lately_.pop_front();
+  uint64_t bytes = 0;
+  for (const Evicted& one : evicted_lately_) {
+    if (ns.empty() || one.ns == ns) bytes += one.bytes;
+  }
+  return bytes;
 }
 
 void SinglePeer::State::MakeRoom() {
@@ -123,6 +153,9 @@ void SinglePeer::State::Evict(const Eviction& eviction) {
     base::MutexLock lock(mutex_);
     (eviction.reason == EvictReason::kRoom ? evicted_room_ : evicted_quota_) += victims.size();
   }
+  if (freed == 0) return;
+  base::MutexLock lock(mutex_);
+  evicted_lately_.push_back({clock_.Now(), eviction.ns, freed});
 }
 
 std::vector<SinglePeer::State::SealedPtr> SinglePeer::State::TakeColdest(const std::string& ns, uint64_t bytes,

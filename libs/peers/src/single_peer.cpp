@@ -362,8 +362,9 @@ void SinglePeer::State::EndOverdue() {
 
 base::Duration SinglePeer::State::Tick() {
   EndOverdue();
-  WakeRoomWaiters();
+  // Before they try again: those who wait elsewhere between two tries are not in the queue after that.
   MakeRoom();
+  WakeRoomWaiters();
   Compact();
   base::MutexLock lock(mutex_);
   return room_waiters_.empty() ? base::Duration::max() : kRetryRoom;

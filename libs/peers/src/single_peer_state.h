@@ -144,6 +144,8 @@ class SinglePeer::State {
   void WakeRoomWaiters() LARDER_EXCLUDES(mutex_);
   void MakeRoom() LARDER_EXCLUDES(mutex_);
   std::vector<Eviction> Plan() LARDER_EXCLUDES(mutex_);
+  // Bytes of `ns` (empty: of all) that were evicted a moment ago.
+  uint64_t EvictedLately(const std::string& ns) LARDER_REQUIRES(mutex_);
   void Evict(const Eviction& eviction) LARDER_EXCLUDES(mutex_);
   // Up to `bytes` of the coldest that nobody needs, unpublished; few enough that others get the lock in between.
   std::vector<SealedPtr> TakeColdest(const std::string& ns, uint64_t bytes, bool& more) LARDER_EXCLUDES(mutex_);
@@ -209,6 +211,12 @@ class SinglePeer::State {
   std::unordered_map<LeaseId, SealedPtr> reads_ LARDER_GUARDED_BY(mutex_);
   std::map<std::string, ClockQueue<SealedPtr>> queues_ LARDER_GUARDED_BY(mutex_);  // by namespace; none is empty
   std::vector<RoomWaiter> room_waiters_ LARDER_GUARDED_BY(mutex_);
+  struct Evicted {
+    base::MonotonicTime at;
+    std::string ns;
+    uint64_t bytes = 0;
+  };
+  std::deque<Evicted> evicted_lately_ LARDER_GUARDED_BY(mutex_);  // oldest first
   bool closing_ LARDER_GUARDED_BY(mutex_) = false;
   ObjectId compacted_to_ LARDER_GUARDED_BY(mutex_);           // where the next look for what lies badly begins
   base::MonotonicTime compact_at_ LARDER_GUARDED_BY(mutex_);  // not before

@@ -46,14 +46,32 @@ TEST(PlanEviction, TheLargestAreBroughtDownToOneLevel) {
 TEST(PlanEviction, ThoseOverTheirQuotaGoFirstAndOthersOnlyForWhatIsMissing) {
   const std::vector uses = {Use("over", 200, 100), Use("within", 700, 1000)};
   EXPECT_THAT(PlanEviction({.limit = 1000, .used = 910}, uses),
-              ElementsAre(Eviction{"over", 115, EvictReason::kQuota}));
+              ElementsAre(Eviction{"over", 100, EvictReason::kQuota}));
   EXPECT_THAT(PlanEviction({.limit = 1000, .used = 1000}, uses),
-              ElementsAre(Eviction{"over", 115, EvictReason::kQuota}, Eviction{"within", 35, EvictReason::kRoom}));
+              ElementsAre(Eviction{"over", 100, EvictReason::kQuota}, Eviction{"within", 50, EvictReason::kRoom}));
 }
 
-TEST(PlanEviction, AQuotaMakesRoomForWhatItRefused) {
-  EXPECT_THAT(PlanEviction({.limit = 1000, .used = 80}, std::vector{Use("a", 80, 100, 20)}),
+TEST(PlanEviction, AQuotaMakesRoomForWhatItRefusedAndNoMore) {
+  EXPECT_THAT(PlanEviction({.limit = 1000, .used = 90}, std::vector{Use("a", 90, 100, 25)}),
               ElementsAre(Eviction{"a", 15, EvictReason::kQuota}));
+  EXPECT_THAT(PlanEviction({.limit = 1000, .used = 99}, std::vector{Use("a", 99, 100)}), IsEmpty());
+}
+
+TEST(PlanEviction, WhatWasEvictedAMomentAgoIsNotEvictedForOnceMore) {
+  EXPECT_THAT(PlanEviction({.limit = 1000, .used = 500, .asked = 100, .leaving = 100}, std::vector{Use("a", 500)}),
+              IsEmpty());
+  EXPECT_THAT(PlanEviction({.limit = 1000, .used = 500, .asked = 100, .leaving = 70}, std::vector{Use("a", 500)}),
+              ElementsAre(Eviction{"a", 30, EvictReason::kRoom}));
+  NamespaceUse use = Use("a", 60, 100, 30);
+  use.held = 40;  // mapped by clients
+  EXPECT_THAT(PlanEviction({.limit = 1000, .used = 100}, std::vector{use}),
+              ElementsAre(Eviction{"a", 30, EvictReason::kQuota}));
+  use.leaving = 30;
+  EXPECT_THAT(PlanEviction({.limit = 1000, .used = 100}, std::vector{use}), IsEmpty());
+  use.asked = 0;
+  use.held = 400;
+  EXPECT_THAT(PlanEviction({.limit = 1000, .used = 100}, std::vector{use}), IsEmpty())
+      << "evicting does not make clients let go";
 }
 
 TEST(PlanEviction, NeverTouchesWhatMayNotGoNorAsksForMoreThanThereIs) {

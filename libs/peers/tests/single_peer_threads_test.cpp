@@ -56,7 +56,9 @@ void SinglePeerThreads::OneSession(uint64_t seed, Answers& waited) {
     switch (random() % 6) {
       case 0:
       case 1: {
-        CreateRequest request{.key = random() % 4 == 0 ? "" : key, .overwrite = random() % 2 == 0};
+        CreateRequest request{.key = random() % 4 == 0 ? "" : key,
+                              .size_hint = random() % 2 == 0 ? 60'000u : 0u,
+                              .overwrite = random() % 2 == 0};
         if (random() % 4 == 0) request.meta.ttl = milliseconds(1 + random() % 50);
         const auto answer = caller.CreateLater(request, node_.clock().Now() + milliseconds(random() % 20));
         if (!answer.ready()) {

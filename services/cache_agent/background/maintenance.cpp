@@ -2,10 +2,17 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
 namespace larder::cache_agent {
+namespace {
+
+// Between two rounds, however often it is woken: those who find no room ask again at once.
+constexpr base::Duration kShortestPause = std::chrono::milliseconds(1);
+
+}  // namespace
 
 Maintenance::Maintenance(std::function<base::Duration()> round) : round_(std::move(round)) {}
 
@@ -35,9 +42,11 @@ void Maintenance::Wake() {
 void Maintenance::Run() {
   while (true) {
     const base::Duration pause = round_();
-    const auto next = std::chrono::steady_clock::now() + pause;
+    const auto ended = std::chrono::steady_clock::now();
     base::MutexLock lock(mutex_);
-    while (!stopping_ && !woken_ && changed_.WaitUntil(mutex_, next)) {
+    while (!stopping_ && changed_.WaitUntil(mutex_, ended + std::min(pause, kShortestPause))) {
+    }
+    while (!stopping_ && !woken_ && changed_.WaitUntil(mutex_, ended + pause)) {
     }
     woken_ = false;
     if (stopping_) return;

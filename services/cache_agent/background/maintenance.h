@@ -14,7 +14,7 @@ class Maintenance {
   explicit Maintenance(std::function<base::Duration()> round);
   ~Maintenance();  // stops
   void Start();
-  // The next round begins at once, or follows the one that runs. Any thread.
+  // The next round begins a millisecond after the last one, or at once. Any thread.
   void Wake() LARDER_EXCLUDES(mutex_);
   // Waits for the round that runs; begins no other. Idempotent.
   void Stop() LARDER_EXCLUDES(mutex_);

@@ -77,6 +77,11 @@ MeteredPeer::MeteredPeer(std::unique_ptr<object::Peer> peer, observe::Registry& 
   }));
 }
 
+MeteredPeer::~MeteredPeer() {
+  watches_.clear();
+  EndInner();
+}
+
 template <typename Call>
 auto MeteredPeer::Timed(Op op, Call call) {
   const base::MonotonicTime begun = clock_.Now();

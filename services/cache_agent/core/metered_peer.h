@@ -15,6 +15,7 @@ class MeteredPeer final : public object::PeerDecorator {
  public:
   // Borrows `registry` and `clock`.
   MeteredPeer(std::unique_ptr<object::Peer> peer, observe::Registry& registry, const base::Clock& clock);
+  ~MeteredPeer() override;
 
   absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner,
                                                 object::LapsedFn lapsed = nullptr) override;

@@ -186,7 +186,9 @@ absl::Status MemoryView::Read(uint64_t offset, base::MutableByteSpan out) const 
 }
 
 bool MemoryView::Sparse() const {
-  return std::ranges::any_of(content_.ranges, [](const arena::Range& range) { return range.Sparse(); });
+  uint64_t sparse = 0;
+  for (const arena::Range& range : content_.ranges) sparse += range.Sparse() ? range.size() : 0;
+  return sparse > 0 && sparse >= content_.size / 2;
 }
 
 std::shared_ptr<const MemoryView> MemoryView::CopyTo(MemoryBlob blob) const {

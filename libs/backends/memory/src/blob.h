@@ -57,7 +57,7 @@ class MemoryView final : public object::BlobView {
   std::optional<base::ByteSpan> Bytes() const override;
   std::span<const object::Extent> Shareable() const override { return extents_; }
 
-  // Some of it lies in a slab of which much was freed.
+  // Half of it or more lies in slabs of which much was freed.
   bool Sparse() const;
   // The same bytes and record in `blob`, which is empty; null if there is no room for them.
   std::shared_ptr<const MemoryView> CopyTo(MemoryBlob blob) const;

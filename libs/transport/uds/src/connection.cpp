@@ -218,11 +218,14 @@ bool Connection::Revoke(std::span<const uint64_t> quarantined, base::MonotonicTi
   std::vector<uint32_t> asked;
   {
     base::MutexLock lock(mutex_);
+    // A window that is not in quarantine was let go, or is about to be: its last users are in the agent.
+    std::erase_if(let_go_, [&](uint32_t segment) { return !std::ranges::binary_search(quarantined, segment); });
     for (const uint64_t id : quarantined) {
       const auto segment = static_cast<uint32_t>(id);
-      if (!mapped_.contains(segment)) continue;
+      if (!mapped_.contains(segment) && !let_go_.contains(segment)) continue;
       const auto [since, first] = revoked_.emplace(segment, now);
-      if (!first && now - since->second > limit) return false;
+      // What it answered may wait behind a write that the agent holds up.
+      if (!first && now - since->second > limit && held_ == 0) return false;
       if (first && asked.size() < kMaxRevoked) asked.push_back(segment);
     }
   }
@@ -231,6 +234,10 @@ bool Connection::Revoke(std::span<const uint64_t> quarantined, base::MonotonicTi
   PutSegments(out, asked);
   Send({.op = Op::kRevoke}, out.bytes(), {}, {});
   return true;
+}
+
+void Connection::LetGo(const SharedWindow& window) {
+  for (const arena::Range& range : window.ranges) let_go_.insert(static_cast<uint32_t>(range.memory()->id()));
 }
 
 void Connection::OnLapsed(const std::vector<object::LeaseId>& leases) {
@@ -245,14 +252,15 @@ void Connection::OnLapsed(const std::vector<object::LeaseId>& leases) {
 void Connection::Withhold(uint64_t bytes) {
   arena::Arena* arena = server_.settings.arena;
   if (arena == nullptr || bytes == withheld_bytes_) return;
-  withheld_ = arena::PrivateCharge();
-  server_.withheld -= std::exchange(withheld_bytes_, uint64_t{0});
   // Clients of an earlier agent come at once after it; who comes later, or says too much, is not believed.
   const uint64_t most = arena->usage().limit / 2;
-  if (bytes == 0 || bytes > most - std::min(most, server_.withheld) ||
-      server_.settings.clock->Now() - server_.from > kEarlierWithin) {
+  if (bytes > withheld_bytes_ && (bytes - withheld_bytes_ > most - std::min(most, server_.withheld) ||
+                                  server_.settings.clock->Now() - server_.from > kEarlierWithin)) {
     return;
   }
+  withheld_ = arena::PrivateCharge();
+  server_.withheld -= std::exchange(withheld_bytes_, uint64_t{0});
+  if (bytes == 0) return;
   absl::StatusOr<arena::PrivateCharge> charge = arena->ChargePrivate(bytes);
   if (!charge.ok()) return;  // there is no room left to leave unused
   withheld_ = *std::move(charge);

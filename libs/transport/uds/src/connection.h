@@ -48,7 +48,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   int32_t pid() const { return caller_.pid; }
   // Replies have waited for the client to read for longer than `limit`.
   bool Stalled(base::MonotonicTime now, base::Duration limit) LARDER_EXCLUDES(mutex_);
-  // Asks the client for those of `quarantined` segments that it got. False if it has not given back, within
+  // Asks the client for those of `quarantined` segments (ascending) that it got. False if it has not given back, within
   // `limit`, one that it was asked for.
   bool Revoke(std::span<const uint64_t> quarantined, base::MonotonicTime now, base::Duration limit)
       LARDER_EXCLUDES(mutex_);
@@ -136,6 +136,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Written(const Request& header, Creating& creating, const absl::Status& appended, uint64_t length);
   // Large, or on disk: not for the loop's thread.
   bool LongWrite(const Writing& writing) const;
+  // The agent is done with a window: the client must be, too.
+  void LetGo(const SharedWindow& window) LARDER_REQUIRES(mutex_);
   // Told by the peer, on a thread of its own.
   void OnLapsed(const std::vector<object::LeaseId>& leases) LARDER_EXCLUDES(mutex_);
   // Keeps as much memory unused as the client still maps of earlier agents.
@@ -164,6 +166,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::atomic<int> held_ = 0;  // reasons not to read on
   base::Mutex mutex_;
   std::map<uint32_t, base::MonotonicTime> revoked_ LARDER_GUARDED_BY(mutex_);  // segments asked back, and since when
+  std::set<uint32_t> let_go_ LARDER_GUARDED_BY(mutex_);                        // segments of windows that are over
   std::set<uint32_t> mapped_ LARDER_GUARDED_BY(mutex_);  // segments whose descriptor the client got
   struct Out {
     std::vector<std::byte> record;

@@ -106,6 +106,7 @@ void Connection::HandleUnmapped(const Request& header, base::ByteReader& in) {
     base::MutexLock lock(mutex_);
     for (const uint32_t segment : unmapped.segments) {
       mapped_.erase(segment);
+      let_go_.erase(segment);
       revoked_.erase(segment);
     }
   }
@@ -113,7 +114,8 @@ void Connection::HandleUnmapped(const Request& header, base::ByteReader& in) {
   if (ring_ != nullptr && std::ranges::any_of(unmapped.segments, [&](uint32_t segment) {
         return segment == ring_->ranges.front().memory()->id();
       })) {
-    ring_.reset();
+    base::MutexLock lock(mutex_);
+    LetGo(*std::exchange(ring_, nullptr));
   }
   Reply(header, absl::OkStatus());
 }

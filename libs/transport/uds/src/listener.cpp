@@ -107,8 +107,9 @@ void UdsListener::CheckConnections() {
   std::vector<std::shared_ptr<Connection>> late, stalled, holding;
   std::vector<uint64_t> quarantined;
   if (server_.settings.arena != nullptr) quarantined = server_.settings.arena->Quarantined();
+  std::ranges::sort(quarantined);
   for (const auto& [raw, connection] : connections_) {
-    if (!quarantined.empty() && !connection->Revoke(quarantined, now, kRevokeLimit)) holding.push_back(connection);
+    if (!connection->Revoke(quarantined, now, kRevokeLimit)) holding.push_back(connection);
     if (connection->Stalled(now, kStallLimit)) stalled.push_back(connection);
     if (!connection->greeted() && now - connection->since() > kHelloLimit) late.push_back(connection);
   }

@@ -40,6 +40,7 @@ void Connection::Forget(LeaseId lease) {
   CreatingPtr ended;  // its window is freed after the lock
   base::MutexLock lock(mutex_);
   if (auto node = creating_.extract(lease); !node.empty()) ended = std::move(node.mapped());
+  if (ended != nullptr && ended->window != nullptr) LetGo(*ended->window);
 }
 
 void Connection::Create(const Request& header, base::ByteReader& in) {
@@ -158,15 +159,18 @@ void Connection::RunWrite(const WritingPtr& writing) {
   if (appended.code() == absl::StatusCode::kResourceExhausted) {
     // Before the answer nothing more is read: the order of writes stays.
     if (held_++ == 0) UpdateInterest();  // else it is not read already, and this may be another thread
+    peer_.BeginWork(session_);           // what waits keeps its leases
     if (peer_.AwaitRoom(session_, appended, writing->left, writing->room_by, [self = shared_from_this(), writing] {
           self->server_.loop->Post([self, writing] {
             self->LongWrite(*writing) ? self->Offload(writing->request, [self, writing] { self->RunWrite(writing); })
                                       : self->RunWrite(writing);
+            self->peer_.EndWork(self->session_);
             self->Unhold();
           });
         })) {
       return;
     }
+    peer_.EndWork(session_);
     server_.loop->Post([self = shared_from_this()] { self->Unhold(); });
   }
   Written(writing->request, *writing->creating, appended, writing->length);

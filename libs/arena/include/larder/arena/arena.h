@@ -91,7 +91,7 @@ class Arena {
 
   // What of quarantine `ns` is answerable for, in bytes.
   uint64_t QuarantinedOf(const std::string& ns) const;
-  // The ids of the sealed slabs in quarantine: who was given one should let it go.
+  // The ids of the slabs in quarantine: who was given one should let it go.
   std::vector<uint64_t> Quarantined() const;
 
   // Bytes; free + live + quarantined = limit, in whole slabs.
@@ -99,7 +99,7 @@ class Arena {
     uint64_t limit = 0;
     uint64_t free = 0;
     uint64_t live = 0;         // slabs in use and private memory
-    uint64_t quarantined = 0;  // slabs without content that some process may still see
+    uint64_t quarantined = 0;  // slabs without content that some process may still see, or that are not zeroed yet
     uint64_t allocated = 0;    // of live: what ranges and private memory hold
     uint64_t windows = 0;      // of live: write windows
     uint64_t wasted = 0;       // of live: freed parts of sealed slabs that hold something still

@@ -63,9 +63,11 @@ class PeerDecorator : public Peer {
 
  protected:
   Peer& inner() { return *inner_; }
+  // For a destructor: the inner peer answers those who wait when it ends, maybe through what the derived class has.
+  void EndInner() { inner_.reset(); }
 
  private:
-  const std::unique_ptr<Peer> inner_;
+  std::unique_ptr<Peer> inner_;
 };
 
 }  // namespace larder::object
