@@ -58,8 +58,8 @@ TEST(Outside, APutAndAGetRunThroughAllThree) {
                     .clock = &node.clock(),
                     .executor = &executor,
                     .node = "node-0",
-                    .identify = [](int32_t pid, const std::string& ns) -> absl::StatusOr<SessionOwner> {
-                      return SessionOwner{.ns = ns, .pid = pid};
+                    .identify = [](const CallerProcess& caller, const std::string& ns) -> absl::StatusOr<SessionOwner> {
+                      return SessionOwner{.ns = ns, .pid = caller.pid};
                     }}));
   ASSERT_THAT(listener->Start(), IsOk());
   {

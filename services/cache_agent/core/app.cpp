@@ -9,9 +9,11 @@
 #include "core/arena_metrics.h"
 #include "core/connection_metrics.h"
 #include "core/identity.h"
+#include "core/live_sessions.h"
 #include "core/machine.h"
 #include "core/metered_peer.h"
 #include "core/namespace_table.h"
+#include "core/pod_directory.h"
 #include "larder/arena/arena.h"
 #include "larder/backends/register_all.h"
 #include "larder/base/file.h"
@@ -31,8 +33,8 @@ constexpr uint64_t kFewOpenFiles = 4096;
 constexpr char kPeer[] = "single";
 constexpr char kDataTransport[] = "uds";
 constexpr char kControlSocket[] = "control.sock";
-// Who may connect is decided by who sees the directory.
-constexpr unsigned kSocketMode = 0666;
+// Bounds how long a pod that was added to the file is unknown.
+constexpr base::Duration kPodsPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -41,8 +43,10 @@ App::App(const Config& config, rpc::Process& process)
 App::~App() { stops_.Run(base::kNoDeadline); }
 
 absl::Status App::Start() {
+  LARDER_RETURN_IF_ERROR(CheckIdentity(config_));
   LARDER_RETURN_IF_ERROR(CheckMachine());
   LARDER_RETURN_IF_ERROR(LockSocketDir());
+  LARDER_RETURN_IF_ERROR(OpenPods());
   LARDER_RETURN_IF_ERROR(OpenStore());
   maintenance_->Start();
   stops_.Push("maintenance", [this](base::Deadline) { maintenance_->Stop(); });
@@ -83,6 +87,19 @@ absl::Status App::LockSocketDir() {
   if (!lock.ok()) return base::Annotate(lock.status(), "socket_dir " + config_.socket_dir);
   socket_dir_lock_ = *std::move(lock);
   stops_.Push("socket_dir", [this](base::Deadline) { socket_dir_lock_.Reset(); });
+  return absl::OkStatus();
+}
+
+absl::Status App::OpenPods() {
+  if (config_.identity != Identity::kCgroup) return absl::OkStatus();
+  LARDER_ASSIGN_OR_RETURN(pods_, FilePodDirectory::Open(config_.pods_file, process_.log()));
+  // On a thread of its own: a file may hang, on which no lease may depend.
+  pods_refresh_ = std::make_unique<Maintenance>([this] {
+    pods_->Refresh();
+    return kPodsPause;
+  });
+  pods_refresh_->Start();
+  stops_.Push("pods", [this](base::Deadline) { pods_refresh_->Stop(); });
   return absl::OkStatus();
 }
 
@@ -137,28 +154,36 @@ absl::Status App::OpenStore() {
 }
 
 absl::Status App::Listen() {
-  const Identify identify = IdentifyBy(config_.identity);
+  sessions_ = std::make_unique<LiveSessions>();
   connection_metrics_ = std::make_unique<ConnectionMetrics>(process_.metrics());
   object::TransportRegistry transports("transport");
   transport::RegisterAll(transports);
   LARDER_ASSIGN_OR_RETURN(const object::TransportEntry* transport, transports.Get(kDataTransport));
-  LARDER_ASSIGN_OR_RETURN(data_, transport->listen({.address = config_.socket_dir,
-                                                    .peer = peer_.get(),
-                                                    .clock = &process_.clock(),
-                                                    .executor = executor_.get(),
-                                                    .arena = arena_.get(),
-                                                    .observer = connection_metrics_.get(),
-                                                    .node = node_,
-                                                    .version = std::string(rpc::Version()),
-                                                    .lease_ttl = config_.lease_ttl,
-                                                    .identify = identify}));
+  LARDER_ASSIGN_OR_RETURN(
+      data_,
+      transport->listen({.address = config_.socket_dir,
+                         .peer = peer_.get(),
+                         .clock = &process_.clock(),
+                         .executor = executor_.get(),
+                         .arena = arena_.get(),
+                         .observer = connection_metrics_.get(),
+                         .node = node_,
+                         .version = std::string(rpc::Version()),
+                         .lease_ttl = config_.lease_ttl,
+                         .identify = pods_ == nullptr ? IdentifyByWord() : IdentifyByCgroup(*pods_, process_.log()),
+                         .tokens = sessions_.get(),
+                         .socket_mode = SocketMode(config_.identity)}));
   LARDER_RETURN_IF_ERROR(data_->Start());
   stops_.Push("data socket", [this](base::Deadline deadline) { data_->Stop(deadline); });
+  return ListenForCalls();
+}
 
-  agent_rpc_ = std::make_unique<AgentRpc>(*peer_, *executor_, identify);
+absl::Status App::ListenForCalls() {
+  agent_rpc_ =
+      std::make_unique<AgentRpc>(*peer_, *executor_, *sessions_, IdentifyCalls(config_.identity), *connection_metrics_);
   control_ = std::make_unique<rpc::Server>(
       rpc::ServerOptions{.unix_path = std::filesystem::path(config_.socket_dir) / kControlSocket,
-                         .unix_mode = kSocketMode},
+                         .unix_mode = SocketMode(config_.identity)},
       process_.log());
   control_->Add(*agent_rpc_);
   LARDER_RETURN_IF_ERROR(control_->Start());

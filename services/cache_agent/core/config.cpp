@@ -1,5 +1,6 @@
 #include "larder/cache_agent/config.h"
 
+#include "core/identity.h"
 #include "larder/backends/register_all.h"
 #include "larder/base/status.h"
 #include "larder/object/ids.h"
@@ -48,8 +49,14 @@ void Declare(config::Binder& binder, Config& config) {
               {.help = "Directory of what outlives the agent; one agent owns it. Needed by stores on disk.",
                .check = CheckAbsolute});
   binder.Choice(
-      "identity", &config.identity, {{"open", Identity::kOpen}},
-      {.help = "How a caller's namespace is known. open: by its own word, which suits one machine of one user."});
+      "identity", &config.identity, {{"open", Identity::kOpen}, {"cgroup", Identity::kCgroup}},
+      {.help = "How a caller's namespace is known. open: by its own word, which suits one machine of one "
+               "user. cgroup: by the pod whose cgroup its process is in, as the kernel says; needs pods_file, "
+               "and the node's pid namespace (hostPID)."});
+  binder.Text("pods_file", &config.pods_file,
+              {.help = "File that says who this node's pods are, in YAML or JSON: below `pods` for each uid its "
+                       "namespace, name and service_account. Read again when it changes.",
+               .check = CheckAbsolute});
   binder.Bytes("arena", &config.arena,
                {.help = "Memory shared with pods: objects and what is being written. Taken whole at start.",
                 .min = 16 * base::kMiB});
@@ -76,6 +83,7 @@ void Declare(config::Binder& binder, Config& config) {
                      .reloadable = true});
               },
               {.key = "name", .check_key = object::CheckNamespace});
+  binder.Check([&config] { return CheckIdentity(config); });
 }
 
 }  // namespace larder::cache_agent

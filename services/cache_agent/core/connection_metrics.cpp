@@ -9,12 +9,12 @@ constexpr observe::GaugeDecl<> kConnections = {.name = "larder_agent_connections
                                                .help = "Clients connected to the data socket."};
 constexpr observe::CounterDecl<DenyReason> kDenied = {
     .name = "larder_agent_denied_total",
-    .help = "Connections to the data socket refused or cut off, by reason.",
+    .help = "Connections to the data socket refused or cut off, and calls on the control socket refused, by reason.",
     .labels = {"reason"}};
 
 constexpr std::array kReasons = {DenyReason::kHelloTimeout, DenyReason::kBadRecord, DenyReason::kDenied,
                                  DenyReason::kTooMany,      DenyReason::kSlow,      DenyReason::kRevoked,
-                                 DenyReason::kOther};
+                                 DenyReason::kNoSession,    DenyReason::kOther};
 
 }  // namespace
 
@@ -32,6 +32,8 @@ std::string_view LabelText(DenyReason reason) {
       return "slow";
     case DenyReason::kRevoked:
       return "revoked";
+    case DenyReason::kNoSession:
+      return "no_session";
     case DenyReason::kOther:
       break;
   }

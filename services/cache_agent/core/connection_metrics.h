@@ -6,8 +6,17 @@
 
 namespace larder::cache_agent {
 
-// Why a listener refused a caller or cut it off.
-enum class DenyReason : uint8_t { kHelloTimeout, kBadRecord, kDenied, kTooMany, kSlow, kRevoked, kOther };
+// Why a caller was refused or cut off.
+enum class DenyReason : uint8_t {
+  kHelloTimeout,  // no HELLO within a second
+  kBadRecord,     // a malformed record
+  kDenied,        // it is nobody, or not who may use the namespace; too many sessions
+  kTooMany,       // too many connections before their HELLO
+  kSlow,          // does not read what it asked for
+  kRevoked,       // was asked for mappings back and did not give them
+  kNoSession,     // a call with the token of no session that lives
+  kOther,
+};
 std::string_view LabelText(DenyReason reason);
 
 // Counts what a listener tells of its connections. Thread-safe.

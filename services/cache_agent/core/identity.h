@@ -1,19 +1,47 @@
 #pragma once
 #include <absl/status/statusor.h>
 
-#include <cstdint>
-#include <functional>
 #include <string>
+#include <string_view>
 
+#include "core/cgroup.h"
+#include "core/pod_directory.h"
 #include "larder/cache_agent/config.h"
-#include "larder/object/peer.h"
+#include "larder/object/caller.h"
+#include "larder/observe/logger.h"
 
 namespace larder::cache_agent {
 
-// Who a caller is: `pid` from the kernel (0: unknown), `asked_ns` from the caller (empty: it did not say).
-// INVALID_ARGUMENT (BAD_NAMESPACE).
-using Identify = std::function<absl::StatusOr<object::SessionOwner>(int32_t pid, const std::string& asked_ns)>;
+// Who callers are, one function per value of Identity. What they return may outlive this call, but not what it borrows.
 
-Identify IdentifyBy(Identity identity);
+// By their own word: the namespace asked for, or `default`. INVALID_ARGUMENT (BAD_NAMESPACE).
+object::Identify IdentifyByWord();
+// By the pod whose cgroup the caller's process is in; borrows both. Errors as of CgroupsOf and PodByCgroups.
+object::Identify IdentifyByCgroup(const PodDirectory& pods, observe::Logger& log);
+// Of calls on control.sock that carry no session's token. By their own word, or, where that does not count, nobody:
+// PERMISSION_DENIED (NO_TOKEN).
+object::Identify IdentifyCalls(Identity identity);
+
+// The pod of a process with these cgroups (/proc/PID/cgroup), if it may have the namespace it asks for.
+// PERMISSION_DENIED, the reason
+//   NO_POD, TWO_PODS   as of PodOfCgroups
+//   UNKNOWN_POD        the directory does not have the pod
+//   FOREIGN_NAMESPACE  as of CheckAsked
+struct PodCaller {
+  CgroupPod place;
+  Pod pod;
+};
+absl::StatusOr<PodCaller> PodByCgroups(std::string_view cgroups, const PodDirectory& pods, const std::string& asked_ns);
+
+// Whether a caller with namespace `own_ns` may ask for `asked_ns`: its own, or empty. PERMISSION_DENIED
+// (FOREIGN_NAMESPACE), INVALID_ARGUMENT (BAD_NAMESPACE). `whose` is for the message.
+absl::Status CheckAsked(const std::string& asked_ns, const std::string& own_ns, std::string_view whose);
+
+// The permissions of the agent's sockets. Where a caller's word counts, who sees the directory may connect; else owner
+// and group.
+unsigned SocketMode(Identity identity);
+
+// INVALID_ARGUMENT (MISSING_SETTING) if another setting is missing for the identity that is set.
+absl::Status CheckIdentity(const Config& config);
 
 }  // namespace larder::cache_agent

@@ -1,8 +1,11 @@
 #include "rpc/agent_rpc.h"
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
+#include "core/identity.h"
 #include "larder/base/digest.h"
 #include "larder/base/status.h"
 
@@ -13,6 +16,7 @@ namespace pb = larder::agent::v1;
 namespace {
 
 constexpr char kNamespaceKey[] = "larder-namespace";
+constexpr char kTokenKey[] = "larder-session-bin";
 constexpr uint32_t kPageSize = 1000;
 
 pb::ObjectState ToProto(object::ObjectState state) {
@@ -45,6 +49,24 @@ pb::Object ToProto(const object::ObjectInfo& info) {
   return object;
 }
 
+std::optional<std::string> Metadata(const rpc::Context& context, const char* key) {
+  const auto found = context.client_metadata().find(key);
+  if (found == context.client_metadata().end()) return std::nullopt;
+  return std::string(found->second.data(), found->second.size());
+}
+
+absl::Status NoSession() {
+  return base::Error(absl::StatusCode::kUnauthenticated, "NO_SESSION",
+                     "no connection to data.sock has the session of this call's {}, or it has ended: connect, and send "
+                     "the token of the new HELLO",
+                     kTokenKey);
+}
+
+// A session may end while a call acts in it: the same as before the call.
+absl::Status OrNoSession(const absl::Status& status) {
+  return base::Reason(status) == "NO_SESSION" ? NoSession() : status;
+}
+
 object::ListRequest FromProto(const pb::ListRequest& request) {
   return {.prefix = request.prefix(),
           .after = request.page_token(),
@@ -53,39 +75,63 @@ object::ListRequest FromProto(const pb::ListRequest& request) {
 
 }  // namespace
 
-// One call's session; ends with it.
+// The session of one call: its own, which ends with it, or that of a connection.
 class AgentRpc::Session {
  public:
-  Session(object::Peer& peer, object::SessionId id) : peer_(&peer), id_(id) {}
-  Session(Session&& other) noexcept : peer_(std::exchange(other.peer_, nullptr)), id_(other.id_) {}
+  static Session Own(object::Peer& peer, object::SessionId id) { return Session(&peer, id); }
+  static Session Joined(object::SessionId id) { return Session(nullptr, id); }
+  Session(Session&& other) noexcept : closes_(std::exchange(other.closes_, nullptr)), id_(other.id_) {}
   ~Session() {
-    if (peer_ != nullptr) peer_->CloseSession(id_);
+    if (closes_ != nullptr) closes_->CloseSession(id_);
   }
   object::SessionId id() const { return id_; }
 
  private:
-  object::Peer* peer_;
+  Session(object::Peer* closes, object::SessionId id) : closes_(closes), id_(id) {}
+
+  object::Peer* closes_;
   object::SessionId id_;
 };
 
-AgentRpc::AgentRpc(object::Peer& peer, base::Executor& executor, Identify identify)
-    : peer_(peer), executor_(executor), identify_(std::move(identify)) {}
+AgentRpc::AgentRpc(object::Peer& peer, base::Executor& executor, const LiveSessions& sessions,
+                   object::Identify without_token, object::TransportObserver& observer)
+    : peer_(peer),
+      executor_(executor),
+      sessions_(sessions),
+      without_token_(std::move(without_token)),
+      observer_(observer) {}
 
 absl::StatusOr<AgentRpc::Session> AgentRpc::Open(const rpc::Context& context) {
-  const auto& metadata = context.client_metadata();
-  const auto asked = metadata.find(kNamespaceKey);
-  LARDER_ASSIGN_OR_RETURN(
-      const object::SessionOwner owner,
-      identify_(0, asked == metadata.end() ? std::string() : std::string(asked->second.data(), asked->second.size())));
+  const std::string asked_ns = Metadata(context, kNamespaceKey).value_or("");
+  const std::optional<std::string> token = Metadata(context, kTokenKey);
+  absl::StatusOr<Session> session = token ? Join(*token, asked_ns) : OpenOwn(asked_ns);
+  if (absl::IsPermissionDenied(session.status())) observer_.Denied("denied");
+  if (absl::IsUnauthenticated(session.status())) observer_.Denied("no_session");
+  return session;
+}
+
+absl::StatusOr<AgentRpc::Session> AgentRpc::Join(std::string_view text, const std::string& asked_ns) {
+  object::SessionToken token;
+  if (text.size() != token.bytes.size()) return NoSession();
+  std::ranges::copy(base::AsBytes(text), token.bytes.begin());
+  const std::optional<LiveSessions::Session> session = sessions_.Find(token);
+  if (!session) return NoSession();
+  LARDER_RETURN_IF_ERROR(CheckAsked(asked_ns, session->owner.ns, "the session"));
+  return Session::Joined(session->id);
+}
+
+absl::StatusOr<AgentRpc::Session> AgentRpc::OpenOwn(const std::string& asked_ns) {
+  LARDER_ASSIGN_OR_RETURN(const object::SessionOwner owner, without_token_({}, asked_ns));
   LARDER_ASSIGN_OR_RETURN(const object::SessionId id, peer_.OpenSession(owner));
-  return Session(peer_, id);
+  return Session::Own(peer_, id);
 }
 
 rpc::Reactor* AgentRpc::Stat(rpc::Context* context, const pb::StatRequest* request, pb::StatResponse* response) {
   return rpc::Unary(context, [=, this]() -> absl::Status {
     LARDER_ASSIGN_OR_RETURN(const Session session, Open(*context));
-    LARDER_ASSIGN_OR_RETURN(const object::ObjectInfo info, peer_.Stat(session.id(), request->key()));
-    *response->mutable_object() = ToProto(info);
+    const absl::StatusOr<object::ObjectInfo> info = peer_.Stat(session.id(), request->key());
+    if (!info.ok()) return OrNoSession(info.status());
+    *response->mutable_object() = ToProto(*info);
     return absl::OkStatus();
   });
 }
@@ -93,9 +139,10 @@ rpc::Reactor* AgentRpc::Stat(rpc::Context* context, const pb::StatRequest* reque
 rpc::Reactor* AgentRpc::List(rpc::Context* context, const pb::ListRequest* request, pb::ListResponse* response) {
   return rpc::Unary(context, [=, this]() -> absl::Status {
     LARDER_ASSIGN_OR_RETURN(const Session session, Open(*context));
-    LARDER_ASSIGN_OR_RETURN(const object::ListPage page, peer_.List(session.id(), FromProto(*request)));
-    for (const object::ObjectInfo& info : page.objects) *response->add_objects() = ToProto(info);
-    if (page.more) response->set_next_page_token(page.objects.back().id.key);
+    const absl::StatusOr<object::ListPage> page = peer_.List(session.id(), FromProto(*request));
+    if (!page.ok()) return OrNoSession(page.status());
+    for (const object::ObjectInfo& info : page->objects) *response->add_objects() = ToProto(info);
+    if (page->more) response->set_next_page_token(page->objects.back().id.key);
     return absl::OkStatus();
   });
 }
@@ -103,14 +150,14 @@ rpc::Reactor* AgentRpc::List(rpc::Context* context, const pb::ListRequest* reque
 rpc::Reactor* AgentRpc::Delete(rpc::Context* context, const pb::DeleteRequest* request, pb::DeleteResponse*) {
   return rpc::UnaryOn(executor_, context, [=, this]() -> absl::Status {
     LARDER_ASSIGN_OR_RETURN(const Session session, Open(*context));
-    return peer_.Delete(session.id(), request->key());
+    return OrNoSession(peer_.Delete(session.id(), request->key()));
   });
 }
 
 rpc::Reactor* AgentRpc::Pin(rpc::Context* context, const pb::PinRequest* request, pb::PinResponse*) {
   return rpc::UnaryOn(executor_, context, [=, this]() -> absl::Status {
     LARDER_ASSIGN_OR_RETURN(const Session session, Open(*context));
-    return peer_.SetPinned(session.id(), request->key(), request->pinned());
+    return OrNoSession(peer_.SetPinned(session.id(), request->key(), request->pinned()));
   });
 }
 

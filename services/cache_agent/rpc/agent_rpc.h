@@ -1,17 +1,25 @@
 #pragma once
-#include "core/identity.h"
+#include <string>
+#include <string_view>
+
+#include "core/live_sessions.h"
 #include "larder/agent/v1/agent.grpc.pb.h"
 #include "larder/base/executor.h"
+#include "larder/object/caller.h"
 #include "larder/object/peer.h"
+#include "larder/object/registries.h"
 #include "larder/rpc/unary.h"
 
 namespace larder::cache_agent {
 
-// larder.agent.v1.Agent over a peer. Each call has a session of its own, in its caller's namespace.
+// larder.agent.v1.Agent over a peer. A call that carries the token of a live session acts in it; one without has a
+// session of its own, which ends with it.
 class AgentRpc final : public larder::agent::v1::Agent::CallbackService {
  public:
-  // Borrows both. `executor` runs the calls that may wait for a disk.
-  AgentRpc(object::Peer& peer, base::Executor& executor, Identify identify);
+  // Borrows all. `executor` runs the calls that may wait for a disk; `without_token` says whose calls are those
+  // without; `observer` hears of the refused ones: "denied", "no_session".
+  AgentRpc(object::Peer& peer, base::Executor& executor, const LiveSessions& sessions, object::Identify without_token,
+           object::TransportObserver& observer);
 
   rpc::Reactor* Stat(rpc::Context* context, const larder::agent::v1::StatRequest* request,
                      larder::agent::v1::StatResponse* response) override;
@@ -24,11 +32,17 @@ class AgentRpc final : public larder::agent::v1::Agent::CallbackService {
 
  private:
   class Session;
+  // The session that a call acts in. UNAUTHENTICATED (NO_SESSION), PERMISSION_DENIED (FOREIGN_NAMESPACE, NO_TOKEN), and
+  // as of object::Peer::OpenSession.
   absl::StatusOr<Session> Open(const rpc::Context& context);
+  absl::StatusOr<Session> Join(std::string_view token, const std::string& asked_ns);
+  absl::StatusOr<Session> OpenOwn(const std::string& asked_ns);
 
   object::Peer& peer_;
   base::Executor& executor_;
-  const Identify identify_;
+  const LiveSessions& sessions_;
+  const object::Identify without_token_;
+  object::TransportObserver& observer_;
 };
 
 }  // namespace larder::cache_agent

@@ -16,6 +16,9 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "larder/base/file.h"
+#include "larder/base/status.h"
+
 extern char** environ;
 
 namespace larder::cache_agent {
@@ -82,6 +85,12 @@ ChildProcess::~ChildProcess() {
   if (pid_ == 0) return;
   Signal(SIGKILL);
   Wait();
+}
+
+void ChildProcess::WriteLine(const std::string& line) {
+  if (absl::Status written = base::WriteAll(input_.get(), base::AsBytes(line + "\n")); !written.ok()) {
+    throw std::runtime_error(base::Message(written));
+  }
 }
 
 std::string ChildProcess::ReadLine() {

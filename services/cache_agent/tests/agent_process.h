@@ -23,6 +23,7 @@ class ChildProcess {
   ChildProcess(ChildProcess&&) noexcept;
 
   int pid() const { return pid_; }
+  void WriteLine(const std::string& line);
   // The next line, without its end; empty at the end of the output.
   std::string ReadLine();
   void Signal(int signal) const;

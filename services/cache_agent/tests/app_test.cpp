@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "larder/base/testing/status_matchers.h"
@@ -70,6 +71,21 @@ TEST_F(AppTest, MetricsTellWhatWasDone) {
            "larder_agent_pool_bytes{state=\"quarantined\"} 0",
        }) {
     EXPECT_THAT(text, HasSubstr(std::string(line) + "\n"));
+  }
+}
+
+TEST_F(AppTest, SocketsAreForAllWhereTheirWordCountsElseForOwnerAndGroup) {
+  Config by_cgroup = Defaults("b");
+  by_cgroup.identity = Identity::kCgroup;
+  by_cgroup.pods_file = dir_ / "pods.yaml";
+  std::ofstream(by_cgroup.pods_file) << "pods:\n";
+  Agent open(Defaults("a"));
+  Agent guarded(by_cgroup);
+  ASSERT_THAT(open.Start(), IsOk());
+  ASSERT_THAT(guarded.Start(), IsOk());
+  for (const char* name : {"data.sock", "control.sock"}) {
+    EXPECT_EQ(fs::status(dir_ / "a.run" / name).permissions(), fs::perms{0666}) << name;
+    EXPECT_EQ(fs::status(dir_ / "b.run" / name).permissions(), fs::perms{0660}) << name;
   }
 }
 

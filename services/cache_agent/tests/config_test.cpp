@@ -36,7 +36,8 @@ TEST(Config, EverySettingIsTaken) {
   LARDER_ASSERT_OK_AND_ASSIGN(const Config config, LoadFlags({{"node-name", "n1"},
                                                               {"socket-dir", "/s"},
                                                               {"data-dir", "/d"},
-                                                              {"identity", "open"},
+                                                              {"identity", "cgroup"},
+                                                              {"pods-file", "/p"},
                                                               {"arena", "16MiB"},
                                                               {"store", "file"},
                                                               {"disk-max-bytes", "1GiB"},
@@ -45,7 +46,8 @@ TEST(Config, EverySettingIsTaken) {
   EXPECT_EQ(config.node_name, "n1");
   EXPECT_EQ(config.socket_dir, "/s");
   EXPECT_EQ(config.data_dir, "/d");
-  EXPECT_EQ(config.identity, Identity::kOpen);
+  EXPECT_EQ(config.identity, Identity::kCgroup);
+  EXPECT_EQ(config.pods_file, "/p");
   EXPECT_EQ(config.arena, 16 * base::kMiB);
   EXPECT_EQ(config.store, "file");
   EXPECT_EQ(config.disk_max_bytes, base::kGiB);
@@ -55,14 +57,18 @@ TEST(Config, EverySettingIsTaken) {
 
 TEST(Config, WhatCannotWorkIsRefusedByName) {
   const std::vector<std::pair<std::string, std::string>> bad = {
-      {"arena", "8MiB"},    {"lease-ttl", "10ms"},  {"lease-ttl", "2h"},        {"executor-threads", "0"},
-      {"identity", "none"}, {"socket-dir", "here"}, {"data-dir", "var/larder"}, {"store", "flie"},
+      {"arena", "8MiB"},          {"lease-ttl", "10ms"}, {"lease-ttl", "2h"},
+      {"executor-threads", "0"},  {"identity", "none"},  {"socket-dir", "here"},
+      {"data-dir", "var/larder"}, {"store", "flie"},     {"pods-file", "pods"},
   };
   for (const auto& [name, value] : bad) {
     const absl::Status refused = LoadFlags({{name, value}}).status();
     EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument)) << name;
     EXPECT_THAT(base::Message(refused), HasSubstr(name)) << name;
   }
+  const absl::Status without_pods = LoadFlags({{"identity", "cgroup"}}).status();
+  EXPECT_THAT(without_pods, StatusIs(absl::StatusCode::kInvalidArgument, "MISSING_SETTING"));
+  EXPECT_THAT(base::Message(without_pods), HasSubstr("pods_file"));
   EXPECT_THAT(base::Message(LoadFlags({{"store", "flie"}}).status()), HasSubstr("did you mean 'file'"));
 }
 

@@ -13,7 +13,8 @@ TEST(ConnectionMetrics, CountConnectionsAndRefusalsByReason) {
   metrics.ConnectionOpened();
   metrics.ConnectionOpened();
   metrics.ConnectionClosed();
-  for (const char* reason : {"hello_timeout", "bad_record", "denied", "too_many", "slow", "of its own", "neither"}) {
+  for (const char* reason :
+       {"hello_timeout", "bad_record", "denied", "too_many", "slow", "no_session", "of its own", "neither"}) {
     metrics.Denied(reason);
   }
   const std::string text = registry.Render();

@@ -74,6 +74,15 @@ INSTANTIATE_TEST_SUITE_P(
                     Obstacle{"TheSocketDirectoryIsLocked",
                              [](Config& c, auto&) { return *base::LockFile(c.socket_dir + "/agent.lock"); },
                              absl::StatusCode::kAlreadyExists, "LOCKED"},
+                    Obstacle{"NobodySaysWhichPodsThereAre",
+                             Plain([](Config& c, auto&) { c.identity = Identity::kCgroup; }),
+                             absl::StatusCode::kInvalidArgument, "MISSING_SETTING"},
+                    Obstacle{"ThePodsFileIsBroken", Plain([](Config& c, auto& dir) {
+                               c.identity = Identity::kCgroup;
+                               c.pods_file = dir / "pods.yaml";
+                               std::ofstream(c.pods_file) << "pods: [";
+                             }),
+                             absl::StatusCode::kInvalidArgument, "BAD_YAML"},
                     Obstacle{"NoSuchStore", Plain([](Config& c, auto&) { c.store = "tape"; }),
                              absl::StatusCode::kInvalidArgument, "UNKNOWN_SCHEME"},
                     Obstacle{"AStoreOnDiskWithoutDirectory", Plain([](Config& c, auto&) { c.data_dir = ""; }),

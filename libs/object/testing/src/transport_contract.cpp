@@ -70,8 +70,9 @@ void TransportContract::Listen() {
                                  .arena = arena_.get(),
                                  .node = "node-0",
                                  .version = "test",
-                                 .identify = [](int32_t pid, const std::string& ns) -> absl::StatusOr<SessionOwner> {
-                                   return SessionOwner{.ns = ns.empty() ? "default" : ns, .pid = pid};
+                                 .identify = [](const CallerProcess& caller,
+                                                const std::string& ns) -> absl::StatusOr<SessionOwner> {
+                                   return SessionOwner{.ns = ns.empty() ? "default" : ns, .pid = caller.pid};
                                  }}));
   ASSERT_THAT(listener_->Start(), IsOk());
 }

@@ -56,7 +56,10 @@ void Connection::Close(std::string_view why) {
   }
   Withhold(0);
   // Last: a client that waits must find the connection lost, and make another, not hear that its session has ended.
-  if (session_.value != 0) peer_.CloseSession(session_);
+  if (session_.value != 0) {
+    if (server_.settings.tokens != nullptr) server_.settings.tokens->Revoke(token_);
+    peer_.CloseSession(session_);
+  }
   closed_cb_(*this);
 }
 

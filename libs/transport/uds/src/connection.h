@@ -11,6 +11,7 @@
 #include "larder/base/gate.h"
 #include "larder/base/mutex.h"
 #include "larder/object/registries.h"
+#include "src/caller.h"
 #include "src/event_loop.h"
 #include "src/socket.h"
 #include "src/wire.h"
@@ -156,6 +157,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // The loop's thread only, but for what an Offload sets while nothing is read.
   object::SessionId session_;
+  object::SessionToken token_;
   std::string ns_;
   WindowPtr ring_;
   arena::PrivateCharge withheld_;

@@ -1,5 +1,3 @@
-#include <sys/random.h>
-
 #include <algorithm>
 #include <optional>
 
@@ -159,7 +157,8 @@ void Connection::Hello(const Request& header, base::ByteReader& in) {
   if (auto bad = Finished(in, "HELLO"); !bad.ok()) return Malformed(header, bad);
   if (greeted()) return Malformed(header, BadRecord("HELLO comes once"));
   const object::ListenSettings& settings = server_.settings;
-  absl::StatusOr<object::SessionOwner> owner = settings.identify(caller_.pid, asked);
+  absl::StatusOr<object::SessionOwner> owner =
+      settings.identify({.pid = caller_.pid, .pidfd = caller_.pidfd.get()}, asked);
   if (!owner.ok()) {
     Reply(header, owner.status());
     return Close("denied");
@@ -176,13 +175,16 @@ void Connection::Hello(const Request& header, base::ByteReader& in) {
   --server_.ungreeted;
   ns_ = owner->ns;
   Withhold(earlier_bytes);
-  std::array<unsigned char, 16> token{};
-  if (::getrandom(token.data(), token.size(), 0) != static_cast<ssize_t>(token.size())) {
-    Reply(header, base::ErrnoError(errno, "make a token"));
-    return Close("denied");
+  if (settings.tokens != nullptr) {
+    const absl::StatusOr<object::SessionToken> token = settings.tokens->Issue(session_, *owner);
+    if (!token.ok()) {
+      Reply(header, token.status());
+      return Close("denied");
+    }
+    token_ = *token;
   }
   base::ByteWriter out;
-  out.U64(session_.value).Raw(std::as_bytes(std::span(token)));
+  out.U64(session_.value).Raw(token_.bytes);
   out.U32(static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(settings.lease_ttl).count()));
   out.U32(kInlineLimit).U32(kPieceLimit).Str(ns_).Str(settings.node).Str(settings.version);
   Reply(header, out.bytes());

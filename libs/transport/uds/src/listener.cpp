@@ -19,8 +19,6 @@ constexpr ptrdiff_t kMaxUngreetedOfOne = 64;  // one process must not keep all o
 constexpr base::Duration kStallLimit = std::chrono::seconds(30);
 constexpr base::Duration kRevokeLimit = std::chrono::seconds(5);
 constexpr int kAcceptBurst = 16;
-// Who may connect is decided by who sees the directory.
-constexpr unsigned kSocketMode = 0666;
 
 }  // namespace
 
@@ -42,7 +40,7 @@ absl::Status UdsListener::Start() {
     return base::Annotate(lock.status(), "another agent serves " + server_.settings.address);
   }
   lock_ = *std::move(lock);
-  LARDER_ASSIGN_OR_RETURN(socket_, ListenAt(path_, kSocketMode));
+  LARDER_ASSIGN_OR_RETURN(socket_, ListenAt(path_, server_.settings.socket_mode));
   LARDER_RETURN_IF_ERROR(loop_.Start());
   loop_.Post([this] {
     if (absl::Status added = loop_.Add(socket_.get(), EPOLLIN, [this](uint32_t) { Accept(); }); !added.ok())
@@ -68,12 +66,14 @@ void UdsListener::Stop(base::Deadline) {
 
 void UdsListener::Accept() {
   for (int i = 0; i < kAcceptBurst; ++i) {
+    const base::Duration now = BootNow();
     base::UniqueFd fd(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd) {
       if (errno == EMFILE || errno == ENFILE) {
         paused_ = true;
         loop_.Modify(socket_.get(), 0);
       }
+      if (errno == EAGAIN) queue_empty_ = now;
       return;
     }
     object::TransportObserver* observer = server_.settings.observer;
@@ -81,7 +81,7 @@ void UdsListener::Accept() {
       if (observer != nullptr) observer->Denied("too_many");
       continue;
     }
-    absl::StatusOr<Caller> caller = CallerOf(fd.get());
+    absl::StatusOr<Caller> caller = CallerOf(fd.get(), {.since = queue_empty_, .until = BootNow()});
     if (!caller.ok()) continue;
     const ptrdiff_t of_one = std::ranges::count_if(connections_, [&](const auto& entry) {
       return !entry.second->greeted() && entry.second->pid() == caller->pid;
@@ -103,6 +103,7 @@ void UdsListener::Accept() {
 
 void UdsListener::CheckConnections() {
   if (std::exchange(paused_, false)) loop_.Modify(socket_.get(), EPOLLIN);
+  if (const base::Duration looked = BootNow(); QueueIsEmpty(socket_.get())) queue_empty_ = looked;
   const base::MonotonicTime now = server_.settings.clock->Now();
   std::vector<std::shared_ptr<Connection>> late, stalled, holding;
   std::vector<uint64_t> quarantined;

@@ -26,7 +26,8 @@ class UdsListener final : public object::Listener {
   const std::string path_;
   base::UniqueFd lock_;
   base::UniqueFd socket_;
-  bool paused_ = false;  // descriptors were short: accepts again at the next tick
+  base::Duration queue_empty_ = BootNow();  // when nobody waited to be accepted
+  bool paused_ = false;                     // descriptors were short: accepts again at the next tick
   std::map<Connection*, std::shared_ptr<Connection>> connections_;
   base::Gate offloaded_;
   EventLoop loop_;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -11,10 +10,6 @@
 #include <cstring>
 
 #include "larder/base/status.h"
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77
-#endif
 
 namespace larder::transport::uds {
 namespace {
@@ -135,23 +130,6 @@ absl::StatusOr<Received> ReceiveRecord(int fd, base::MutableByteSpan buffer, boo
     }
   }
   return received;
-}
-
-absl::StatusOr<Caller> CallerOf(int fd) {
-  ucred credentials{};
-  socklen_t length = sizeof credentials;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
-    return base::ErrnoError(errno, "SO_PEERCRED");
-  Caller caller{.pid = credentials.pid};
-  int pidfd = -1;
-  length = sizeof pidfd;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) != 0) {
-    // Before Linux 6.5; a pid reused in between only costs the early notice.
-    pidfd = credentials.pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, credentials.pid, 0)) : -1;
-  }
-  caller.pidfd.Reset(pidfd);
-  if (pidfd >= 0) ::fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-  return caller;
 }
 
 }  // namespace larder::transport::uds

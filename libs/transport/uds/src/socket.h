@@ -30,12 +30,4 @@ struct Received {
 // (CONNECTION_LOST) at the end.
 absl::StatusOr<Received> ReceiveRecord(int fd, base::MutableByteSpan buffer, bool wait);
 
-// The process at the other end when it connected, and a descriptor that becomes readable when it exits (invalid where
-// the kernel has none).
-struct Caller {
-  int32_t pid = 0;
-  base::UniqueFd pidfd;
-};
-absl::StatusOr<Caller> CallerOf(int fd);
-
 }  // namespace larder::transport::uds

@@ -32,18 +32,19 @@ class AgentSide : public testing::Test, public object::TransportObserver {
  protected:
   void SetUp() override {
     peer_ = std::make_unique<peers::SinglePeer>(*backend_, peer_settings());
-    listener_ = *Listen({.address = dir_.path().string(),
-                         .peer = peer_.get(),
-                         .clock = clock(),
-                         .executor = &pool_,
-                         .arena = arena_.get(),
-                         .observer = this,
-                         .identify = [](int32_t, const std::string& ns) -> absl::StatusOr<object::SessionOwner> {
-                           if (ns == "forbidden") {
-                             return base::Error(absl::StatusCode::kPermissionDenied, "DENIED", "not yours");
-                           }
-                           return object::SessionOwner{.ns = "default"};
-                         }});
+    object::ListenSettings settings = {
+        .address = dir_.path().string(),
+        .peer = peer_.get(),
+        .clock = clock(),
+        .executor = &pool_,
+        .arena = arena_.get(),
+        .observer = this,
+        .identify = [](const object::CallerProcess&, const std::string& ns) -> absl::StatusOr<object::SessionOwner> {
+          if (ns == "forbidden") return base::Error(absl::StatusCode::kPermissionDenied, "DENIED", "not yours");
+          return object::SessionOwner{.ns = "default"};
+        }};
+    Change(settings);
+    listener_ = *Listen(settings);
     ASSERT_THAT(listener_->Start(), IsOk());
   }
   void TearDown() override {
@@ -56,6 +57,8 @@ class AgentSide : public testing::Test, public object::TransportObserver {
     base::MutexLock lock(mutex_);
     denied_.emplace_back(reason);
   }
+  // What a suite listens with instead.
+  virtual void Change(object::ListenSettings&) {}
   virtual const base::Clock* clock() const { return &clock_; }
   virtual object::PeerSettings peer_settings() const { return {.clock = clock()}; }
   // What the agent's maintenance does, a few times a second.

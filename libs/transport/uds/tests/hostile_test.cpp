@@ -229,7 +229,7 @@ TEST_F(HostileOverTime, ASilentClientLosesItsWindowWithItsLeaseButNotAFreshOne) 
   ASSERT_THAT(taken_over.status(), IsOk());
   manual_.Advance(std::chrono::seconds(15));
   peer_->Tick();
-  EXPECT_EQ(arena_->usage().windows, 0u) << "its lease is over, so is its window";
+  EXPECT_TRUE(Eventually([&] { return arena_->usage().windows == 0; })) << "its lease is over, so is its window";
   // Silent for as long, but with a lease of 15 s ago.
   base::ByteWriter write;
   write.Raw(*taken_over).U8(0).Raw(base::AsBytes("late, but in time"));

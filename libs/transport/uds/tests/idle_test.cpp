@@ -25,16 +25,17 @@ TEST(IdleClient, GivesBackMappingsAndRingWhileItStaysConnected) {
   auto arena = *arena::Arena::Create({.size = 32 * base::kMiB});
   auto backend = *backends::memory::Make({.clock = &clock, .arena = arena.get()});
   peers::SinglePeer peer(*backend, object::PeerSettings{.clock = &clock});
-  auto listener = *Listen({.address = dir.path().string(),
-                           .peer = &peer,
-                           .clock = &clock,
-                           .executor = &pool,
-                           .arena = arena.get(),
-                           // Clients look at what they keep every third of it.
-                           .lease_ttl = std::chrono::milliseconds(300),
-                           .identify = [](int32_t, const std::string&) -> absl::StatusOr<object::SessionOwner> {
-                             return object::SessionOwner{.ns = "default"};
-                           }});
+  auto listener = *Listen(
+      {.address = dir.path().string(),
+       .peer = &peer,
+       .clock = &clock,
+       .executor = &pool,
+       .arena = arena.get(),
+       // Clients look at what they keep every third of it.
+       .lease_ttl = std::chrono::milliseconds(300),
+       .identify = [](const object::CallerProcess&, const std::string&) -> absl::StatusOr<object::SessionOwner> {
+         return object::SessionOwner{.ns = "default"};
+       }});
   ASSERT_THAT(listener->Start(), IsOk());
   auto channel = *Dial(dir.path().string(), {});
   ASSERT_THAT(channel->Put({.key = "k"}, std::vector<std::byte>(6 * base::kMiB), base::kNoDeadline), IsOk());

@@ -41,14 +41,15 @@ class LatePeer final : public object::PeerDecorator {
 class Uds : public testing::Test {
  protected:
   void SetUp() override {
-    listener_ = *Listen({.address = dir_.path().string(),
-                         .peer = &late_peer_,
-                         .clock = &clock_,
-                         .executor = &pool_,
-                         .arena = arena_.get(),
-                         .identify = [](int32_t, const std::string&) -> absl::StatusOr<object::SessionOwner> {
-                           return object::SessionOwner{.ns = "default"};
-                         }});
+    listener_ = *Listen(
+        {.address = dir_.path().string(),
+         .peer = &late_peer_,
+         .clock = &clock_,
+         .executor = &pool_,
+         .arena = arena_.get(),
+         .identify = [](const object::CallerProcess&, const std::string&) -> absl::StatusOr<object::SessionOwner> {
+           return object::SessionOwner{.ns = "default"};
+         }});
     ASSERT_THAT(listener_->Start(), IsOk());
     fd_ = *ConnectTo((dir_.path() / kSocketName).string());
     Ask(Op::kHello, base::ByteWriter().Str("").U64(0).Str("test"));

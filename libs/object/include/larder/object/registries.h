@@ -7,6 +7,7 @@
 #include "larder/base/clock.h"
 #include "larder/base/executor.h"
 #include "larder/object/backend.h"
+#include "larder/object/caller.h"
 #include "larder/object/peer.h"
 #include "larder/object/registry.h"
 #include "larder/object/transport.h"
@@ -70,8 +71,9 @@ struct ListenSettings {
   std::string node;
   std::string version;
   base::Duration lease_ttl = std::chrono::seconds(30);
-  // Who the connected process is, from what the kernel says and the namespace it asks for.
-  std::function<absl::StatusOr<SessionOwner>(int32_t pid, const std::string& asked_ns)> identify;
+  Identify identify;
+  SessionTokens* tokens = nullptr;  // none: sessions have no token
+  unsigned socket_mode = 0666;      // permissions of a socket that is a file
 };
 struct TransportEntry {
   std::string name;  // the scheme

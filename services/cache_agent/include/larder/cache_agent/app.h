@@ -30,6 +30,8 @@ namespace larder::cache_agent {
 class AgentRpc;
 class ArenaMetrics;
 class ConnectionMetrics;
+class FilePodDirectory;
+class LiveSessions;
 class Maintenance;
 class NamespaceTable;
 
@@ -61,7 +63,9 @@ class App {
   absl::Status CheckMachine();
   absl::Status LockSocketDir();
   absl::Status OpenStore();
+  absl::Status OpenPods();
   absl::Status Listen();
+  absl::Status ListenForCalls();
 
   const Config config_;
   rpc::Process& process_;
@@ -75,6 +79,9 @@ class App {
   std::unique_ptr<object::Backend> backend_;
   std::unique_ptr<object::Peer> peer_;
   std::unique_ptr<Maintenance> maintenance_;
+  std::unique_ptr<FilePodDirectory> pods_;
+  std::unique_ptr<Maintenance> pods_refresh_;
+  std::unique_ptr<LiveSessions> sessions_;
   std::unique_ptr<ConnectionMetrics> connection_metrics_;
   std::unique_ptr<object::Listener> data_;
   std::unique_ptr<AgentRpc> agent_rpc_;

@@ -12,7 +12,8 @@ namespace larder::cache_agent {
 
 // How the agent knows which namespace a caller belongs to.
 enum class Identity : uint8_t {
-  kOpen,  // by the caller's word
+  kOpen,    // by the caller's word
+  kCgroup,  // by the pod whose cgroup its process is in
 };
 
 // What one namespace may use at most. 0: as `default` says; there: no limit but the node's.
@@ -34,6 +35,7 @@ struct Config {
   std::string socket_dir = "/run/larder";
   std::string data_dir;  // empty: nothing is kept on disk
   Identity identity = Identity::kOpen;
+  std::string pods_file;         // who the node's pods are; needed by kCgroup
   uint64_t arena = base::kGiB;   // bytes
   std::string store = "memory";  // a registered backend
   uint64_t disk_max_bytes = 0;   // 0: as much as fits

@@ -78,7 +78,7 @@ class Desk {
   absl::StatusOr<std::shared_ptr<Line>> Open(const object::DialOptions& options) LARDER_EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
     if (closed_) return base::Error(absl::StatusCode::kUnavailable, "NO_AGENT", "the listener has stopped");
-    LARDER_ASSIGN_OR_RETURN(const object::SessionOwner owner, settings_.identify(::getpid(), options.ns));
+    LARDER_ASSIGN_OR_RETURN(const object::SessionOwner owner, settings_.identify({.pid = ::getpid()}, options.ns));
     LARDER_ASSIGN_OR_RETURN(const object::SessionId session, settings_.peer->OpenSession(owner));
     auto line = std::make_shared<Line>(*settings_.peer, session, owner.ns, settings_.node);
     lines_.insert(line);
