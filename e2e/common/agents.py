@@ -65,6 +65,38 @@ def larder_dev(binary, agents=1, arguments=(), start_seconds=60):
         assert code == 0, f"larder dev ended with {code}:\n" + (directory / "log").read_text()
 
 
+class Agent:
+    """A `larder-agent` that serves when the constructor returns; it can be ended and started again, on the same
+    directories."""
+
+    def __init__(self, binary, directory, *flags):
+        self.endpoint = f"uds://{directory}/run"
+        self._log = directory / "log"
+        directory.mkdir(exist_ok=True)
+        where = [f"--socket-dir={directory}/run", f"--data-dir={directory}/data", "--listen-admin=127.0.0.1:0"]
+        self._command = [str(binary), *where, "--log-format=json", *flags]
+        self.start()
+
+    def start(self, seconds=30):
+        with open(self._log, "wb") as log:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        until = time.monotonic() + seconds
+        while '"event":"started"' not in self._log.read_text():
+            try:
+                self._process.wait(0.02)
+            except subprocess.TimeoutExpired:
+                pass
+            if self._process.returncode is not None or time.monotonic() > until:
+                self._process.kill()
+                raise AssertionError("larder-agent did not start:\n" + self._log.read_text())
+
+    def end(self, by):
+        """Waits for its end; a SIGTERM must give exit code 0."""
+        self._process.send_signal(by)
+        code = self._process.wait(30)
+        assert code == (0 if by == signal.SIGTERM else -by), f"it ended with {code}:\n" + self._log.read_text()
+
+
 def bin_dir():
     """Where the built binaries lie: LARDER_BIN, set by CTest."""
     return pathlib.Path(os.environ["LARDER_BIN"])

@@ -8,128 +8,13 @@ from __future__ import annotations
 import array
 import collections
 import contextlib
-import fcntl
 import hashlib
-import mmap
 import os
 import socket
 import struct
 import threading
-import zlib
 
-HEADER = struct.Struct("<4sHHQIIQ")
-PAGE = mmap.PAGESIZE
-MAX_CONNECTIONS = 64
-MAX_BYTES = 1 << 30  # of all objects
-PATIENCE = 20.0  # seconds a test waits for what must come
-
-HELLO, CREATE, WINDOW, WRITE, SEAL, PUT, DISCARD, GET, READ = range(1, 10)
-RELEASE, RENEW, UNMAPPED, STAT, LIST, DELETE, PIN, PING, EXTENTS = range(10, 19)
-
-INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, RESOURCE_EXHAUSTED = 3, 5, 6, 7, 8
-ABORTED, UNAVAILABLE, DATA_LOSS = 10, 14, 15
-
-_SEAL_SEAL, _SEAL_SHRINK, _SEAL_GROW, _SEAL_FUTURE_WRITE = 1, 2, 4, 16
-_ADD_SEALS = 1033
-
-
-class Refused(Exception):
-    def __init__(self, code, reason, message="as the test wants it"):
-        super().__init__(message)
-        self.code = code
-        self.reason = reason
-
-
-class Fields:
-    def __init__(self, payload):
-        self.payload = payload
-        self.at = 0
-
-    def take(self, layout):
-        size = struct.calcsize("<" + layout)
-        if self.at + size > len(self.payload):
-            raise Refused(INVALID_ARGUMENT, "BAD_RECORD")
-        fields = struct.unpack_from("<" + layout, self.payload, self.at)
-        self.at += size
-        return fields if len(fields) > 1 else fields[0]
-
-    def bytes(self, length):
-        self.at += length
-        return self.payload[self.at - length : self.at]
-
-    def text(self):
-        return self.bytes(self.take("H")).decode()
-
-    def digest(self):
-        kind = self.take("B")
-        return (kind, self.bytes((0, 4, 32)[kind]))
-
-    def rest(self):
-        return self.bytes(len(self.payload) - self.at)
-
-
-def text(value):
-    return struct.pack("<H", len(value.encode())) + value.encode()
-
-
-class Segment:
-    """A memfd that is sealed from birth and filled through an older mapping."""
-
-    def __init__(self, number, size, seals=_SEAL_SEAL | _SEAL_SHRINK | _SEAL_GROW | _SEAL_FUTURE_WRITE):
-        self.number = number
-        self.size = size
-        fd = os.memfd_create("larder-test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(fd, size)
-        self.memory = mmap.mmap(fd, size)
-        if seals:
-            fcntl.fcntl(fd, _ADD_SEALS, seals)
-        self.fd = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY if seals & _SEAL_FUTURE_WRITE else os.O_RDWR)
-        os.close(fd)
-
-    def close(self):
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.memory.close()
-            self.fd = -1
-
-
-class Object:
-    def __init__(self, key, epoch, creation, data):
-        self.key = key
-        self.epoch = epoch
-        self.creation = creation
-        self.data = data
-        self.pinned = False
-        self.extents = None  # [(segment, offset, length)], once it was shared
-
-    def digest(self):
-        if self.creation["key"] == "" or self.creation["flags"] & 4:
-            return b"\2" + hashlib.sha256(self.data).digest()
-        return b"\1" + struct.pack("<I", zlib.crc32(self.data))  # another polynomial than CRC-32C, which zlib lacks
-
-    def record(self):
-        c = self.creation
-        return (
-            text(self.key)
-            + struct.pack("<BQQ", 2, self.epoch, len(self.data))
-            + self.digest()
-            + struct.pack("<IqIB", c["piece_length"] or 1 << 20, c["ttl_ms"], c["replicas"], self.pinned)
-            + text("hot")
-            + text(c["application"])
-            + struct.pack("<H", len(c["tags"]))
-            + b"".join(map(text, c["tags"]))
-        )
-
-
-class Connection:
-    def __init__(self, sock):
-        self.socket = sock
-        self.sending = threading.Lock()
-        self.creations = {}  # lease -> dict
-        self.reads = {}  # lease -> Object
-        self.known = set()  # segments whose descriptor was sent
-        self.lapsed = []
-        self.alive = True
+from fake_records import *  # the names of operations and codes are for tests too
 
 
 class FakeAgent:
@@ -156,7 +41,7 @@ class FakeAgent:
         self.extent_bytes = 0
         self.segment_bytes = 0
         self.lose_descriptors = False
-        self.read_seals = _SEAL_SEAL | _SEAL_SHRINK | _SEAL_GROW | _SEAL_FUTURE_WRITE
+        self.read_seals = READ_SEALS
         self.window_refused = None
         self.short_reads = 0
         self.answers = {}
@@ -170,6 +55,8 @@ class FakeAgent:
         self.segments = []
         self.connections = []
         self.seen = collections.Counter()
+        self.batched = collections.Counter()  # items of BATCHes
+        self.earlier = []  # bytes of earlier agents that UNMAPPEDs told
         self.hellos = []  # (namespace, bytes mapped before, client)
         self.holding = {}  # op -> [replies]
         self.numbers = 0
@@ -223,14 +110,23 @@ class FakeAgent:
         with self.changed:
             return sum(len(c.creations) + len(c.reads) for c in self.connections)
 
-    def lapse(self):
-        """Ends all leases, as if none had been renewed."""
+    def lapse(self, tell=False):
+        """Ends all leases, as if none had been renewed; `tell`: and says so at once."""
         with self.changed:
             for connection in self.connections:
-                connection.lapsed += [*connection.creations, *connection.reads]
+                leases = [*connection.creations, *connection.reads]
+                connection.lapsed += leases
+                if tell:
+                    self.reply(connection, LAPSED, 0, struct.pack(f"<H{len(leases)}Q", len(leases), *leases))
                 for lease in list(connection.creations):
                     self._end_creation(connection, lease)
                 connection.reads.clear()
+
+    def revoke(self, segments):
+        """Asks all clients for segments, by their numbers."""
+        with self.changed:
+            for connection in self.connections:
+                self.reply(connection, REVOKE, 0, struct.pack(f"<H{len(segments)}I", len(segments), *segments))
 
     @contextlib.contextmanager
     def hold(self, op):
@@ -244,6 +140,13 @@ class FakeAgent:
                 held = self.holding.pop(op)
             for send in held:
                 send()
+
+    def is_mapped_for_reading(self, key):
+        """Whether this process maps an object's segment as clients do; the agent maps it writable."""
+        inode = os.fstat(self.objects[key].extents[0][0].fd).st_ino
+        with open("/proc/self/maps") as maps:
+            fields = [line.split() for line in maps]
+        return any(line[1] == "r--s" and line[4] == str(inode) for line in fields)
 
     def add(self, key, data):
         """A sealed object."""
@@ -322,7 +225,14 @@ class FakeAgent:
         self._reply(connection, op, request, text(refused.reason) + text(str(refused)), [], refused.code)
 
     def _reply(self, connection, op, request, payload, fds=(), code=0):
-        if request == 0 or op in self.cut:
+        if isinstance(request, Item):
+            request.batch.add(request.number, code, payload, fds)
+        elif request != 0:
+            self.reply(connection, op, request, payload, fds, code)
+
+    def reply(self, connection, op, request, payload, fds=(), code=0):
+        """Sends a record."""
+        if op in self.cut:
             return
         record = HEADER.pack(b"LRD1", 1, op, request, len(payload), code, 0) + payload
 
@@ -336,6 +246,17 @@ class FakeAgent:
             self.changed.notify_all()
         else:
             send()
+
+    def _batch(self, connection, request, fields):
+        batch = Batch(self, connection, request)
+        for number in range(fields.take("H")):
+            op, length = fields.take("HI")
+            if op not in (PUT, GET, RELEASE, STAT, DELETE):
+                raise Refused(INVALID_ARGUMENT, "BAD_RECORD")
+            self.batched[op] += 1
+            self._handle(connection, op, Item(batch, number) if request else 0, fields.bytes(length))
+        batch.gathering = False
+        batch.flush()
 
     def _hello(self, connection, request, fields):
         self.hellos.append((fields.text(), fields.take("Q"), fields.text()))
@@ -407,7 +328,7 @@ class FakeAgent:
             raise Refused(ABORTED, "LEASE_LOST")
         if self.window_refused is not None:
             raise self.window_refused
-        creation["window"] = self._lay_out(size, _SEAL_SEAL | _SEAL_SHRINK | _SEAL_GROW)
+        creation["window"] = self._lay_out(size, SEAL_SEAL | SEAL_SHRINK | SEAL_GROW)
         return self._extents(connection, creation["window"], 0)
 
     def _write(self, connection, request, fields):
@@ -480,7 +401,7 @@ class FakeAgent:
 
     def _lay_out(self, size, seals):
         """Extents over new segments; the first of a single one lies off the page's start, as packed objects do."""
-        writable = not seals & _SEAL_FUTURE_WRITE
+        writable = not seals & SEAL_FUTURE_WRITE
         if not self.extent_bytes:
             offset = 0 if writable else 100
             room = max(self.segment_bytes, -(-(size + offset) // PAGE) * PAGE)
@@ -548,7 +469,7 @@ class FakeAgent:
         return struct.pack(f"<H{len(lapsed)}Q", len(lapsed), *lapsed)
 
     def _unmapped(self, connection, request, fields):
-        fields.take("Q")  # bytes of earlier agents
+        self.earlier.append(fields.take("Q"))
         for _ in range(fields.take("H")):
             connection.known.discard(fields.take("I"))
         return b""
@@ -595,4 +516,5 @@ _HANDLERS = {
     PIN: FakeAgent._pin,
     PING: FakeAgent._ping,
     EXTENTS: FakeAgent._more_extents,
+    BATCH: FakeAgent._batch,
 }

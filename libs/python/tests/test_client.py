@@ -127,7 +127,9 @@ class WireTest(unittest.TestCase):
             _wire.decode_sealed: info + b"\1\1\0",
             _wire.decode_get: bytes(8) + info + b"\1" + extents,
             _wire.decode_extents: extents,
-            _wire.decode_renew: b"\1\0" + bytes(8),
+            _wire.decode_leases: b"\1\0" + bytes(8),
+            _wire.decode_segments: b"\1\0" + bytes(4),
+            _wire.decode_batch: b"\1\0" + b"\0\0" + bytes(4) + b"\2\0\0\0" + b"ok",
             _wire.decode_list: b"\0\1\0" + info,
         }
         for decode, reply in replies.items():

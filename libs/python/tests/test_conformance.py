@@ -275,6 +275,13 @@ class ConformanceTest(unittest.TestCase):
         with self.client.get_many(items) as found:
             self.assertEqual([obj.buffer.tobytes() for obj in found], list(items.values()))
 
+    def test_a_thousand_objects_are_created_and_got_at_once(self):
+        items = {self.key(str(i)): pattern(70 * KIB if i % 10 == 0 else 4 * KIB, i) for i in range(1000)}
+        self.assertEqual([result.size for result in self.client.create_many(items)], list(map(len, items.values())))
+        with self.client.get_many(items) as found:
+            for obj, data in zip(found, items.values()):
+                self.assertEqual(obj.buffer, data)
+
     def test_one_failure_of_many_fails_no_neighbour(self):
         self.client.put(self.key("b"), b"taken")
         items = [(self.key("a"), b"1"), (self.key("b"), b"2"), (None, self.prefix.encode())]

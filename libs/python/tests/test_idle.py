@@ -1,6 +1,5 @@
 """Mappings that nobody asks for are given back to the agent."""
 
-import os
 import unittest
 
 import fake_agent
@@ -12,13 +11,6 @@ from test_uds import UdsTest
 class IdleTest(UdsTest):
     knobs = {"lease_ttl_ms": 60}
 
-    def mapped_for_reading(self, key):
-        """Whether this process maps an object's segment as clients do; the fake agent maps it writable."""
-        inode = os.fstat(self.agent.objects[key].extents[0][0].fd).st_ino
-        with open("/proc/self/maps") as maps:
-            fields = [line.split() for line in maps]
-        return any(line[1] == "r--s" and line[4] == str(inode) for line in fields)
-
     def test_mappings_that_nobody_asks_for_are_dropped_and_the_agent_is_told(self):
         data = pattern(MIB)
         self.agent.add("k", data)
@@ -26,9 +18,9 @@ class IdleTest(UdsTest):
             self.agent.wait_seen(fake_agent.RENEW, 4)  # as many looks
             self.assertEqual(self.agent.seen[fake_agent.UNMAPPED], 0)
             self.assertEqual(obj.buffer, data)
-            self.assertTrue(self.mapped_for_reading("k"))
+            self.assertTrue(self.agent.is_mapped_for_reading("k"))
         self.agent.wait_seen(fake_agent.UNMAPPED)
-        self.assertFalse(self.mapped_for_reading("k"))
+        self.assertFalse(self.agent.is_mapped_for_reading("k"))
         with self.agent.changed:
             self.assertEqual(self.agent.connections[0].known, set())
         self.assertEqual(self.get_bytes("k"), data)
@@ -42,7 +34,7 @@ class IdleTest(UdsTest):
             self.assertTrue(keeper.daemon)
         keeper.join(PATIENCE)
         self.assertFalse(keeper.is_alive())
-        self.assertFalse(self.mapped_for_reading("k"))
+        self.assertFalse(self.agent.is_mapped_for_reading("k"))
         self.agent.wait_seen(fake_agent.UNMAPPED)
 
 

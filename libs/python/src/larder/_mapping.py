@@ -157,13 +157,15 @@ class Segment:
 
 class SegmentCache:
     """The segments one agent has handed out, by number; keeps at most `idle_limit` bytes of those nobody uses, the
-    latest used, and those only from one look of drop_unused() to the next. Not thread-safe."""
+    latest used, and those only from one look of drop_unused() to the next, or until the agent asks for them. Not
+    thread-safe."""
 
     def __init__(self, idle_limit: int) -> None:
         self._idle_limit = idle_limit
         self._known: dict[int, Segment] = {}
         self._idle: collections.OrderedDict[int, Segment] = collections.OrderedDict()  # longest idle first
         self._idle_bytes = 0
+        self._asked_back: set[int] = set()  # of those in use
 
     def add(self, number: int, fd: int, size: int) -> None:
         """Takes `fd` over. Checks its seals and size; if they are wrong the segment is known but never pinned."""
@@ -197,8 +199,10 @@ class SegmentCache:
                 self._make_idle(segment)
 
     def trim(self) -> list[int]:
-        """Drops idle segments above the limit and returns their numbers, for UNMAPPED."""
-        dropped = []
+        """Drops idle segments above the limit, or asked back, and returns their numbers, for UNMAPPED."""
+        dropped = [number for number in self._asked_back if number in self._idle]
+        for number in dropped:
+            self._drop_idle(number)
         while self._idle and self._idle_bytes > self._idle_limit:
             number = next(iter(self._idle))
             self._drop_idle(number)
@@ -214,6 +218,16 @@ class SegmentCache:
         for segment in self._known.values():
             segment.asked_for = False
         return unused
+
+    def asked_back(self, numbers: list[int]) -> list[int]:
+        """The agent wants these back: drops the idle ones at once and returns their numbers, for UNMAPPED; those in use
+        come with a later trim(). Those that are not here are among the answer, so that the agent learns it."""
+        self._asked_back.update(number for number in numbers if number in self._known)
+        unusable = [number for number in self._asked_back if self._known[number].fd is None]
+        for number in unusable:
+            del self._known[number]
+        self._asked_back.difference_update(unusable)
+        return [number for number in numbers if number not in self._known] + self.trim()
 
     def any_idle(self) -> bool:
         return bool(self._idle)
@@ -235,6 +249,7 @@ class SegmentCache:
     def _drop_idle(self, number: int) -> None:
         segment = self._idle.pop(number)
         del self._known[number]
+        self._asked_back.discard(number)
         self._idle_bytes -= segment.size
         segment.close()
 

@@ -4,47 +4,69 @@ from __future__ import annotations
 
 import collections
 import functools
-from typing import Callable, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from larder import _wire, errors
-from larder._connection import PIPELINED, Call, Connection, Descriptors, wait_ms
+from larder._calls import Descriptors
+from larder._connection import Connection
+from larder._leases import ReadLease, ReleaseGroup
+from larder._link import PIPELINED, wait_ms
 from larder._mapping import Mapping, export, side_by_side
 from larder._wire import Extent, Form, Op
 from larder.objects import ObjectInfo, Reading
 
 
-class _Got(NamedTuple):
+class Got(NamedTuple):
+    """GET's reply; to be finished, or undone under the guard."""
+
     reply: _wire.GetReply
+    lease: Optional[ReadLease]  # None: nothing is held
     segments: Optional[list]  # pinned; None: not all can be mapped
 
 
 def get(connection: Connection, key: str, deadline: Optional[float]) -> Reading:
-    reading = finish_get(connection, start_get(connection, key, deadline), deadline)
+    reading = _get(connection, key, deadline, 0)
     if reading is None:
-        reading = finish_get(connection, start_get(connection, key, deadline, _wire.GET_NO_DESCRIPTORS), deadline)
+        reading = _get(connection, key, deadline, _wire.GET_NO_DESCRIPTORS)
     if reading is None:
         raise _wire.bad_record("shared memory for a GET that asked for none")
     return reading
 
 
-def start_get(connection: Connection, key: str, deadline: Optional[float], flags: int = 0) -> Call:
+def _get(connection: Connection, key: str, deadline: Optional[float], flags: int) -> Optional[Reading]:
+    receive = functools.partial(received, connection, None)
+    undo = functools.partial(give_back, connection)
+    call = connection.start(Op.GET, request(connection, key, deadline, flags), deadline, receive, undo)
+    return finish(connection, connection.wait(call, deadline), deadline)
+
+
+def request(connection: Connection, key: str, deadline: Optional[float], flags: int = 0) -> bytes:
+    """GET's payload."""
     if not connection.descriptors:
         flags |= _wire.GET_NO_DESCRIPTORS
-    receive = functools.partial(_receive_get, connection)
-    undo = functools.partial(_undo_get, connection)
-    return connection.start(Op.GET, _wire.get(flags, wait_ms(deadline), key), deadline, receive, undo)
+    return _wire.get(flags, wait_ms(deadline), key)
 
 
-def _receive_get(connection: Connection, payload: memoryview, descriptors: Optional[Descriptors]) -> _Got:
+def received(
+    connection: Connection, group: Optional[ReleaseGroup], payload: memoryview, descriptors: Optional[Descriptors]
+) -> Got:
+    """What came for a GET."""
     reply = _wire.decode_get(payload)
+    if not reply.lease:
+        return Got(reply, None, [])
+    lease = ReadLease(connection, reply.lease, reply.info.key, reply.info.epoch, group)
     with connection.guard:
-        if reply.lease:
-            connection.hold(reply.lease)
-        return _Got(reply, _adopt(connection, reply.extents, descriptors))
+        connection.hold(reply.lease, lease)
+        if group is not None:
+            group.open += 1
+        return Got(reply, lease, _adopt(connection, reply.extents, descriptors))
 
 
-def _undo_get(connection: Connection, got: _Got) -> None:
-    connection.release(got.reply.lease, got.segments or [])
+def give_back(connection: Connection, got: Got) -> None:
+    """Under the guard: nobody wants it any more."""
+    if got.lease is not None:
+        got.lease.over = True
+        connection.release(got.reply.lease, got.segments or [])
 
 
 def _adopt(connection: Connection, extents: list[Extent], descriptors: Optional[Descriptors]) -> Optional[list]:
@@ -64,14 +86,15 @@ def _adopt(connection: Connection, extents: list[Extent], descriptors: Optional[
     return connection.segments.pin({extent.segment for extent in extents})
 
 
-def finish_get(connection: Connection, call: Call, deadline: Optional[float]) -> Optional[Reading]:
+def finish(connection: Connection, got: Got, deadline: Optional[float]) -> Optional[Reading]:
     """The bytes; None if they are to be asked for without descriptors."""
-    reply, segments = connection.wait(call, deadline)
-    if reply.form == Form.INLINE:
+    reply, lease, segments = got
+    if lease is None:
+        if reply.form != Form.INLINE:
+            raise _wire.bad_record(f"a GET of form {reply.form} without a lease")
         _check_length(reply.info, len(reply.inline))
         return Reading(reply.info, reply.inline, None)
     held = list(segments or [])
-    release = functools.partial(connection.release, reply.lease, held)
     try:
         connection.keep()
         if reply.form == Form.STREAM:
@@ -79,23 +102,18 @@ def finish_get(connection: Connection, call: Call, deadline: Optional[float]) ->
         elif segments is None:
             reading = None
         else:
-            reading = _share(connection, reply, held, release, deadline)
+            reading = _share(connection, got, held, deadline)
     except BaseException:
-        connection.leave(release)
+        lease.end(held)
         raise
     if reading is None or reading.held is None:
-        connection.leave(release)
+        lease.end(held)
     return reading
 
 
-def _share(
-    connection: Connection,
-    reply: _wire.GetReply,
-    held: list,
-    release: Callable[[], None],
-    deadline: Optional[float],
-) -> Optional[Reading]:
+def _share(connection: Connection, got: Got, held: list, deadline: Optional[float]) -> Optional[Reading]:
     """A view of the extents; the segments they use are added to `held`. None if they cannot be mapped."""
+    reply = got.reply
     extents = list(reply.extents)
     while len(extents) < reply.total:
         receive = functools.partial(_receive_extents, connection)
@@ -123,14 +141,14 @@ def _share(
                 address = own.address
     except OSError:
         return None
-    view, alive = export(address, reply.info.size, False, _view_gone, connection, release, own)
+    view, alive = export(address, reply.info.size, False, _view_gone, got.lease, held, own)
     return Reading(reply.info, view, alive)
 
 
-def _view_gone(connection: Connection, release: Callable[[], None], own: Optional[Mapping]) -> None:
+def _view_gone(lease: ReadLease, held: list, own: Optional[Mapping]) -> None:
     if own is not None:
         own.unmap()
-    connection.leave(release)
+    lease.end(held)
 
 
 def _receive_extents(

@@ -13,6 +13,7 @@ Buffer = Union[bytes, bytearray, memoryview]
 
 MAX_RECORD = 96 * 1024
 MAX_EXTENTS = 64  # a record's most, so also its most descriptors
+MAX_BATCH = 64  # items
 NO_LIMIT = 0xFFFFFFFF  # of a wait, in ms
 GET_NO_DESCRIPTORS = 1
 UNAVAILABLE = 14
@@ -23,6 +24,8 @@ _VERSION = 1
 HEADER_SIZE = _HEADER.size
 
 _U16 = struct.Struct("<H")
+_BATCH_ITEM = struct.Struct("<HI")  # op, length
+_BATCH_ANSWER = struct.Struct("<HII")  # item, code, length
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 _LEASE_EPOCH = struct.Struct("<QQ")
@@ -299,6 +302,18 @@ def unmapped(segments: list[int], earlier_bytes: int = 0) -> bytes:
     return _U64.pack(earlier_bytes) + _U16.pack(len(segments)) + b"".join(map(_U32.pack, segments))
 
 
+BATCH_ROOM = MAX_RECORD - HEADER_SIZE - _U16.size  # bytes of a BATCH's items
+BATCH_ITEM_OVERHEAD = _BATCH_ITEM.size
+
+
+def batch(op: int, payloads: list[bytes]) -> bytes:
+    """Requests of one kind as a BATCH."""
+    parts = [_U16.pack(len(payloads))]
+    for payload in payloads:
+        parts += (_BATCH_ITEM.pack(op, len(payload)), payload)
+    return b"".join(parts)
+
+
 def key(name: str) -> bytes:
     """STAT's and DELETE's request."""
     return _str(name)
@@ -381,10 +396,26 @@ def decode_extents(payload: memoryview) -> tuple[int, list[Extent]]:
     return _Reader(payload).extents()
 
 
-def decode_renew(payload: memoryview) -> list[int]:
-    """The leases that lapsed."""
+def decode_leases(payload: memoryview) -> list[int]:
+    """LAPSED, and RENEW's: the leases that lapsed."""
     reader = _Reader(payload)
     return [reader.u64() for _ in range(reader.u16())]
+
+
+def decode_segments(payload: memoryview) -> list[int]:
+    """REVOKE."""
+    reader = _Reader(payload)
+    return [reader.u32() for _ in range(reader.u16())]
+
+
+def decode_batch(payload: memoryview) -> list[tuple[int, int, memoryview]]:
+    """Item, code and payload of each answer in one record."""
+    reader = _Reader(payload)
+    answers = []
+    for _ in range(reader.u16()):
+        item, code, length = reader.take(_BATCH_ANSWER)
+        answers.append((item, code, reader.raw(length)))
+    return answers
 
 
 def decode_object(payload: memoryview) -> ObjectInfo:

@@ -6,10 +6,12 @@ import collections
 import contextlib
 import functools
 import os
-from typing import Any, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
 from larder import _wire, errors
-from larder._connection import PIPELINED, Call, Connection, Descriptors, wait_ms
+from larder._calls import Call, Descriptors
+from larder._connection import Connection
+from larder._link import PIPELINED, lost_error, wait_ms
 from larder._mapping import Mapping, export, side_by_side
 from larder._wire import Extent, Op
 from larder.objects import Creation, SealResult
@@ -41,9 +43,9 @@ def create(connection: Connection, creation: Creation, deadline: Optional[float]
 
 
 def put(connection: Connection, creation: Creation, data: memoryview, deadline: Optional[float]) -> SealResult:
-    call = start_put(connection, creation, data, deadline)
-    if call is not None:
-        return _wire.decode_sealed(connection.wait(call, deadline))
+    payload = put_request(connection, creation, data, deadline, _wire.MAX_RECORD - _wire.HEADER_SIZE)
+    if payload is not None:
+        return _wire.decode_sealed(connection.ask(Op.PUT, payload, deadline))
     writer = create(connection, creation, deadline)
     try:
         writer.write(data, deadline)
@@ -53,16 +55,14 @@ def put(connection: Connection, creation: Creation, data: memoryview, deadline: 
         raise
 
 
-def start_put(
-    connection: Connection, creation: Creation, data: memoryview, deadline: Optional[float]
-) -> Optional[Call]:
-    """A PUT under way; None if that takes more than one record."""
+def put_request(
+    connection: Connection, creation: Creation, data: memoryview, deadline: Optional[float], room: int
+) -> Optional[bytes]:
+    """PUT's payload; None if it has more than `room` bytes, or the object is too large for one."""
     if len(data) > connection.hello.inline_limit:
         return None
     payload = _wire.put(creation, wait_ms(deadline), data)
-    if len(payload) > _wire.MAX_RECORD - _wire.HEADER_SIZE:
-        return None
-    return connection.start(Op.PUT, payload, deadline)
+    return payload if len(payload) <= room else None
 
 
 class Writer:
@@ -92,9 +92,9 @@ class Writer:
                 self._append_ring(self._ring, data, deadline)
 
     def buffer(self, size: int, deadline: Optional[float]) -> memoryview:
-        if size == 0:
-            return memoryview(bytearray())
         with self._naming():
+            if size == 0:
+                return memoryview(bytearray())
             # What goes inline in one record needs no shared memory.
             if size > self._connection.hello.inline_limit:
                 self._window = self._open_window(size, deadline)
@@ -102,7 +102,7 @@ class Writer:
                 mapping = self._window or Mapping.zeros(size)
             except OSError as error:
                 raise errors.ResourceExhausted(f"{size} bytes of memory: {error}", reason="ENOMEM") from error
-            self._buffer, _ = export(mapping.address, size, True, mapping.unmap)
+            self._buffer, _ = export(mapping.address, size, True, self._unmapper(mapping))
             return self._buffer
 
     def seal(self, deadline: Optional[float]) -> SealResult:
@@ -127,7 +127,9 @@ class Writer:
         key = self._creation.key
         name = "a content-addressed object" if key is None else repr(key)
         what = f"creation of {name} (epoch {self.epoch})"
-        if self._connection.lapsed(self._lease) and not self._connection.lost:
+        if self._connection.lost:
+            raise lost_error().about(what)
+        if self._connection.lapsed(self._lease):
             raise errors.Conflict(f"{what}: its lease has lapsed", reason="LEASE_LOST", status="ABORTED")
         try:
             yield
@@ -150,7 +152,17 @@ class Writer:
         # The agent forgets the window's segments with the lease, so views that still live must show other pages.
         if self._window is not None:
             self._window.blank()
+            self._connection.window_gone(self._window)
         self._window = self._buffer = self._ring = None
+
+    def _unmapper(self, mapping: Mapping) -> Callable[[], None]:
+        connection = self._connection
+
+        def unmap() -> None:  # without the writer, whose memory it is
+            mapping.unmap()
+            connection.window_gone(mapping)
+
+        return unmap
 
     def _fly(self, call: Call, length: int, deadline: Optional[float]) -> None:
         self._size += length
@@ -205,7 +217,7 @@ class Writer:
         window = self._open_window(step * steps, deadline)
         self._may_share = window is not None
         if window is not None:
-            view, _ = export(window.address, step * steps, True, window.unmap)
+            view, _ = export(window.address, step * steps, True, self._unmapper(window))
             self._ring = _Ring(view, step)
 
     def _append_ring(self, ring: _Ring, data: memoryview, deadline: Optional[float]) -> None:
@@ -249,7 +261,9 @@ class Writer:
                 return None
             if any(not _has_size(descriptors.get(extent.segment), extent.segment_size) for extent in extents):
                 return None
-            return side_by_side(extents, descriptors, writable=True)
+            window = side_by_side(extents, descriptors, writable=True)
+            self._connection.add_window(window)
+            return window
         except OSError:
             return None
         except errors.ResourceExhausted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import collections
+import functools
 import os
 import random
 import threading
@@ -10,8 +10,9 @@ import time
 import weakref
 from typing import Any, Callable, Optional, TypeVar, Union
 
-from larder import _reading, _wire, _writing, errors
-from larder._connection import PIPELINED, Connection, remaining
+from larder import _batch, _leases, _reading, _wire, _writing, errors
+from larder._connection import HELLO_TIMEOUT, Connection
+from larder._link import remaining
 from larder._wire import Op
 from larder.objects import Creation, ObjectInfo, Reading, SealResult, Writer
 
@@ -42,7 +43,8 @@ class Transport:
         self._asked_namespace = namespace
         self._reconnect_window = reconnect_window
         self._lock = threading.Lock()
-        self._earlier: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._earlier: tuple[weakref.ref[Connection], ...] = ()  # replaced, not changed: read without the lock
+        self._lost_leases: list[_leases.ReadLease] = []  # of open readers, not had again yet
         self._closed = False
         self._pid = os.getpid()
         self._connection: Optional[Connection] = self._dial(0.0, deadline)
@@ -69,25 +71,24 @@ class Transport:
     def put_many(
         self, items: list[tuple[Creation, memoryview]], deadline: Optional[float]
     ) -> list[Union[SealResult, errors.Error]]:
-        return self._pipeline(
-            items,
-            lambda connection, item: _writing.start_put(connection, item[0], item[1], deadline),
-            lambda connection, call: _wire.decode_sealed(connection.wait(call, deadline)),
-            lambda item: self.put(item[0], item[1], deadline),
-            deadline,
-        )
+        def ask(connection: Connection, some: list) -> list:
+            encode = lambda item: _writing.put_request(connection, *item, deadline, _batch.ROOM)
+            return _batch.ask_many(connection, Op.PUT, some, encode, _wire.decode_sealed, deadline)
+
+        return self._run_many(items, ask, lambda item: self.put(*item, deadline), deadline)
 
     def get(self, key: str, deadline: Optional[float]) -> Reading:
         return self._run(lambda connection: _reading.get(connection, key, deadline), deadline)
 
     def get_many(self, keys: list[str], deadline: Optional[float]) -> list[Union[Reading, errors.Error]]:
-        return self._pipeline(
-            keys,
-            lambda connection, key: _reading.start_get(connection, key, deadline),
-            lambda connection, call: _reading.finish_get(connection, call, deadline),
-            lambda key: self.get(key, deadline),
-            deadline,
-        )
+        def ask(connection: Connection, some: list) -> list:
+            encode = lambda key: _reading.request(connection, key, deadline)
+            receive = functools.partial(_reading.received, connection, _leases.ReleaseGroup())
+            undo = functools.partial(_reading.give_back, connection)
+            finish = lambda got: _reading.finish(connection, got, deadline)
+            return _batch.ask_many(connection, Op.GET, some, encode, finish, deadline, receive, undo)
+
+        return self._run_many(keys, ask, lambda key: self.get(key, deadline), deadline)
 
     def stat(self, key: str, deadline: Optional[float]) -> ObjectInfo:
         return _wire.decode_object(self._ask(Op.STAT, _wire.key(key), deadline))
@@ -130,47 +131,34 @@ class Transport:
             retries += 1
             connection.retire()
 
-    def _pipeline(
+    def _run_many(
         self,
         items: list,
-        start: Callable[[Connection, Any], Any],
-        finish: Callable[[Connection, Any], Any],
+        ask: Callable[[Connection, list], list],
         alone: Callable[[Any], Any],
         deadline: Optional[float],
     ) -> list:
-        """One result or error per item. `start` or `finish` giving None, and a lost connection, leave it to `alone`."""
-        connection = self._connected(deadline)
+        """One result or error per item. Those that a lost connection has cut off are asked again on the next; those for
+        which `ask` has no answer, `alone`."""
         results: list = [None] * len(items)
-        flying: collections.deque = collections.deque()
-
-        def settle(index: int, act: Callable[[], Any]) -> None:
+        left = list(range(len(items)))
+        for _ in range(1 + _RETRIES):
             try:
-                results[index] = act()
+                connection = self._connected(deadline)
             except errors.Error as error:
-                results[index] = None if _cut_off(connection, error) else error
-
-        def land() -> None:
-            index, call = flying.popleft()
-            settle(index, lambda: finish(connection, call))
-
-        try:
-            for index, item in enumerate(items):
-                if len(flying) == PIPELINED:
-                    land()
-                settle(index, lambda: start(connection, item))
-                if results[index] is not None and not isinstance(results[index], errors.Error):
-                    flying.append((index, results[index]))
-            while flying:
-                land()
-        finally:
-            if flying:
-                for _, call in flying:
-                    connection.abandon(call)
-                connection.keep()
-        for index, item in enumerate(items):
-            if results[index] is None:
+                for index in left:
+                    results[index] = error
+                break
+            for index, result in zip(left, ask(connection, [items[index] for index in left])):
+                results[index] = result
+            left = [index for index in left if _cut_off(connection, results[index])]
+            if not left:
+                break
+            connection.retire()
+        for index, result in enumerate(results):
+            if result is None or isinstance(result, errors.Error) and result.reason == "TOO_MANY_WAITING":
                 try:
-                    results[index] = alone(item)
+                    results[index] = alone(items[index])
                 except errors.Error as error:
                     results[index] = error
         return results
@@ -186,13 +174,49 @@ class Transport:
             if self._connection is not None and self._connection.usable:
                 return self._connection
             if self._connection is not None:
-                self._earlier.add(self._connection)
-                self._connection.retire()
+                self._leave(self._connection)
                 self._connection = None
-            self._connection = self._dial(self._reconnect_window, deadline)
-            return self._connection
+            connection = self._dial(self._reconnect_window, deadline)
+            # Before anybody asks anything: the object may be there for its readers' sake alone.
+            self._regain(connection)
+            connection.keep()
+            self._connection = connection
+            return connection
         finally:
             self._lock.release()
+
+    def _leave(self, connection: Connection) -> None:
+        """Under the lock."""
+        self._earlier = (*map(weakref.ref, self._earlier_connections()), weakref.ref(connection))
+        connection.retire()
+
+    def _earlier_connections(self) -> list[Connection]:
+        connections = [reference() for reference in self._earlier]
+        return [connection for connection in connections if connection is not None]
+
+    def _mapped_before(self) -> int:
+        """Bytes of earlier agents that this process still maps."""
+        return sum(connection.used_bytes() for connection in self._earlier_connections())
+
+    def _regain(self, connection: Connection) -> None:
+        """Under the lock: has the leases again that ended with earlier connections."""
+        for earlier in self._earlier_connections():
+            self._lost_leases += earlier.take_lost_leases()
+        self._lost_leases = _leases.regain(connection, self._lost_leases, time.monotonic() + HELLO_TIMEOUT)
+
+    def _follow(self) -> None:
+        """A connection is lost: looks for the next agent if there are readers whose leases it should have again."""
+        connections = self._earlier_connections()
+        if self._connection is not None:
+            connections.append(self._connection)
+        if not self._reconnect_window or not any(map(Connection.has_lost_leases, connections)):
+            return
+        try:
+            connection = self._connected(None)
+            with self._lock:
+                self._regain(connection)
+        except errors.Error:
+            pass  # the next call tries again, and says so
 
     def _check_open(self) -> None:
         if self._closed:
@@ -202,6 +226,9 @@ class Transport:
         # The parent's lock may have been held at the fork. Its connection is lost to the child already.
         self._lock = threading.Lock()
         self._pid = os.getpid()
+        self._connection = None
+        self._earlier = ()
+        self._lost_leases = []
 
     def _dial(self, window: float, deadline: Optional[float]) -> Connection:
         """Tries for `window` seconds, and at least 1 + 3 times."""
@@ -212,8 +239,10 @@ class Transport:
                 return self._dial_once(deadline)
             except errors.Unavailable as error:
                 if retries >= _RETRIES and time.monotonic() >= end:
+                    if window:
+                        error.about(f"tried to connect again for {window:g} s")
                     raise
-                pause = delay * random.uniform(0.5, 1.5)
+                pause = min(delay * random.uniform(0.5, 1.5), _LONGEST_DELAY)
                 if deadline is not None and pause > remaining(deadline):
                     raise errors.DeadlineExceeded(error.message, reason=error.reason) from error
             time.sleep(pause)
@@ -222,9 +251,16 @@ class Transport:
             delay = min(2 * delay, _LONGEST_DELAY)
 
     def _dial_once(self, deadline: Optional[float]) -> Connection:
-        mapped = sum(connection.used_bytes() for connection in list(self._earlier))
+        follow = weakref.WeakMethod(self._follow)
+        mapped_before = weakref.WeakMethod(self._mapped_before)
         try:
-            return Connection(self._path, self._asked_namespace, mapped, deadline)
+            return Connection(
+                self._path,
+                self._asked_namespace,
+                deadline,
+                lambda: _call(mapped_before, 0),
+                lambda: _call(follow, None),
+            )
         except PermissionError as error:
             raise errors.PermissionDenied(f"{self._path}: {error.strerror}", reason="EACCES") from error
         except OSError as error:
@@ -238,5 +274,11 @@ class Transport:
             raise error.about(self._path)
 
 
-def _cut_off(connection: Connection, error: errors.Error) -> bool:
+def _call(method: weakref.WeakMethod, otherwise: Any) -> Any:
+    """What it gives, `otherwise` once its object is gone."""
+    bound = method()
+    return otherwise if bound is None else bound()
+
+
+def _cut_off(connection: Connection, error: Any) -> bool:
     return isinstance(error, errors.Unavailable) and (connection.lost or error.reason == "STOPPING")
