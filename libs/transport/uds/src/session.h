@@ -26,8 +26,9 @@ struct Welcome {
 // The slots of a connection's ring, through which its writers' bytes pass. Thread-safe.
 class Ring {
  public:
-  static constexpr uint64_t kSlot = 1024 * 1024;
-  static constexpr uint64_t kSlots = 4;
+  // Small enough that the agent copies the first one while the client still fills the next.
+  static constexpr uint64_t kSlot = 256 * 1024;
+  static constexpr uint64_t kSlots = 16;
 
   explicit Ring(Link& link) : link_(link) {}
   // A slot for one writer, to be given back when the agent has copied it. None if all are taken, or the agent gives no

@@ -73,6 +73,7 @@ class UdsWriter final : public object::ObjectWriter {
   void TellDiscard() { session_->link.Tell(Op::kDiscard, LeaseAndEpoch().bytes()); }
   // Gives back what is shared, after the agent has stopped copying from it.
   void GiveUp();
+  // Sends what is left to send; Drain waits for the answers.
   absl::Status FlushAll();
 
   const std::shared_ptr<Keeper> keeper_;
@@ -270,17 +271,27 @@ absl::Status UdsWriter::FlushAll() {
       at += part;
     }
   }
-  return Drain(0);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<object::SealResult> UdsWriter::Seal(const base::Digest& expected) {
   LARDER_RETURN_IF_ERROR(CheckOpen());
   LARDER_RETURN_IF_ERROR(FlushAll());
-  GiveUp();
+  if (window_ != nullptr) {
+    // The agent forgets it at the seal, so it is unmapped before. All else need not be waited for: the agent takes the
+    // requests in order, and bytes that it refused leave a size that it does not seal.
+    LARDER_RETURN_IF_ERROR(Drain(0));
+    window_.reset();
+  }
   base::ByteWriter out = LeaseAndEpoch();
   PutDigest(out.U64(sent_), expected);
+  const absl::StatusOr<uint64_t> seal = session_->link.Begin(Op::kSeal, out.bytes());
+  if (!seal.ok()) return Fail(seal.status());
+  const absl::Status written = Drain(0);
+  GiveUp();
   mode_ = Mode::kEnded;  // also by failure
-  const absl::StatusOr<Reply> reply = session_->link.Call(Op::kSeal, out.bytes());
+  const absl::StatusOr<Reply> reply = session_->link.Wait(*seal);
+  LARDER_RETURN_IF_ERROR(written);
   if (!reply.ok()) return Named(reply.status());
   base::ByteReader in(reply->payload);
   object::SealResult result = TakeSealed(in);

@@ -115,6 +115,19 @@ TEST_F(Uds, APeerMayAnswerASealLater) {
   EXPECT_EQ(TakeSealed(in).info.id.key, "k");
 }
 
+// Its pieces and the SEAL are on their way together.
+TEST_F(Uds, ASealSaysWhyBytesBeforeItWereRefused) {
+  auto channel = *Dial(dir_.path().string(), {});
+  const std::vector<std::byte> bytes(2 * base::kMiB);
+  absl::Status full;
+  for (int i = 0; full.ok(); ++i) full = channel->Put({.key = std::to_string(i)}, bytes, base::kNoDeadline).status();
+  ASSERT_THAT(full, base::StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
+  auto writer = *channel->Create({.key = "k"}, base::kNoDeadline);
+  ASSERT_THAT(writer->Write(bytes), IsOk()) << "fewer than the ring holds: nothing waits for the agent yet";
+  EXPECT_THAT(writer->Seal({}), base::StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
+  EXPECT_THAT(channel->Create({.key = "k"}, clock_.Now()), IsOk()) << "the refused creation is over";
+}
+
 // Told that its session has ended, a client would give up; without an answer it connects to the next agent.
 TEST_F(Uds, WhoWaitsWhenTheAgentStopsIsNotToldThatItsSessionHasEnded) {
   const object::SessionId other = *late_peer_.OpenSession({.ns = "default"});
