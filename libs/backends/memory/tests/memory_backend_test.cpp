@@ -1,10 +1,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <random>
+#include <set>
+#include <stdexcept>
 
 #include "larder/arena/arena.h"
 #include "larder/backends/memory/backend.h"
+#include "larder/base/digest.h"
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/units.h"
+#include "larder/object/testing/test_node.h"
 
 namespace larder::backends::memory {
 namespace {
@@ -108,6 +119,68 @@ TEST_F(MemoryBackend, AHintThatCanNeverFitTakesNothingFromOthersMeanwhile) {
               StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
   LARDER_ASSERT_OK_AND_ASSIGN(const auto after, Store(kMiB, kMiB));
   EXPECT_LT(after->Shareable().front().memory->id(), slab) << "one of those made at start, not one made anew";
+}
+
+TEST_F(MemoryBackend, StoresAndSumsPartsOfAnySizeFromAnyAddress) {
+  std::mt19937_64 random(7);
+  const std::vector<std::byte> source = object::SampleBytes(600 * kKiB);
+  for (int round = 0; round < 100; ++round) {
+    const uint64_t hint = round % 2 == 0 ? 0 : source.size();
+    LARDER_ASSERT_OK_AND_ASSIGN(std::unique_ptr<Blob> blob, backend_->Create(kId, {1}, hint));
+    std::vector<std::byte> expected;
+    for (int part = 0; part < 6; ++part) {
+      // Sizes of every order of magnitude, so that the parts begin and end anywhere in pages, lines and words.
+      const uint64_t size = random() % (uint64_t{1} << random() % 18);
+      const base::ByteSpan bytes = base::ByteSpan(source).subspan(random() % (source.size() - size), size);
+      ASSERT_THAT(blob->Append(bytes), IsOk());
+      expected.insert(expected.end(), bytes.begin(), bytes.end());
+    }
+    EXPECT_EQ(blob->crc32c(), base::Crc32c(expected));
+    LARDER_ASSERT_OK_AND_ASSIGN(const auto view, backend_->Seal(std::move(blob), {.id = kId, .size = expected.size()}));
+    EXPECT_TRUE(object::BytesOf(*view) == expected) << round;
+  }
+}
+
+// Memory that another process writes all over, without end.
+class Scribbler {
+ public:
+  explicit Scribbler(size_t size)
+      : size_(size), shared_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
+    if (shared_ == MAP_FAILED) throw std::runtime_error("no memory to share");
+    pid_ = ::fork();
+    if (pid_ < 0) throw std::runtime_error("no process to write it");
+    if (pid_ > 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    auto* const words = static_cast<volatile uint64_t*>(shared_);
+    for (size_t i = 0;; i = (i + 8) % (size_ / sizeof(uint64_t))) words[i] = words[i] + 1;
+  }
+  ~Scribbler() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    ::munmap(shared_, size_);
+  }
+  base::ByteSpan bytes() const { return {static_cast<const std::byte*>(shared_), size_}; }
+
+ private:
+  const size_t size_;
+  void* const shared_;
+  pid_t pid_ = -1;
+};
+
+// What a client shares with the agent it can also change while the agent copies.
+TEST_F(MemoryBackend, TheChecksumIsOfWhatIsStoredThoughTheSourceChangesMeanwhile) {
+  constexpr uint64_t kSize = 2 * kMiB;
+  Scribbler scribbler(kSize);
+  std::set<uint32_t> sums;
+  // Until it has been seen at work that often.
+  while (sums.size() < 50) {
+    LARDER_ASSERT_OK_AND_ASSIGN(std::unique_ptr<Blob> blob, backend_->Create(kId, {1}, kSize));
+    ASSERT_THAT(blob->Append(scribbler.bytes()), IsOk());
+    const uint32_t sum = blob->crc32c();
+    sums.insert(sum);
+    LARDER_ASSERT_OK_AND_ASSIGN(const auto view, backend_->Seal(std::move(blob), {.id = kId, .size = kSize}));
+    ASSERT_EQ(base::Crc32c(object::BytesOf(*view)), sum);
+  }
 }
 
 }  // namespace
