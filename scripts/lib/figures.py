@@ -39,8 +39,8 @@ def page(root):
         "# Figures",
         "",
         "Made by `./scripts/bench SUITE --record`; not to be edited. p50 of five rounds in turn with the rivals, which run on",
-        "the same processor as the agent; *spread* is how far the rounds were apart; in brackets how many times faster than the",
-        "rival (below 1: slower).",
+        "the same processor as the agent; *spread* is how far the rounds were apart, *noisy* that a bare ping-pong moved by more",
+        "than 1.5x meanwhile; in brackets how many times faster than the rival (below 1: slower).",
     ]
     rows = yaml.safe_load((root / "e2e/bench/rows.yaml").read_text())["rows"]
     for suite in dict.fromkeys(row["suite"] for row in rows):
@@ -63,7 +63,8 @@ def page(root):
                 for name, rival in figure["rivals"].items()
             )
             note = f" — {row['cause']}" if "cause" in row else ""
-            lines.append(f"{head} {human(figure['seconds'])}{note} | {figure['spread']:.0%} | {beside} |")
+            spread = f"{figure['spread']:.0%}" + (", noisy" if figure.get("noisy") else "")
+            lines.append(f"{head} {human(figure['seconds'])}{note} | {spread} | {beside} |")
     return "\n".join(lines) + "\n"
 
 

@@ -10,11 +10,11 @@ declare -gA LARDER_PACKAGES=(
   [test]="libgtest-dev libgmock-dev python3"
   [check]="clang-format-16 clang-16 clang-tidy-16 black shellcheck"
   [coverage]="gcovr"
-  [bench]="redis-server memcached python3-yaml"
+  [bench]="redis-server memcached nginx-light python3-yaml"
   [fuzz]="clang-16 libclang-rt-16-dev"
 )
 # Packages whose daemons must not run because of us: they are started by the benchmarks that need them.
-LARDER_DAEMON_PACKAGES="redis-server memcached"
+LARDER_DAEMON_PACKAGES="redis-server memcached nginx-light"
 
 larder_missing_packages() {
   local group package

@@ -1,32 +1,30 @@
 #include "src/measure.h"
 
-#include <fmt/format.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <fstream>
-#include <nlohmann/json.hpp>
+#include <ctime>
+#include <numeric>
+
+#include "src/server.h"
 
 namespace larder::bench {
 namespace {
 
-double MedianOf(std::vector<double> values) { return Percentile(std::move(values), 0.5); }
-
-double Round(int count, const std::function<void()>& operation) {
-  std::vector<double> samples(static_cast<size_t>(count));
-  for (double& sample : samples) {
-    const auto begin = std::chrono::steady_clock::now();
-    operation();
-    sample = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  }
-  return MedianOf(std::move(samples));
+double Elapsed(const std::function<void()>& run) {
+  const auto begin = std::chrono::steady_clock::now();
+  run();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-std::string Human(double seconds) {
-  if (seconds < 1e-3) return fmt::format("{:.1f} us", seconds * 1e6);
-  return fmt::format("{:.2f} ms", seconds * 1e3);
+// Of all threads, by the scheduler's own nanoseconds.
+double CpuSecondsOf(pid_t process) {
+  clockid_t clock{};
+  timespec used{};
+  if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &used) != 0) Die("a server has ended");
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
 }  // namespace
@@ -44,24 +42,50 @@ double Percentile(std::vector<double> samples, double part) {
   return samples[static_cast<size_t>(at)];
 }
 
-std::vector<Timing> MeasureInTurn(int count, const std::vector<std::function<void()>>& operations) {
-  std::vector<std::vector<double>> rounds(operations.size());
-  for (int round = 0; round <= kRounds; ++round) {
-    for (size_t i = 0; i < operations.size(); ++i) {
-      const double median = Round(count, operations[i]);
-      if (round > 0) rounds[i].push_back(median);  // the first one warms up
+std::vector<Timing> Stopwatch::Rounds(size_t operations, const std::function<double(size_t)>& round) {
+  constexpr int kExchanges = 200;
+  std::vector<std::vector<double>> figures(operations);
+  std::vector<double> ping_pongs;
+  for (int number = 0; number <= kRounds; ++number) {
+    std::vector<double> exchanges(kExchanges);
+    for (double& sample : exchanges) sample = Elapsed([&] { Exchange(64); });
+    if (number > 0) ping_pongs.push_back(Percentile(std::move(exchanges), 0.5));
+    for (size_t i = 0; i < operations; ++i) {
+      const double figure = round(i);
+      if (number > 0) figures[i].push_back(figure);
     }
   }
+  const auto [best, worst] = std::minmax_element(ping_pongs.begin(), ping_pongs.end());
+  const bool noisy = *worst > *best * kQuiet;
   std::vector<Timing> timings;
-  for (const std::vector<double>& values : rounds) {
+  for (const std::vector<double>& values : figures) {
     const auto [least, most] = std::minmax_element(values.begin(), values.end());
-    const double p50 = MedianOf(values);
-    timings.push_back({.p50 = p50, .spread = (*most - *least) / p50});
+    const double median = Percentile(values, 0.5);
+    timings.push_back({.seconds = median, .spread = (*most - *least) / median, .noisy = noisy});
   }
   return timings;
 }
 
-Timing Measure(int count, const std::function<void()>& operation) { return MeasureInTurn(count, {operation}).front(); }
+std::vector<Timing> Stopwatch::InTurn(int count, const std::vector<Operation>& operations, Of of) {
+  return Rounds(operations.size(), [&](size_t i) {
+    std::vector<double> samples(static_cast<size_t>(count));
+    for (double& sample : samples) {
+      operations[i].before();
+      sample = Elapsed(operations[i].run);
+    }
+    return of == Of::kMedian ? Percentile(std::move(samples), 0.5)
+                             : std::accumulate(samples.begin(), samples.end(), 0.0) / count;
+  });
+}
+
+std::vector<Timing> Stopwatch::CpuInTurn(int count, const std::vector<Served>& operations) {
+  return Rounds(operations.size(), [&](size_t i) {
+    const auto used = [&] { return CpuSecondsOf(::getpid()) + CpuSecondsOf(operations[i].server); };
+    const double before = used();
+    for (int n = 0; n < count; ++n) operations[i].run();
+    return (used() - before) / count;
+  });
+}
 
 uint64_t Sum(const void* bytes, uint64_t size) {
   // Four accumulators, so that memory and not one chain of additions is the limit.
@@ -75,40 +99,5 @@ uint64_t Sum(const void* bytes, uint64_t size) {
 }
 
 void Keep(uint64_t value) { asm volatile("" : : "r"(value) : "memory"); }
-
-void Report::Add(std::string id, std::string text, Timing timing, std::map<std::string, Timing> rivals) {
-  rows_.push_back({std::move(id), std::move(text), timing, std::move(rivals)});
-}
-
-void Report::Print() const {
-  fmt::print("{:<22} {:<34} {:>11} {:>7}   {}\n", "row", "what", "p50", "spread", "beside (x: times as fast)");
-  for (const Row& row : rows_) {
-    std::string beside;
-    for (const auto& [name, timing] : row.rivals) {
-      beside += fmt::format("  {} {} ({:.2f}x)", name, Human(timing.p50), timing.p50 / row.timing.p50);
-    }
-    fmt::print("{:<22} {:<34} {:>11} {:>6.0f}% {}\n", row.id, row.text, Human(row.timing.p50), row.timing.spread * 100,
-               beside);
-  }
-}
-
-bool Report::WriteJson(const std::string& path) const {
-  nlohmann::json rows = nlohmann::json::array();
-  for (const Row& row : rows_) {
-    nlohmann::json rivals = nlohmann::json::object();
-    for (const auto& [name, timing] : row.rivals) {
-      rivals[name] = {
-          {"seconds", timing.p50}, {"spread", timing.spread}, {"times_as_fast", timing.p50 / row.timing.p50}};
-    }
-    rows.push_back({{"id", row.id},
-                    {"text", row.text},
-                    {"seconds", row.timing.p50},
-                    {"spread", row.timing.spread},
-                    {"rivals", rivals}});
-  }
-  std::ofstream file(path);
-  file << rows.dump(2) << "\n";
-  return file.good();
-}
 
 }  // namespace larder::bench

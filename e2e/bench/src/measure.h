@@ -1,55 +1,65 @@
 #pragma once
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
-#include <map>
-#include <string>
-#include <string_view>
 #include <vector>
+
+#include "src/ping_pong.h"
 
 namespace larder::bench {
 
 inline constexpr int kServerCpu = 0;
 inline constexpr int kClientCpu = 1;
 inline constexpr int kRounds = 5;
+// The bare ping-pong may move by so much from one round to another; beyond it the machine was doing something else.
+inline constexpr double kQuiet = 1.5;
 
 // Keeps the calling thread, and what it starts, on one processor.
 void PinTo(int cpu);
 
-// Seconds of one operation: the median over kRounds of the rounds' medians, and how far the rounds were apart.
-struct Timing {
-  double p50 = 0;
-  double spread = 0;  // (slowest - fastest round) / median
+// What is timed, and what is made ready for it beforehand.
+struct Operation {
+  std::function<void()> run;
+  std::function<void()> before = [] {};
 };
 
-// Runs `operation` `count` times in each round, after one round that does not count.
-Timing Measure(int count, const std::function<void()>& operation);
-// The same for several, taking turns round by round, so that a disturbance meets all of them.
-std::vector<Timing> MeasureInTurn(int count, const std::vector<std::function<void()>>& operations);
+// Seconds of one operation: the median over kRounds of the rounds' figures, and how far the rounds were apart.
+struct Timing {
+  double seconds = 0;
+  double spread = 0;   // (slowest - fastest round) / median
+  bool noisy = false;  // the ping-pong moved by more than kQuiet meanwhile
+};
+
+// What a round's figure is: of its samples, the median, or, where the slow ones are the point, the mean.
+enum class Of { kMedian, kMean };
+
 // Of samples in any order; `part` is 0.5, 0.99, …
 double Percentile(std::vector<double> samples, double part);
+
+// Measures operations beside a ping-pong of its own. Not thread-safe.
+class Stopwatch {
+ public:
+  // The operations take turns round by round, so that a disturbance meets all of them; each runs `count` times in a
+  // round. One round before the others does not count.
+  std::vector<Timing> InTurn(int count, const std::vector<Operation>& operations, Of of = Of::kMedian);
+  // The same in seconds of processor time, of this process and of the server that each operation names beside it.
+  struct Served {
+    pid_t server;
+    std::function<void()> run;
+  };
+  std::vector<Timing> CpuInTurn(int count, const std::vector<Served>& operations);
+  void Exchange(uint64_t size) { ping_pong_.Exchange(size); }
+
+ private:
+  // Runs `round(i)`, which gives the round's figure of operation i.
+  std::vector<Timing> Rounds(size_t operations, const std::function<double(size_t)>& round);
+  PingPong ping_pong_;
+};
 
 // Adds up every byte, so that all of them are read.
 uint64_t Sum(const void* bytes, uint64_t size);
 // So that the compiler keeps what leads to `value`.
 void Keep(uint64_t value);
-
-// The table on stdout and the JSON file.
-class Report {
- public:
-  // `ratios`: how many times faster than that rival (above 1 is faster).
-  void Add(std::string id, std::string text, Timing timing, std::map<std::string, Timing> rivals);
-  void Print() const;
-  // RESULT: false if the file could not be written.
-  bool WriteJson(const std::string& path) const;
-
- private:
-  struct Row {
-    std::string id;
-    std::string text;
-    Timing timing;
-    std::map<std::string, Timing> rivals;
-  };
-  std::vector<Row> rows_;
-};
 
 }  // namespace larder::bench

@@ -1,14 +1,18 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "src/server.h"
+#include "src/stream.h"
 
 namespace larder::bench {
 
-// A rival key-value store over its Unix socket, spoken to with as little of a client as can be.
+// The rivals, over their Unix sockets on kServerCpu, spoken to with as little of a client as can be. `dir` is where
+// their sockets go.
+
+// A key-value store. What it keeps is limited to `memory` MiB, and the oldest gives way.
 class Store {
  public:
   virtual ~Store() = default;
@@ -16,21 +20,33 @@ class Store {
   // Into `out`, which has room for it; its size.
   virtual uint64_t Get(const std::string& key, char* out) = 0;
 };
+std::unique_ptr<Store> StartMemcached(const std::string& dir, uint64_t memory);
 
-std::unique_ptr<Store> StartRedis(const std::string& dir);
-std::unique_ptr<Store> StartMemcached(const std::string& dir);
-
-// A bare SEQPACKET socket whose other end, a process on kServerCpu, sends back what it gets.
-class PingPong {
+class Redis final : public Store {
  public:
-  PingPong();
-  ~PingPong();
-  void Exchange(uint64_t size);
+  Redis(const std::string& dir, uint64_t memory);
+  void Set(const std::string& key, const char* bytes, uint64_t size) override;
+  uint64_t Get(const std::string& key, char* out) override;
+  // MSET of all keys, each with the same `size` bytes; MGET of them, one after the other into `out`.
+  void SetMany(std::span<const std::string> keys, const char* bytes, uint64_t size);
+  void GetMany(std::span<const std::string> keys, char* out);
 
  private:
-  int fd_;
-  pid_t pid_;
-  std::vector<char> buffer_;
+  uint64_t Bulk(char* out);
+  Server server_;
+  Stream stream_;
+};
+
+// nginx with sendfile, serving what lies in `files`.
+class Nginx {
+ public:
+  Nginx(const std::string& dir, const std::string& files);
+  // The body of `name` into `out`, which has room for it.
+  void Get(const std::string& name, char* out);
+
+ private:
+  Server server_;
+  Stream stream_;
 };
 
 }  // namespace larder::bench

@@ -17,6 +17,24 @@
 #include "src/measure.h"
 
 namespace larder::bench {
+namespace {
+
+// `cpu` -1: where this process runs.
+pid_t Start(const std::vector<std::string>& arguments, int cpu) {
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (cpu >= 0) PinTo(cpu);
+  const int null = ::open("/dev/null", O_RDWR);
+  for (int fd = 0; fd <= 2; ++fd) ::dup2(null, fd);
+  std::vector<char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  ::execvp(argv[0], argv.data());
+  ::_exit(127);
+}
+
+}  // namespace
 
 void Die(const std::string& why) {
   std::fprintf(stderr, "bench: %s\n", why.c_str());
@@ -34,20 +52,8 @@ int ConnectUnix(const std::string& path, int type) {
   return -1;
 }
 
-Server::Server(const std::vector<std::string>& arguments, const std::string& socket, int socket_type) : pid_(::fork()) {
-  if (pid_ == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    PinTo(kServerCpu);
-    const int null = ::open("/dev/null", O_RDWR);
-    ::dup2(null, 0);
-    ::dup2(null, 1);
-    ::dup2(null, 2);
-    std::vector<char*> argv;
-    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-    argv.push_back(nullptr);
-    ::execvp(argv[0], argv.data());
-    ::_exit(127);
-  }
+Server::Server(const std::vector<std::string>& arguments, const std::string& socket, int socket_type)
+    : pid_(Start(arguments, kServerCpu)) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (true) {
     if (const int fd = ConnectUnix(socket, socket_type); fd >= 0) {
@@ -60,6 +66,12 @@ Server::Server(const std::vector<std::string>& arguments, const std::string& soc
     }
     std::this_thread::yield();
   }
+}
+
+void RunToEnd(const std::vector<std::string>& arguments) {
+  int status = 0;
+  const pid_t pid = Start(arguments, -1);
+  if (::waitpid(pid, &status, 0) != pid || status != 0) Die(arguments.front() + " failed");
 }
 
 Server::~Server() {

@@ -21,6 +21,10 @@ class Server {
   pid_t pid_;
 };
 
+// Runs `arguments` on the processor of the caller, with its output thrown away, and waits for its end; exits this
+// process if it fails.
+void RunToEnd(const std::vector<std::string>& arguments);
+
 // A stream or SEQPACKET connection to `path`, or -1.
 int ConnectUnix(const std::string& path, int type);
 [[noreturn]] void Die(const std::string& why);
