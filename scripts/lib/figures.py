@@ -73,10 +73,11 @@ def main():
     parser.add_argument("--root", type=pathlib.Path, required=True)
     parser.add_argument("--suite")
     parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--out", type=pathlib.Path, help="the page; docs/figures.md if not given")
     arguments = parser.parse_args()
     if arguments.suite:
         keep(arguments.root, arguments.suite, json.loads(arguments.json.read_text()))
-    (arguments.root / "docs/figures.md").write_text(page(arguments.root))
+    (arguments.out or arguments.root / "docs/figures.md").write_text(page(arguments.root))
     return 0
 
 

@@ -1,5 +1,6 @@
 """What every check shares: its arguments, the files of the tree, findings and the verdict."""
 import argparse
+import importlib
 import os
 import pathlib
 import re
@@ -13,10 +14,15 @@ NOT_OURS = {"build", "__pycache__", "node_modules", "target"}
 class Check:
     """One run of a check. `run(check)` reports findings and returns the words of the verdict line."""
 
-    def __init__(self, root: pathlib.Path, fix: bool):
+    def __init__(self, root: pathlib.Path, fix: bool, flags: "set[str]" = frozenset()):
         self.root = root.resolve()
         self.fix = fix
+        self.flags = flags
         self.count = 0
+
+    def flag(self, name: str) -> bool:
+        """Whether a flag of this check alone was given."""
+        return name in self.flags
 
     def finding(self, path: "pathlib.Path | str", line: int, what: str, how: str) -> None:
         path = pathlib.Path(path)
@@ -49,6 +55,14 @@ class Check:
         """Ends the check as skipped if the program is missing."""
         if subprocess.run(["which", program], capture_output=True).returncode != 0:
             print(f"{program} is missing: install {package}")
+            sys.exit(SKIPPED)
+
+    def need_module(self, module: str, package: str) -> None:
+        """The same for a module of Debian's Python."""
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            print(f"the Python module {module} is missing: install {package}")
             sys.exit(SKIPPED)
 
 
@@ -88,12 +102,15 @@ def compiler_findings(check: Check, output: str, how: str) -> None:
             check.finding(path, line, what, how)
 
 
-def main(description: str, run) -> None:
+def main(description: str, run, **flags: str) -> None:
+    """Runs a check; `flags` are flags of its own with their help."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path("."), help="the tree to check")
     parser.add_argument("--fix", action="store_true", help="mend what can be mended")
+    for name, text in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     arguments = parser.parse_args()
-    check = Check(arguments.root, arguments.fix)
+    check = Check(arguments.root, arguments.fix, {name for name in flags if getattr(arguments, name)})
     summary = run(check)
     print(summary if check.count == 0 else f"{summary}, {check.count} findings")
     sys.exit(1 if check.count else 0)

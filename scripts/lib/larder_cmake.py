@@ -18,6 +18,7 @@ class Target:
     sources: "set[str]" = dataclasses.field(default_factory=set)  # paths relative to the root
     public: "set[str]" = dataclasses.field(default_factory=set)  # names of larder targets
     private: "set[str]" = dataclasses.field(default_factory=set)
+    labels: "set[str]" = dataclasses.field(default_factory=set)  # of a test
 
     @property
     def group(self) -> str:
@@ -89,6 +90,7 @@ def read_target(kind: str, folder: str, line: int, words: "list[str]", root: pat
         target.sources.add(join(protos, proto))
     target.public = larder_names(given.get("DEPS", []))
     target.private = larder_names(given.get("PRIVATE_DEPS", []))
+    target.labels = set(given.get("LABELS", []))
     return target
 
 

@@ -8,7 +8,7 @@ declare -gA LARDER_PACKAGES=(
     prometheus-cpp-dev libcpp-httplib-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev
     libisal-dev libssl-dev python3"
   [test]="libgtest-dev libgmock-dev python3"
-  [check]="clang-format-16 clang-16 clang-tidy-16 black shellcheck"
+  [check]="clang-format-16 clang-16 clang-tidy-16 black shellcheck protobuf-compiler python3-protobuf python3-yaml"
   [coverage]="gcovr"
   [bench]="redis-server memcached nginx-light python3-yaml"
   [fuzz]="clang-16 libclang-rt-16-dev"

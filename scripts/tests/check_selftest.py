@@ -1,5 +1,5 @@
 """Runs one check on its fixtures: the bad tree must fail naming each file and line that `expected` lists, the good one
-must pass. usage: check_selftest.py NAME"""
+must pass. usage: check_selftest.py NAME [FIXTURES=NAME]"""
 import pathlib
 import subprocess
 import sys
@@ -7,20 +7,21 @@ import sys
 CHECKS = pathlib.Path(__file__).resolve().parents[1] / "checks"
 
 
-def run(name: str, tree: str) -> "subprocess.CompletedProcess[str]":
-    command = [CHECKS / name, "--root", CHECKS / "fixtures" / name / tree]
+def run(name: str, tree: pathlib.Path) -> "subprocess.CompletedProcess[str]":
+    command = [CHECKS / name, "--root", tree]
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def main(name: str) -> int:
-    good, bad = run(name, "good"), run(name, "bad")
+def main(name: str, fixtures: str) -> int:
+    trees = CHECKS / "fixtures" / fixtures
+    good, bad = run(name, trees / "good"), run(name, trees / "bad")
     if 77 in (good.returncode, bad.returncode):
         print(good.stdout)
         return 77
     failures = []
     if good.returncode != 0:
         failures.append(f"the good fixture fails with {good.returncode}:\n{good.stdout}")
-    expected = (CHECKS / "fixtures" / name / "expected").read_text().splitlines()
+    expected = (trees / "expected").read_text().splitlines()
     missing = [line for line in expected if line not in bad.stdout]
     if bad.returncode != 1 or missing:
         failures.append(f"the bad fixture ends with {bad.returncode}, not naming {missing}:\n{bad.stdout}")
@@ -32,4 +33,4 @@ def main(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[-1]))

@@ -136,18 +136,19 @@ std::string RenderJson(std::span<const EffectiveSetting> settings) {
   return Dump(all, 2) + "\n";
 }
 
-std::string RenderMarkdown(std::string_view title, std::string_view env_prefix, std::span<const Setting> settings) {
-  std::string out = fmt::format(
-      "## {}\n\nAs variables `{}<PATH>` in upper case, `.` as `_`; as flags with `-`. Where the path has a `<name>`, "
-      "in the "
-      "file alone.\n\n| setting | type | default | bounds | reload | what |\n|---|---|---|---|---|---|\n",
-      title, env_prefix);
+std::string RenderMarkdown(const MarkdownNames& names, std::span<const Setting> settings) {
+  std::string out = "| setting | also as | type | default | bounds | reload | what |\n|---|---|---|---|---|---|---|\n";
   for (const Setting& setting : settings) {
     const std::string value = setting.type == Type::kList
                                   ? fmt::format("{}", fmt::join(setting.default_value.items, ","))
                                   : setting.default_value.text;
-    out += fmt::format("| {} | {} | {} | {} | {} | {} |\n", Code(setting.path), TypeName(setting.type),
-                       setting.required ? "required" : Code(value), Cell(setting.bounds),
+    std::string also;
+    if (const bool entry = setting.path.find('<') != std::string::npos; !entry) {
+      also = Code(EnvName(names.env_prefix, setting.path));
+      if (names.flags) also += " " + Code(FlagName(setting.path));
+    }
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", Code(setting.path), also, TypeName(setting.type),
+                       value.empty() && setting.required ? "required" : Code(value), Cell(setting.bounds),
                        setting.reloadable ? "yes" : "no", Cell(setting.help));
   }
   return out;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -118,19 +119,38 @@ TEST(RenderJson, GivesValuesInJsonsTypes) {
   EXPECT_EQ(settings["tracker"]["type"], "list");
 }
 
-TEST(RenderMarkdown, HasARowForEverySetting) {
+TEST(RenderMarkdown, HasARowForEverySettingWithItsVariableAndFlag) {
   const std::vector<Setting> settings = Loader<Sample>(SampleNaming()).Settings();
-  const std::string page = RenderMarkdown("sample", "LARDER_SAMPLE_", settings);
-  EXPECT_THAT(page, HasSubstr("## sample\n"));
-  EXPECT_THAT(page, HasSubstr("`LARDER_SAMPLE_<PATH>`"));
-  EXPECT_THAT(page, HasSubstr("| `arena` | size | `1GiB` | 64MiB to 1TiB | yes | Memory for objects. |\n"));
-  EXPECT_THAT(page, HasSubstr("| `data_dir` | text | required |  | no | Where state is kept. |\n"));
-  EXPECT_THAT(page, HasSubstr("| `quotas.<namespace>.bytes` | size | `1GiB` |"));
+  const std::string page = RenderMarkdown({.env_prefix = "LARDER_SAMPLE_"}, settings);
+  EXPECT_EQ(static_cast<size_t>(std::ranges::count(page, '\n')), settings.size() + 2);
+  EXPECT_THAT(page, HasSubstr("| `arena` | `LARDER_SAMPLE_ARENA` `--arena` | size | `1GiB` | 64MiB to 1TiB | yes | "
+                              "Memory for objects. |\n"));
+  EXPECT_THAT(page, HasSubstr("| `node.name` | `LARDER_SAMPLE_NODE_NAME` `--node-name` | text |  |  | no | "));
+}
+
+TEST(RenderMarkdown, LeavesFlagsOutWhereTheyHaveNamesOfTheirOwn) {
+  const std::vector<Setting> settings = {{.path = "progress", .type = Type::kFlag}};
+  EXPECT_THAT(RenderMarkdown({.env_prefix = "P_", .flags = false}, settings),
+              HasSubstr("| `progress` | `P_PROGRESS` | true or false |"));
+}
+
+TEST(RenderMarkdown, AsksForWhatHasNoDefault) {
+  const std::vector<Setting> settings = {{.path = "a", .required = true},
+                                         {.path = "b", .default_value = {.text = "x"}, .required = true}};
+  const std::string page = RenderMarkdown({.env_prefix = "P_"}, settings);
+  EXPECT_THAT(page, HasSubstr("| `a` | `P_A` `--a` | text | required |"));
+  EXPECT_THAT(page, HasSubstr("| `b` | `P_B` `--b` | text | `x` |"));
+}
+
+TEST(RenderMarkdown, GivesEntriesOfTheUsersChoosingNoOtherName) {
+  const std::vector<Setting> settings = Loader<Sample>(SampleNaming()).Settings();
+  EXPECT_THAT(RenderMarkdown({.env_prefix = "LARDER_SAMPLE_"}, settings),
+              HasSubstr("| `quotas.<namespace>.bytes` |  | size | `1GiB` |"));
 }
 
 TEST(RenderMarkdown, KeepsATableWholeWhateverTheHelpSays) {
   const std::vector<Setting> settings = {{.path = "a", .help = "one|two\nthree"}};
-  EXPECT_THAT(RenderMarkdown("t", "P_", settings), HasSubstr("| `a` | text |  |  | no | one\\|two?three |\n"));
+  EXPECT_THAT(RenderMarkdown({.env_prefix = "P_"}, settings), HasSubstr("| one\\|two?three |\n"));
 }
 
 TEST(RenderSettingsJson, IsTheDeclaration) {

@@ -84,9 +84,11 @@ absl::StatusOr<LoadedSettings> LoadSettings(const Verb& verb, const Arguments& a
 
 absl::Status CheckSettingsFile(const std::string& file) { return NewLoader().Load({.file = file}); }
 
+std::vector<config::Setting> DeclaredSettings() { return NewLoader().Settings(); }
+
 std::vector<std::string> SettingNames() {
   std::vector<std::string> names;
-  for (const config::Setting& setting : NewLoader().Settings()) names.push_back(setting.path);
+  for (const config::Setting& setting : DeclaredSettings()) names.push_back(setting.path);
   return names;
 }
 

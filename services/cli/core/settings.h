@@ -37,6 +37,8 @@ absl::StatusOr<LoadedSettings> LoadSettings(const Verb& verb, const Arguments& a
 
 // Checks `file` as a larder.yaml; errors as of config::Resolve.
 absl::Status CheckSettingsFile(const std::string& file);
+// Everything that can be set, for docs.
+std::vector<config::Setting> DeclaredSettings();
 // The names at the top of a larder.yaml.
 std::vector<std::string> SettingNames();
 

@@ -58,7 +58,8 @@ absl::StatusOr<Reply> UdsReader::Ask(uint64_t offset, uint32_t length) {
     absl::StatusOr<Reply> reply = grip.session->link.Call(Op::kRead, request.bytes());
     const std::string reason = base::Reason(reply.status());
     const bool going = reason == "STOPPING";  // what it says is all that is to come
-    if (reply.ok() || tries == kTries || (reason != "CONNECTION_LOST" && reason != "LEASE_LOST" && !going)) return reply;
+    if (reply.ok() || tries == kTries || (reason != "CONNECTION_LOST" && reason != "LEASE_LOST" && !going))
+      return reply;
     if (going) grip.session->link.Break();
     if (reason == "LEASE_LOST") keeper_->Lapsed(*grip.session, {grip.lease});
   }

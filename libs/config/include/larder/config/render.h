@@ -13,8 +13,13 @@ std::string RenderYaml(std::span<const EffectiveSetting> settings);
 // text.
 std::string RenderJson(std::span<const EffectiveSetting> settings);
 
-// A section of docs/configuration.md: a heading and a table of every setting.
-std::string RenderMarkdown(std::string_view title, std::string_view env_prefix, std::span<const Setting> settings);
+// Other names of a setting.
+struct MarkdownNames {
+  std::string env_prefix;
+  bool flags = true;  // whether each setting has a flag of its name
+};
+// A table of docs/configuration.md: a row per setting.
+std::string RenderMarkdown(const MarkdownNames& names, std::span<const Setting> settings);
 // The declarations as JSON: [{"path","type","default","bounds","choices","help","reloadable","required"}].
 std::string RenderSettingsJson(std::span<const Setting> settings);
 

@@ -1,0 +1,38 @@
+#include "larder/cli_dev/declarations.h"
+
+#include <utility>
+
+#include "larder/base/status.h"
+#include "larder/base/units.h"
+#include "larder/cache_agent/app.h"
+#include "larder/rpc/process.h"
+#include "larder/rpc/run_service.h"
+
+namespace larder::cli_dev {
+namespace {
+
+template <rpc::ServiceApp App>
+absl::StatusOr<Declarations> DeclarationsOf(const typename App::Config& config) {
+  rpc::Process process({.log = {.output = [](std::string_view) {}}});
+  App app(config, process);
+  if (absl::Status started = app.Start(); !started.ok()) return base::Annotate(started, App::kInfo.service);
+  return Declarations{.service = App::kInfo.service,
+                      .binary = App::kInfo.binary,
+                      .summary = App::kInfo.summary,
+                      .settings = rpc::ServiceLoader<typename App::Config>(App::kInfo).Settings(),
+                      .metrics = process.metrics().Declarations()};
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Declarations>> DeclarationsOfAll(const std::string& dir) {
+  std::vector<Declarations> all;
+  LARDER_ASSIGN_OR_RETURN(
+      Declarations agent,
+      DeclarationsOf<cache_agent::App>(
+          {.node_name = "node", .socket_dir = dir + "/sockets", .data_dir = dir + "/data", .arena = 16 * base::kMiB}));
+  all.push_back(std::move(agent));
+  return all;
+}
+
+}  // namespace larder::cli_dev

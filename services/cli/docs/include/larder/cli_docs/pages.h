@@ -1,0 +1,17 @@
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "larder/cli_dev/declarations.h"
+#include "larder/config/setting.h"
+
+// The pages of docs/ that are made from declarations. Pure.
+namespace larder::cli_docs {
+
+// Every metric, a table per area, with the services that export it.
+std::string MetricsPage(std::span<const cli_dev::Declarations> services);
+// Every setting, a table per service, and those of the CLI.
+std::string ConfigurationPage(std::span<const cli_dev::Declarations> services, std::span<const config::Setting> cli);
+
+}  // namespace larder::cli_docs

@@ -1,0 +1,9 @@
+#pragma once
+
+namespace larder::cli_docs {
+
+// larder-docs DIR SCRATCH: writes metrics.md and configuration.md to DIR, starting services below SCRATCH. Returns the
+// exit code.
+int Run(int argc, char** argv);
+
+}  // namespace larder::cli_docs

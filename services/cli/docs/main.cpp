@@ -1,0 +1,3 @@
+#include "larder/cli_docs/run.h"
+
+int main(int argc, char** argv) { return larder::cli_docs::Run(argc, argv); }
