@@ -112,7 +112,19 @@ class Verbs(CliCase):
 
     def test_help_and_version(self):
         self.assertRegex(self.ok("--version"), rb"^larder \d+\.\d+\.\d+\n$")
-        for verb in ("import", "export", "stat", "list", "delete", "pin", "unpin", "dev", "completion"):
+        for verb in (
+            "import",
+            "export",
+            "stat",
+            "list",
+            "delete",
+            "pin",
+            "unpin",
+            "top",
+            "doctor",
+            "dev",
+            "completion",
+        ):
             self.assertIn(verb.encode(), self.ok("--help"))
             self.assertIn(b"Example:\n  ", self.ok(verb, "--help"))
         for verb in ("show", "check"):

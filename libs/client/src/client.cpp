@@ -206,4 +206,9 @@ std::string Client::node() const {
   return channel_->node();
 }
 
+std::string Client::token() const {
+  base::MutexLock lock(mutex_);
+  return channel_->token();
+}
+
 }  // namespace larder::client

@@ -454,9 +454,11 @@ object::PeerUsage SinglePeer::usage() const {
                           .evicted_quota = state_->evicted_quota_,
                           .damaged = state_->damaged_,
                           .compacted = state_->compacted_};
-  for (const auto& [ns, bytes] : state_->object_bytes_) {
+  for (const auto& [ns, objects] : state_->objects_) {
+    const uint64_t bytes = state_->object_bytes_.at(ns);
     usage.bytes += bytes;
-    usage.stored.push_back({.tier = std::string(state_->backend_.tier()), .ns = ns, .bytes = bytes});
+    usage.stored.push_back(
+        {.tier = std::string(state_->backend_.tier()), .ns = ns, .objects = objects.size(), .bytes = bytes});
   }
   return usage;
 }

@@ -550,9 +550,10 @@ class Seed {
     ASSERT_EQ(usage.read_leases, model_.reads.size());
     ASSERT_EQ(usage.objects, model_.objects.size());
     ASSERT_EQ(usage.bytes, bytes);
-    uint64_t stored = 0;
-    for (const auto& part : usage.stored) stored += part.bytes;
+    uint64_t stored = 0, stored_objects = 0;
+    for (const auto& part : usage.stored) stored += part.bytes, stored_objects += part.objects;
     ASSERT_EQ(stored, bytes);
+    ASSERT_EQ(stored_objects, usage.objects);
     // Memory: all that is alive, and not more than rounding and what was reserved.
     for (const auto& [lease, object] : model_.reads) live.insert(object);
     uint64_t least = 0;

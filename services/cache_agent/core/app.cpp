@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <utility>
 
 #include "background/maintenance.h"
+#include "core/agent_status.h"
 #include "core/arena_metrics.h"
 #include "core/connection_metrics.h"
 #include "core/identity.h"
@@ -32,7 +32,6 @@ constexpr base::Duration kMaintenancePause = std::chrono::milliseconds(50);
 constexpr uint64_t kFewOpenFiles = 4096;
 constexpr char kPeer[] = "single";
 constexpr char kDataTransport[] = "uds";
-constexpr char kControlSocket[] = "control.sock";
 // Bounds how long a pod that was added to the file is unknown.
 constexpr base::Duration kPodsPause = std::chrono::milliseconds(100);
 
@@ -175,16 +174,22 @@ absl::Status App::Listen() {
                          .socket_mode = SocketMode(config_.identity)}));
   LARDER_RETURN_IF_ERROR(data_->Start());
   stops_.Push("data socket", [this](base::Deadline deadline) { data_->Stop(deadline); });
-  return ListenForCalls();
+  return ListenForCalls(transport->control(config_.socket_dir));
 }
 
-absl::Status App::ListenForCalls() {
-  agent_rpc_ =
-      std::make_unique<AgentRpc>(*peer_, *executor_, *sessions_, IdentifyCalls(config_.identity), *connection_metrics_);
+absl::Status App::ListenForCalls(const std::string& socket) {
+  status_ = std::make_unique<StatusReader>(StatusReader::Parts{.node = node_,
+                                                               .config = &config_,
+                                                               .clock = &process_.clock(),
+                                                               .arena = arena_.get(),
+                                                               .backend = backend_.get(),
+                                                               .peer = peer_.get(),
+                                                               .namespaces = namespaces_.get(),
+                                                               .connections = connection_metrics_.get()});
+  agent_rpc_ = std::make_unique<AgentRpc>(*peer_, *executor_, *status_, *sessions_, IdentifyCalls(config_.identity),
+                                          *connection_metrics_);
   control_ = std::make_unique<rpc::Server>(
-      rpc::ServerOptions{.unix_path = std::filesystem::path(config_.socket_dir) / kControlSocket,
-                         .unix_mode = SocketMode(config_.identity)},
-      process_.log());
+      rpc::ServerOptions{.unix_path = socket, .unix_mode = SocketMode(config_.identity)}, process_.log());
   control_->Add(*agent_rpc_);
   LARDER_RETURN_IF_ERROR(control_->Start());
   stops_.Push("control socket", [this](base::Deadline deadline) { control_->Stop(deadline); });

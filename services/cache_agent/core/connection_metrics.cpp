@@ -47,6 +47,7 @@ void ConnectionMetrics::ConnectionOpened() { connections_.Add(1); }
 void ConnectionMetrics::ConnectionClosed() { connections_.Add(-1); }
 
 void ConnectionMetrics::Denied(std::string_view reason) {
+  denied_total_.fetch_add(1, std::memory_order_relaxed);
   for (const DenyReason known : kReasons) {
     if (LabelText(known) == reason) return denied_.With(known).Increment();
   }

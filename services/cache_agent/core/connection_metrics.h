@@ -1,4 +1,6 @@
 #pragma once
+#include <atomic>
+#include <cstdint>
 #include <string_view>
 
 #include "larder/object/registries.h"
@@ -27,9 +29,14 @@ class ConnectionMetrics final : public object::TransportObserver {
   void ConnectionClosed() override;
   void Denied(std::string_view reason) override;
 
+  uint64_t connections() const { return static_cast<uint64_t>(connections_.value()); }
+  // Since the start, for whatever reason.
+  uint64_t denied() const { return denied_total_.load(std::memory_order_relaxed); }
+
  private:
   observe::Gauge& connections_;
   observe::Counters<DenyReason> denied_;
+  std::atomic<uint64_t> denied_total_ = 0;
 };
 
 }  // namespace larder::cache_agent

@@ -1,13 +1,16 @@
 #include "core/machine.h"
 
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <array>
 #include <charconv>
 #include <climits>
+#include <iterator>
 #include <string_view>
+#include <system_error>
 
 #include "larder/base/file.h"
 #include "larder/base/status.h"
@@ -93,6 +96,24 @@ absl::StatusOr<uint64_t> RaiseOpenFiles() {
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return base::ErrnoError(errno, "raise the limit of open files");
   }
   return limit.rlim_cur;
+}
+
+OpenFiles ReadOpenFiles() {
+  OpenFiles files;
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) files.limit = limit.rlim_cur;
+  std::error_code unknown;
+  const fs::directory_iterator all("/proc/self/fd", unknown);
+  const auto open = std::distance(fs::begin(all), fs::end(all));
+  if (!unknown && open > 0) files.used = static_cast<uint64_t>(open) - 1;  // one is that of looking
+  return files;
+}
+
+absl::StatusOr<DiskSpace> ReadDiskSpace(const fs::path& path) {
+  struct statvfs found = {};
+  if (::statvfs(path.c_str(), &found) != 0) return base::ErrnoError(errno, "look at the disk of " + path.native());
+  const uint64_t free = ::geteuid() == 0 ? found.f_bfree : found.f_bavail;
+  return DiskSpace{.total = found.f_blocks * found.f_frsize, .free = free * found.f_frsize};
 }
 
 absl::StatusOr<std::string> HostName() {

@@ -29,6 +29,21 @@ absl::Status CheckArenaFits(uint64_t arena_bytes, const MemoryBound& bound);
 // Raises this process's limit of open files as far as it may; returns what it is then.
 absl::StatusOr<uint64_t> RaiseOpenFiles();
 
+// This process's open files.
+struct OpenFiles {
+  uint64_t limit = 0;  // RLIMIT_NOFILE; UINT64_MAX: none
+  uint64_t used = 0;
+};
+// What the kernel does not tell is 0.
+OpenFiles ReadOpenFiles();
+
+// The file system that `path` lies on, in bytes. Errors as of base::ErrnoError.
+struct DiskSpace {
+  uint64_t total = 0;
+  uint64_t free = 0;  // for this process: without what is kept for root, unless it is root
+};
+absl::StatusOr<DiskSpace> ReadDiskSpace(const std::filesystem::path& path);
+
 // The host's name. INTERNAL if the kernel does not say.
 absl::StatusOr<std::string> HostName();
 

@@ -113,6 +113,7 @@ void MeteredPeer::Seal(SessionId session, LeaseId lease, Epoch epoch, const obje
                [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<SealResult> result) {
                  const Tier tier = result.ok() ? TierOf(result->info.tier) : Tier::kNone;
                  metrics_.Done(Op::kSeal, tier, result.status().code(), clock_.Now() - begun);
+                 if (result.ok()) metrics_.Sealed(result->info.size);
                  done(std::move(result));
                });
 }
@@ -128,7 +129,7 @@ void MeteredPeer::Get(SessionId session, const std::string& key, base::Deadline 
                 const Tier tier = grant.ok() ? TierOf(grant->info.tier) : Tier::kNone;
                 metrics_.Done(Op::kGet, tier, grant.status().code(), clock_.Now() - begun);
                 if (grant.ok()) {
-                  metrics_.Hit(tier);
+                  metrics_.Hit(tier, grant->info.size);
                 } else if (base::Reason(grant.status()) == "NO_OBJECT") {
                   metrics_.Miss();
                 }

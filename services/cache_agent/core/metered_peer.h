@@ -35,6 +35,8 @@ class MeteredPeer final : public object::PeerDecorator {
   absl::Status Delete(object::SessionId session, const std::string& key) override;
   absl::Status SetPinned(object::SessionId session, const std::string& key, bool pinned) override;
 
+  RequestTotals totals() const { return metrics_.Totals(); }
+
  private:
   // Times `call`, which returns a Status or StatusOr, as one request without a store.
   template <typename Call>

@@ -16,12 +16,22 @@ constexpr observe::CounterDecl<Tier> kHits = {
     .name = "larder_agent_hits_total", .help = "Gets answered, by where the object lay.", .labels = {"tier"}};
 constexpr observe::CounterDecl<> kMisses = {.name = "larder_agent_misses_total",
                                             .help = "Gets of objects that this node does not have."};
+constexpr observe::CounterDecl<observe::Word> kBytes = {
+    .name = "larder_agent_client_bytes_total",
+    .help = "Bytes of objects that clients sealed (in) and were given to read (out); a mapped object counts whole.",
+    .labels = {"direction"}};
 
 template <typename Metric, typename Find>
 Metric& FindOnce(std::atomic<Metric*>& known, Find find) {
   Metric* metric = known.load(std::memory_order_acquire);
   if (metric == nullptr) known.store(metric = &find(), std::memory_order_release);
   return *metric;
+}
+
+// A series that has never been counted does not exist.
+uint64_t ValueOf(const std::atomic<observe::Counter*>& known) {
+  const observe::Counter* counter = known.load(std::memory_order_acquire);
+  return counter == nullptr ? 0 : counter->value();
 }
 
 }  // namespace
@@ -48,7 +58,9 @@ RequestMetrics::RequestMetrics(observe::Registry& registry)
     : requests_(registry.Add(kRequests)),
       seconds_(registry.Add(kSeconds)),
       hits_(registry.Add(kHits)),
-      misses_(registry.Add(kMisses)) {}
+      misses_(registry.Add(kMisses)),
+      bytes_in_(registry.Add(kBytes).With("in")),
+      bytes_out_(registry.Add(kBytes).With("out")) {}
 
 void RequestMetrics::Done(Op op, Tier tier, absl::StatusCode code, base::Duration took) {
   const auto o = static_cast<size_t>(op);
@@ -59,8 +71,21 @@ void RequestMetrics::Done(Op op, Tier tier, absl::StatusCode code, base::Duratio
   }).Observe(std::chrono::duration<double>(took).count());
 }
 
-void RequestMetrics::Hit(Tier tier) {
+void RequestMetrics::Hit(Tier tier, uint64_t bytes) {
   FindOnce(known_hits_[static_cast<size_t>(tier)], [&]() -> auto& { return hits_.With(tier); }).Increment();
+  bytes_out_.Increment(bytes);
+}
+
+RequestTotals RequestMetrics::Totals() const {
+  RequestTotals totals{.misses = misses_.value(), .bytes_in = bytes_in_.value(), .bytes_out = bytes_out_.value()};
+  for (size_t op = 0; op < kOps; ++op) {
+    for (size_t code = 0; code < kCodes; ++code) {
+      uint64_t& count = code == 0 ? totals.requests[op].ok : totals.requests[op].failed;
+      count += ValueOf(known_requests_[op][code]);
+    }
+  }
+  for (const auto& known : known_hits_) totals.hits += ValueOf(known);
+  return totals;
 }
 
 }  // namespace larder::cache_agent

@@ -34,13 +34,30 @@ std::string_view LabelText(Tier tier);
 // kNone for an unknown name.
 Tier TierOf(std::string_view name);
 
+// What was counted since the start.
+struct RequestTotals {
+  struct Count {
+    uint64_t ok = 0;
+    uint64_t failed = 0;
+  };
+  std::array<Count, kOps> requests;  // by Op
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+  uint64_t bytes_in = 0;
+  uint64_t bytes_out = 0;
+};
+
 // The requests of an agent's clients. Thread-safe; cheap enough for every request.
 class RequestMetrics {
  public:
   explicit RequestMetrics(observe::Registry& registry);
   void Done(Op op, Tier tier, absl::StatusCode code, base::Duration took);
-  void Hit(Tier tier);
+  // A get that was answered with an object of `bytes`.
+  void Hit(Tier tier, uint64_t bytes);
   void Miss() { misses_.Increment(); }
+  // An object of `bytes` was sealed.
+  void Sealed(uint64_t bytes) { bytes_in_.Increment(bytes); }
+  RequestTotals Totals() const;
 
  private:
   static constexpr size_t kCodes = 17;
@@ -52,6 +69,8 @@ class RequestMetrics {
   observe::Histograms<Op, Tier> seconds_;
   observe::Counters<Tier> hits_;
   observe::Counter& misses_;
+  observe::Counter& bytes_in_;
+  observe::Counter& bytes_out_;
   std::array<std::array<Known<observe::Counter>, kCodes>, kOps> known_requests_{};
   std::array<std::array<Known<observe::Histogram>, kTiers>, kOps> known_seconds_{};
   std::array<Known<observe::Counter>, kTiers> known_hits_{};

@@ -8,6 +8,7 @@
 #include "core/identity.h"
 #include "larder/base/digest.h"
 #include "larder/base/status.h"
+#include "rpc/status_proto.h"
 
 namespace larder::cache_agent {
 
@@ -93,36 +94,43 @@ class AgentRpc::Session {
   object::SessionId id_;
 };
 
-AgentRpc::AgentRpc(object::Peer& peer, base::Executor& executor, const LiveSessions& sessions,
-                   object::Identify without_token, object::TransportObserver& observer)
+AgentRpc::AgentRpc(object::Peer& peer, base::Executor& executor, const StatusReader& status,
+                   const LiveSessions& sessions, object::Identify without_token, object::TransportObserver& observer)
     : peer_(peer),
       executor_(executor),
+      status_(status),
       sessions_(sessions),
       without_token_(std::move(without_token)),
       observer_(observer) {}
 
-absl::StatusOr<AgentRpc::Session> AgentRpc::Open(const rpc::Context& context) {
+absl::StatusOr<AgentRpc::Caller> AgentRpc::CallerOf(const rpc::Context& context) {
   const std::string asked_ns = Metadata(context, kNamespaceKey).value_or("");
   const std::optional<std::string> token = Metadata(context, kTokenKey);
-  absl::StatusOr<Session> session = token ? Join(*token, asked_ns) : OpenOwn(asked_ns);
-  if (absl::IsPermissionDenied(session.status())) observer_.Denied("denied");
-  if (absl::IsUnauthenticated(session.status())) observer_.Denied("no_session");
-  return session;
+  absl::StatusOr<Caller> caller = token ? ByToken(*token, asked_ns) : ByWord(asked_ns);
+  if (absl::IsPermissionDenied(caller.status())) observer_.Denied("denied");
+  if (absl::IsUnauthenticated(caller.status())) observer_.Denied("no_session");
+  return caller;
 }
 
-absl::StatusOr<AgentRpc::Session> AgentRpc::Join(std::string_view text, const std::string& asked_ns) {
+absl::StatusOr<AgentRpc::Caller> AgentRpc::ByToken(std::string_view text, const std::string& asked_ns) const {
   object::SessionToken token;
   if (text.size() != token.bytes.size()) return NoSession();
   std::ranges::copy(base::AsBytes(text), token.bytes.begin());
   const std::optional<LiveSessions::Session> session = sessions_.Find(token);
   if (!session) return NoSession();
   LARDER_RETURN_IF_ERROR(CheckAsked(asked_ns, session->owner.ns, "the session"));
-  return Session::Joined(session->id);
+  return Caller{.owner = session->owner, .session = session->id};
 }
 
-absl::StatusOr<AgentRpc::Session> AgentRpc::OpenOwn(const std::string& asked_ns) {
-  LARDER_ASSIGN_OR_RETURN(const object::SessionOwner owner, without_token_({}, asked_ns));
-  LARDER_ASSIGN_OR_RETURN(const object::SessionId id, peer_.OpenSession(owner));
+absl::StatusOr<AgentRpc::Caller> AgentRpc::ByWord(const std::string& asked_ns) const {
+  LARDER_ASSIGN_OR_RETURN(object::SessionOwner owner, without_token_({}, asked_ns));
+  return Caller{.owner = std::move(owner)};
+}
+
+absl::StatusOr<AgentRpc::Session> AgentRpc::Open(const rpc::Context& context) {
+  LARDER_ASSIGN_OR_RETURN(const Caller caller, CallerOf(context));
+  if (caller.session) return Session::Joined(*caller.session);
+  LARDER_ASSIGN_OR_RETURN(const object::SessionId id, peer_.OpenSession(caller.owner));
   return Session::Own(peer_, id);
 }
 
@@ -158,6 +166,14 @@ rpc::Reactor* AgentRpc::Pin(rpc::Context* context, const pb::PinRequest* request
   return rpc::UnaryOn(executor_, context, [=, this]() -> absl::Status {
     LARDER_ASSIGN_OR_RETURN(const Session session, Open(*context));
     return OrNoSession(peer_.SetPinned(session.id(), request->key(), request->pinned()));
+  });
+}
+
+rpc::Reactor* AgentRpc::Status(rpc::Context* context, const pb::StatusRequest*, pb::StatusResponse* response) {
+  return rpc::UnaryOn(executor_, context, [=, this]() -> absl::Status {
+    LARDER_ASSIGN_OR_RETURN(const Caller caller, CallerOf(*context));
+    *response = ToProto(status_.ReadFor(caller.owner.ns), caller.owner.ns);
+    return absl::OkStatus();
   });
 }
 

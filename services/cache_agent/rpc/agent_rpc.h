@@ -1,7 +1,9 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "core/agent_status.h"
 #include "core/live_sessions.h"
 #include "larder/agent/v1/agent.grpc.pb.h"
 #include "larder/base/executor.h"
@@ -18,8 +20,8 @@ class AgentRpc final : public larder::agent::v1::Agent::CallbackService {
  public:
   // Borrows all. `executor` runs the calls that may wait for a disk; `without_token` says whose calls are those
   // without; `observer` hears of the refused ones: "denied", "no_session".
-  AgentRpc(object::Peer& peer, base::Executor& executor, const LiveSessions& sessions, object::Identify without_token,
-           object::TransportObserver& observer);
+  AgentRpc(object::Peer& peer, base::Executor& executor, const StatusReader& status, const LiveSessions& sessions,
+           object::Identify without_token, object::TransportObserver& observer);
 
   rpc::Reactor* Stat(rpc::Context* context, const larder::agent::v1::StatRequest* request,
                      larder::agent::v1::StatResponse* response) override;
@@ -29,17 +31,26 @@ class AgentRpc final : public larder::agent::v1::Agent::CallbackService {
                        larder::agent::v1::DeleteResponse* response) override;
   rpc::Reactor* Pin(rpc::Context* context, const larder::agent::v1::PinRequest* request,
                     larder::agent::v1::PinResponse* response) override;
+  rpc::Reactor* Status(rpc::Context* context, const larder::agent::v1::StatusRequest* request,
+                       larder::agent::v1::StatusResponse* response) override;
 
  private:
   class Session;
-  // The session that a call acts in. UNAUTHENTICATED (NO_SESSION), PERMISSION_DENIED (FOREIGN_NAMESPACE, NO_TOKEN), and
-  // as of object::Peer::OpenSession.
+  struct Caller {
+    object::SessionOwner owner;
+    std::optional<object::SessionId> session;  // its token's
+  };
+  // Whose a call is. UNAUTHENTICATED (NO_SESSION), PERMISSION_DENIED (FOREIGN_NAMESPACE, NO_TOKEN), INVALID_ARGUMENT
+  // (BAD_NAMESPACE).
+  absl::StatusOr<Caller> CallerOf(const rpc::Context& context);
+  absl::StatusOr<Caller> ByToken(std::string_view token, const std::string& asked_ns) const;
+  absl::StatusOr<Caller> ByWord(const std::string& asked_ns) const;
+  // The session that a call acts in. Errors as CallerOf's, and of object::Peer::OpenSession.
   absl::StatusOr<Session> Open(const rpc::Context& context);
-  absl::StatusOr<Session> Join(std::string_view token, const std::string& asked_ns);
-  absl::StatusOr<Session> OpenOwn(const std::string& asked_ns);
 
   object::Peer& peer_;
   base::Executor& executor_;
+  const StatusReader& status_;
   const LiveSessions& sessions_;
   const object::Identify without_token_;
   object::TransportObserver& observer_;

@@ -55,7 +55,10 @@ class Calls {
     request.set_key("k");
     return Call(&pb::Agent::Stub::Pin, request, metadata);
   }
-  // One of each.
+  absl::Status Status(const Metadata& metadata) {
+    return Call(&pb::Agent::Stub::Status, pb::StatusRequest(), metadata);
+  }
+  // One of each that acts in a session.
   std::vector<absl::Status> All(const Metadata& metadata) {
     return {Stat(metadata), List(metadata), Delete(metadata), Pin(metadata)};
   }
@@ -125,7 +128,7 @@ class NotingPeer final : public object::PeerDecorator {
 class CallSession : public testing::Test, public object::TransportObserver {
  protected:
   void Serve(Identity identity) {
-    rpc_ = std::make_unique<AgentRpc>(peer_, executor_, sessions_, IdentifyCalls(identity), *this);
+    rpc_ = std::make_unique<AgentRpc>(peer_, executor_, status_, sessions_, IdentifyCalls(identity), *this);
     server_.Add(*rpc_);
     ASSERT_THAT(server_.Start(), IsOk());
   }
@@ -145,6 +148,7 @@ class CallSession : public testing::Test, public object::TransportObserver {
   observe::Logger log_{{.output = [](std::string_view) {}}, clock_};
   base::InlineExecutor executor_;
   NotingPeer peer_;
+  StatusReader status_{{.clock = &clock_}};  // for calls that do not come to read it
   LiveSessions sessions_;
   base::Mutex mutex_;
   std::vector<std::string> denied_ LARDER_GUARDED_BY(mutex_);
@@ -207,11 +211,12 @@ TEST_F(CallSession, WithoutATokenIsTheCallsOwnWhereItsWordCounts) {
 
 TEST_F(CallSession, WithoutATokenIsRefusedWhereItsWordDoesNot) {
   Serve(Identity::kCgroup);
-  const std::vector<absl::Status> refused = calls_.All({{"larder-namespace", "team-a"}});
+  std::vector<absl::Status> refused = calls_.All({{"larder-namespace", "team-a"}});
+  refused.push_back(calls_.Status({{"larder-namespace", "team-a"}}));
   EXPECT_THAT(refused, testing::Each(StatusIs(StatusCode::kPermissionDenied, "NO_TOKEN")));
   EXPECT_THAT(base::Message(refused.front()), HasSubstr("larder-session-bin"));
   EXPECT_THAT(peer_.opened(), IsEmpty());
-  EXPECT_THAT(denied(), testing::AllOf(testing::SizeIs(4), testing::Each("denied")));
+  EXPECT_THAT(denied(), testing::AllOf(testing::SizeIs(5), testing::Each("denied")));
 }
 
 // The whole of it: one identity and one lease table on both sockets.

@@ -52,6 +52,15 @@ class Control : public AppTest {
     return Call(&pb::Agent::Stub::Pin, request).status();
   }
 
+  absl::StatusOr<pb::StatusResponse> Status() { return Call(&pb::Agent::Stub::Status, pb::StatusRequest()); }
+  static pb::RequestCount CountOf(const std::string& op, const pb::StatusResponse& status) {
+    for (const pb::RequestCount& count : status.counters().requests()) {
+      if (count.op() == op) return count;
+    }
+    ADD_FAILURE() << "no operation " << op;
+    return {};
+  }
+
   Agent agent_{Defaults()};
   std::unique_ptr<client::Client> client_;
   std::unique_ptr<pb::Agent::Stub> stub_ = pb::Agent::NewStub(rpc::DialUnix(dir_ / "a.run" / "control.sock"));
@@ -123,6 +132,122 @@ TEST_F(Control, TheCallersNamespaceIsTheMetadatasOrDefault) {
   ASSERT_THAT(Put(*agent_.Connect(), "k", "xyz"), IsOk());
   EXPECT_EQ(Stat("k", "")->size_bytes(), 3u);
   EXPECT_EQ(Stat("k")->size_bytes(), 1u);
+}
+
+TEST_F(Control, StatusTellsWhoTheAgentIs) {
+  const auto before =
+      std::chrono::duration_cast<std::chrono::milliseconds>(base::SystemClock().WallNow().time_since_epoch());
+  LARDER_ASSERT_OK_AND_ASSIGN(const pb::StatusResponse status, Status());
+  EXPECT_EQ(status.version(), rpc::Version());
+  EXPECT_EQ(status.node(), "node-a");
+  EXPECT_EQ(status.namespace_(), "team-a");
+  EXPECT_EQ(status.identity(), "open");
+  EXPECT_EQ(status.store(), "memory");
+  EXPECT_GE(status.wall_time_ms(), before.count());
+  EXPECT_LT(status.wall_time_ms(), before.count() + 60'000);
+  EXPECT_LT(status.uptime_ms(), 60'000u);
+  EXPECT_GT(status.open_files().used(), 0u);
+  EXPECT_GE(status.open_files().limit(), status.open_files().used());
+}
+
+TEST_F(Control, StatusIsForTheNamespaceOfTheTokensSession) {
+  const auto status_by = [&](const std::string& token) -> absl::StatusOr<pb::StatusResponse> {
+    grpc::ClientContext context;
+    context.AddMetadata("larder-session-bin", token);
+    pb::StatusResponse response;
+    LARDER_RETURN_IF_ERROR(rpc::FromGrpc(stub_->Status(&context, pb::StatusRequest(), &response), context));
+    return response;
+  };
+  LARDER_ASSERT_OK_AND_ASSIGN(const pb::StatusResponse status, status_by(client_->token()));
+  EXPECT_EQ(status.namespace_(), "team-a");
+  EXPECT_THAT(status_by(std::string(16, 'x')), StatusIs(absl::StatusCode::kUnauthenticated, "NO_SESSION"));
+}
+
+TEST_F(Control, StatusAddsUpWhatTheAgentHolds) {
+  ASSERT_THAT(Put(*client_, "a", "12345"), IsOk());
+  ASSERT_THAT(Put(*agent_.Connect("team-b"), "a", "123"), IsOk());
+  const std::string large(100'000, 'x');
+  ASSERT_THAT(Put(*client_, "large", large), IsOk());
+  LARDER_ASSERT_OK_AND_ASSIGN(auto writer, client_->Create({.key = "new"}));
+  LARDER_ASSERT_OK_AND_ASSIGN(auto reader, client_->Get("large"));
+  LARDER_ASSERT_OK_AND_ASSIGN(const pb::StatusResponse status, Status());
+  EXPECT_EQ(status.objects(), 3u);
+  EXPECT_EQ(status.object_bytes(), 100'008u);
+  EXPECT_EQ(status.create_leases(), 1u);
+  EXPECT_EQ(status.read_leases(), 1u);
+  EXPECT_EQ(status.connections(), status.sessions());
+  EXPECT_GE(status.connections(), 1u);
+  ASSERT_EQ(status.namespaces_size(), 2) << "identity is open";
+  EXPECT_EQ(status.namespaces(0).namespace_(), "team-a");
+  EXPECT_EQ(status.namespaces(0).objects(), 2u);
+  EXPECT_EQ(status.namespaces(0).bytes(), 100'005u);
+  EXPECT_EQ(status.namespaces(1).namespace_(), "team-b");
+  const pb::ArenaUse& arena = status.arena();
+  EXPECT_EQ(arena.limit_bytes(), 16 * base::kMiB);
+  EXPECT_EQ(arena.free_bytes() + arena.live_bytes() + arena.quarantined_bytes(), arena.limit_bytes());
+  EXPECT_GE(arena.allocated_bytes(), 100'008u);
+  EXPECT_LE(arena.allocated_bytes(), arena.live_bytes());
+}
+
+TEST_F(Control, StatusCountsSinceTheStart) {
+  ASSERT_THAT(Put(*client_, "k", "12345"), IsOk());
+  for (int i = 0; i < 3; ++i) ASSERT_THAT(client_->Get("k"), IsOk());
+  ASSERT_THAT(client_->Get("none"), StatusIs(absl::StatusCode::kNotFound));
+  LARDER_ASSERT_OK_AND_ASSIGN(const pb::StatusResponse status, Status());
+  EXPECT_EQ(CountOf("get", status).ok(), 3u);
+  EXPECT_EQ(CountOf("get", status).failed(), 1u);
+  EXPECT_EQ(CountOf("seal", status).ok(), 1u);
+  EXPECT_EQ(CountOf("delete", status).ok(), 0u);
+  EXPECT_EQ(status.counters().hits(), 3u);
+  EXPECT_EQ(status.counters().misses(), 1u);
+  EXPECT_EQ(status.counters().bytes_in(), 5u);
+  EXPECT_EQ(status.counters().bytes_out(), 15u);
+}
+
+TEST_F(Control, StatusTellsTheRulesOfTheCallersNamespaceThoughItIsEmpty) {
+  agent_.Stop();
+  Config config = Defaults();
+  config.quotas["team-a"].memory = base::kMiB;
+  config.namespaces["team-a"].evict_last = true;
+  Agent limited(config);
+  ASSERT_THAT(limited.Start(), IsOk());
+  LARDER_ASSERT_OK_AND_ASSIGN(const pb::StatusResponse status, Status());
+  ASSERT_EQ(status.namespaces_size(), 1);
+  EXPECT_EQ(status.namespaces(0).namespace_(), "team-a");
+  EXPECT_EQ(status.namespaces(0).objects(), 0u);
+  EXPECT_EQ(status.namespaces(0).limit_bytes(), base::kMiB);
+  EXPECT_TRUE(status.namespaces(0).evict_last());
+}
+
+TEST_F(Control, StatusTellsOfTheDiskWhereThereIsOne) {
+  LARDER_ASSERT_OK_AND_ASSIGN(const pb::StatusResponse memory, Status());
+  EXPECT_FALSE(memory.has_disk()) << "nothing was ever kept in its data_dir";
+  agent_.Stop();
+  Config config = OnDisk();
+  config.disk_max_bytes = base::kGiB;
+  Agent on_disk(config);
+  ASSERT_THAT(on_disk.Start(), IsOk());
+  ASSERT_THAT(Put(*on_disk.Connect("team-a"), "k", "12345"), IsOk());
+  LARDER_ASSERT_OK_AND_ASSIGN(const pb::StatusResponse status, Status());
+  EXPECT_EQ(status.store(), "file");
+  ASSERT_TRUE(status.has_disk());
+  EXPECT_EQ(status.disk().data_dir(), config.data_dir);
+  EXPECT_GE(status.disk().used_bytes(), 5u);
+  EXPECT_EQ(status.disk().limit_bytes(), base::kGiB);
+  EXPECT_GT(status.disk().total_bytes(), status.disk().free_bytes());
+}
+
+TEST(SumByNamespace, AddsTiersAndKeepsToOneIfAsked) {
+  const std::vector<object::PeerUsage::Stored> stored = {{.tier = "hot", .ns = "a", .objects = 1, .bytes = 10},
+                                                         {.tier = "hot", .ns = "b", .objects = 2, .bytes = 20},
+                                                         {.tier = "warm", .ns = "a", .objects = 3, .bytes = 30}};
+  const auto all = SumByNamespace(stored, "");
+  EXPECT_EQ(all.size(), 2u);
+  EXPECT_EQ(all.at("b").objects, 2u);
+  const auto own = SumByNamespace(stored, "a");
+  ASSERT_EQ(own.size(), 1u) << "others are not told of";
+  EXPECT_EQ(own.at("a").objects, 4u);
+  EXPECT_EQ(own.at("a").bytes, 40u);
 }
 
 }  // namespace

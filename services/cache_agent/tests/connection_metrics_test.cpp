@@ -17,6 +17,8 @@ TEST(ConnectionMetrics, CountConnectionsAndRefusalsByReason) {
        {"hello_timeout", "bad_record", "denied", "too_many", "slow", "no_session", "of its own", "neither"}) {
     metrics.Denied(reason);
   }
+  EXPECT_EQ(metrics.connections(), 1u);
+  EXPECT_EQ(metrics.denied(), 8u);
   const std::string text = registry.Render();
   EXPECT_THAT(text, HasSubstr("larder_agent_connections 1\n"));
   for (const char* reason : {"hello_timeout", "bad_record", "denied", "too_many", "slow"}) {

@@ -1,10 +1,12 @@
 #include "core/machine.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
 #include <fstream>
 
+#include "larder/base/file.h"
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/testing/temp_dir.h"
 #include "larder/base/units.h"
@@ -75,6 +77,23 @@ TEST(Machine, OpenFilesAreRaisedToTheHardLimit) {
   LARDER_ASSERT_OK_AND_ASSIGN(const uint64_t now, RaiseOpenFiles());
   EXPECT_EQ(now, before.rlim_max);
   ::setrlimit(RLIMIT_NOFILE, &before);
+}
+
+TEST(Machine, OpenFilesAreCounted) {
+  const OpenFiles before = ReadOpenFiles();
+  LARDER_ASSERT_OK_AND_ASSIGN(const base::UniqueFd one, base::OpenFile("/dev/null", O_RDONLY));
+  EXPECT_EQ(ReadOpenFiles().used, before.used + 1);
+  rlimit limit = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(before.limit, limit.rlim_cur);
+}
+
+TEST(Machine, ADiskHasFreeAndTotalBytes) {
+  const base::TempDir dir;
+  LARDER_ASSERT_OK_AND_ASSIGN(const DiskSpace space, ReadDiskSpace(dir.path()));
+  EXPECT_GT(space.total, 0u);
+  EXPECT_LE(space.free, space.total);
+  EXPECT_THAT(ReadDiskSpace(dir / "none"), StatusIs(absl::StatusCode::kNotFound, "ENOENT"));
 }
 
 }  // namespace

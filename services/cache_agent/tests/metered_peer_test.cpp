@@ -86,6 +86,26 @@ TEST_F(MeteredPeerTest, GetsAreHitsByTierOrMissesOrNeither) {
   EXPECT_THAT(text, HasSubstr("larder_agent_requests_total{op=\"get\",code=\"NOT_FOUND\"} 2\n"));
 }
 
+TEST_F(MeteredPeerTest, TotalsAddUpWhatWasCounted) {
+  EXPECT_EQ(peer_.totals().requests[static_cast<size_t>(Op::kGet)].ok, 0u);
+  EXPECT_THAT(Get(ReadGrant{.info = {.size = 10, .tier = "warm"}}), IsOk());
+  EXPECT_THAT(Get(ReadGrant{.info = {.size = 5, .tier = "hot"}}), IsOk());
+  EXPECT_THAT(Get(base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "no")), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_CALL(*inner_, Seal(_, _, _, _, _))
+      .WillOnce([](auto, auto, auto, auto&, auto done) { done(SealResult{.info = {.size = 7}}); })
+      .WillOnce([](auto, auto, auto, auto&, auto done) { done(absl::AbortedError("late")); });
+  for (int i = 0; i < 2; ++i) peer_.Seal(kSession, kLease, kEpoch, {}, [](auto) {});
+  const RequestTotals totals = peer_.totals();
+  EXPECT_EQ(totals.requests[static_cast<size_t>(Op::kGet)].ok, 2u);
+  EXPECT_EQ(totals.requests[static_cast<size_t>(Op::kGet)].failed, 1u);
+  EXPECT_EQ(totals.requests[static_cast<size_t>(Op::kSeal)].failed, 1u);
+  EXPECT_EQ(totals.hits, 2u);
+  EXPECT_EQ(totals.misses, 1u);
+  EXPECT_EQ(totals.bytes_in, 7u);
+  EXPECT_EQ(totals.bytes_out, 15u);
+  EXPECT_THAT(Metrics(), HasSubstr("larder_agent_client_bytes_total{direction=\"out\"} 15\n"));
+}
+
 TEST_F(MeteredPeerTest, ARequestTakesUntilItsAnswerIsCalled) {
   Done<absl::StatusOr<CreateGrant>> answer;
   EXPECT_CALL(*inner_, Create(kSession, _, _, _)).WillOnce([&](auto, auto, auto, auto done) { answer = done; });

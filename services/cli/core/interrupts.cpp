@@ -40,8 +40,9 @@ Interrupts::Interrupts() : raised_(::eventfd(0, EFD_CLOEXEC)), quit_(::eventfd(0
   struct sigaction hangup = {};
   ::sigaction(SIGHUP, nullptr, &hangup);
   if (hangup.sa_handler != SIG_IGN) sigaddset(&watched, SIGHUP);  // else it runs under nohup
-  ::pthread_sigmask(SIG_BLOCK, &watched, nullptr);
   signals_ = base::UniqueFd(::signalfd(-1, &watched, SFD_CLOEXEC));
+  sigaddset(&watched, SIGWINCH);
+  ::pthread_sigmask(SIG_BLOCK, &watched, nullptr);
   struct sigaction ignore = {};  // whoever read our output and left is an error of a write
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &ignore, nullptr);

@@ -20,7 +20,8 @@ class Interrupts {
   // Time to undo what a verb began.
   static constexpr base::Duration kGrace = std::chrono::seconds(2);
 
-  // Blocks the signals in the calling thread, and so in all that it starts: construct it first. SIGPIPE is ignored.
+  // Blocks the signals in the calling thread, and so in all that it starts: construct it first. SIGWINCH, too, which a
+  // LiveScreen takes. SIGPIPE is ignored.
   Interrupts();
   ~Interrupts();
   Interrupts(const Interrupts&) = delete;

@@ -10,11 +10,13 @@ Verb ConfigCheckVerb();
 Verb ConfigShowVerb();
 Verb DeleteVerb();
 Verb DevVerb();
+Verb DoctorVerb();
 Verb ExportVerb();
 Verb ImportVerb();
 Verb ListVerb();
 Verb PinVerb();
 Verb StatVerb();
+Verb TopVerb();
 Verb UnpinVerb();
 
 // In the order of help; the verbs of a group side by side.

@@ -358,6 +358,20 @@ TEST_P(TransportContract, WithoutRoomForWindowsAndObjectsTheErrorSaysSoAndNothin
   EXPECT_EQ(ReadAll(**reader)[30 * kMiB - 1], std::byte{7});
 }
 
+TEST_P(TransportContract, AnExaminationFindsNothingWrongAndLeavesNothing) {
+  if (Entry().examine == nullptr) GTEST_SKIP() << "the transport has none";
+  for (const bool read_only : {true, false}) {
+    const Examination found = Entry().examine(Address(), {.read_only = read_only});
+    EXPECT_FALSE(found.findings.empty());
+    for (const Finding& finding : found.findings) {
+      EXPECT_EQ(finding.verdict, Finding::Verdict::kOk) << finding.name << ": " << finding.what;
+    }
+    EXPECT_EQ(found.node, "node-0");
+    EXPECT_EQ(found.version, "test");
+    EXPECT_EQ(peer_->usage().objects, 0u);
+  }
+}
+
 // ---- cases
 
 std::vector<TransportCase> TransportCasesOf(const TransportRegistry& transports, const PeerRegistry& peers,

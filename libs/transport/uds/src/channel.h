@@ -46,6 +46,7 @@ class UdsChannel final : public object::Channel {
   absl::Status SetPinned(const std::string& key, bool pinned) override;
   const std::string& ns() const override { return line_.session->welcome.ns; }
   const std::string& node() const override { return line_.session->welcome.node; }
+  std::string token() const override { return line_.session->welcome.token; }
   bool broken() const override { return line_.session->link.broken(); }
   absl::StatusOr<std::unique_ptr<object::Channel>> Redial(base::Deadline deadline) override;
 

@@ -30,11 +30,23 @@ absl::StatusOr<std::unique_ptr<Mapping>> Mapping::Reserve(size_t size) {
   return std::make_unique<Mapping>(static_cast<std::byte*>(at), PageUp(size));
 }
 
-std::shared_ptr<const Mapping> Mapping::OfSegment(const base::UniqueFd& fd, uint64_t size) {
+absl::Status CheckSealed(int fd, uint64_t size) {
+  const auto refuse = [](const std::string& why) {
+    return base::Error(absl::StatusCode::kFailedPrecondition, "NOT_SEALED", "shared memory {}", why);
+  };
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  if (seals < 0) return refuse("is no memfd");
+  if ((seals & kSeals) != kSeals) return refuse(fmt::format("has the seals {:#x}, of {:#x}", seals & kSeals, kSeals));
   struct stat st {};
-  // Only a seal is a promise: without these the agent, or a pretender, could change or cut off what is read.
-  if ((::fcntl(fd.get(), F_GET_SEALS) & kSeals) != kSeals) return nullptr;
-  if (::fstat(fd.get(), &st) != 0 || static_cast<uint64_t>(st.st_size) != size || size == 0) return nullptr;
+  if (::fstat(fd, &st) != 0 || static_cast<uint64_t>(st.st_size) != size || size == 0) {
+    return refuse(fmt::format("has {} bytes, not {}", st.st_size, size));
+  }
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const Mapping> Mapping::OfSegment(const base::UniqueFd& fd, uint64_t size) {
+  // Without its seals the agent, or a pretender, could change or cut off what is read.
+  if (!CheckSealed(fd.get(), size).ok()) return nullptr;
   void* at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
   if (at == MAP_FAILED) return nullptr;
   return std::make_shared<const Mapping>(static_cast<std::byte*>(at), size);

@@ -32,6 +32,10 @@ class Mapping {
   size_t size_;
 };
 
+// OK if `fd` is memory of `size` bytes that nobody can change or cut off any more: only a seal is a promise.
+// FAILED_PRECONDITION (NOT_SEALED) otherwise, saying what it lacks.
+absl::Status CheckSealed(int fd, uint64_t size);
+
 // An object's bytes in this process.
 struct Mapped {
   base::ByteSpan bytes;

@@ -24,14 +24,14 @@ absl::Status Session::Greet(const std::string& ns, uint64_t earlier, base::Deadl
   hello.Str(ns).U64(earlier).Str("larder C++");
   LARDER_ASSIGN_OR_RETURN(const Reply reply, link.Call(Op::kHello, hello.bytes(), deadline));
   base::ByteReader in(reply.payload);
-  in.U64();    // session
-  in.Raw(16);  // token
+  in.U64();  // session
+  welcome.token = base::AsText(in.Raw(16));
   welcome.lease_ttl = std::chrono::milliseconds(in.U32());
   welcome.inline_limit = std::min(in.U32(), kInlineLimit);
   welcome.piece_limit = in.U32();
   welcome.ns = in.Str();
   welcome.node = in.Str();
-  in.Str();  // version
+  welcome.version = in.Str();
   LARDER_RETURN_IF_ERROR(Finished(in, "HELLO's reply"));
   // We would turn in circles.
   const bool turns = welcome.lease_ttl.count() == 0 || welcome.inline_limit == 0 || welcome.piece_limit == 0;

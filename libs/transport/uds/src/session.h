@@ -21,6 +21,8 @@ struct Welcome {
   uint32_t piece_limit = kPieceLimit;
   std::string ns;
   std::string node;
+  std::string version;  // of the agent
+  std::string token;    // of this session, for calls on control.sock
 };
 
 // The slots of a connection's ring, through which its writers' bytes pass. Thread-safe.

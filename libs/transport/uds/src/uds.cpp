@@ -2,9 +2,16 @@
 
 #include "larder/base/status.h"
 #include "src/channel.h"
+#include "src/examine.h"
 #include "src/listener.h"
 
 namespace larder::transport::uds {
+namespace {
+
+// Beside ours; not ours to serve.
+constexpr std::string_view kControlSocket = "control.sock";
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<object::Channel>> Dial(const std::string& directory,
                                                       const object::DialOptions& options) {
@@ -26,7 +33,9 @@ void Register(object::TransportRegistry& registry) {
   registry.Add({.name = "uds",
                 .help = "The node's Unix sockets, in a directory; shared memory beside them.",
                 .dial = Dial,
-                .listen = Listen});
+                .listen = Listen,
+                .control = [](const std::string& directory) { return directory + "/" + std::string(kControlSocket); },
+                .examine = Examine});
 }
 
 }  // namespace larder::transport::uds

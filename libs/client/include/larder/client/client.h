@@ -61,6 +61,8 @@ class Client {
   // The namespace that the agent put this client in, and the node's name.
   std::string ns() const;
   std::string node() const;
+  // Lets a gRPC call at the agent's control address act as this client (object::Channel::token).
+  std::string token() const;
 
  private:
   Client(const object::TransportEntry& transport, std::string address, Options options);

@@ -77,10 +77,11 @@ struct PeerUsage {
   uint64_t read_leases = 0;
   uint64_t objects = 0;  // sealed
   uint64_t bytes = 0;    // of sealed objects
-  // The same bytes by where they lie and whose they are.
+  // The same objects and bytes by where they lie and whose they are.
   struct Stored {
     std::string tier;
     std::string ns;
+    uint64_t objects = 0;
     uint64_t bytes = 0;
   };
   std::vector<Stored> stored;

@@ -8,6 +8,7 @@
 #include "larder/base/executor.h"
 #include "larder/object/backend.h"
 #include "larder/object/caller.h"
+#include "larder/object/examination.h"
 #include "larder/object/peer.h"
 #include "larder/object/registry.h"
 #include "larder/object/transport.h"
@@ -80,6 +81,10 @@ struct TransportEntry {
   std::string help;
   std::function<absl::StatusOr<std::unique_ptr<Channel>>(const std::string& address, const DialOptions&)> dial;
   std::function<absl::StatusOr<std::unique_ptr<Listener>>(const ListenSettings&)> listen;
+  // Where the agent that this address reaches answers gRPC: HOST:PORT, or the absolute path of a socket. Null: nowhere.
+  std::function<std::string(const std::string& address)> control;
+  // Looks at each part of the way to an agent. Null: dialling is all that can be tried.
+  std::function<Examination(const std::string& address, const ExamineOptions&)> examine;
 };
 using TransportRegistry = Registry<TransportEntry>;
 

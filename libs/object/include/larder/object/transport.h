@@ -81,6 +81,8 @@ class Channel {
   // The namespace and node that the agent says.
   virtual const std::string& ns() const = 0;
   virtual const std::string& node() const = 0;
+  // With it, a gRPC call at the agent's control address acts as this session; empty: there is no such thing.
+  virtual std::string token() const { return ""; }
   virtual bool broken() const = 0;
   // A session with whoever serves the address now, in place of this one, which is broken: its open readers go on there.
   // Tries once. UNIMPLEMENTED, as here, where a session leaves nothing behind: dial anew.

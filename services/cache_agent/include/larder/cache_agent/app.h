@@ -19,7 +19,6 @@ class Arena;
 namespace larder::object {
 class Backend;
 class Listener;
-class Peer;
 }  // namespace larder::object
 namespace larder::rpc {
 class Server;
@@ -33,7 +32,9 @@ class ConnectionMetrics;
 class FilePodDirectory;
 class LiveSessions;
 class Maintenance;
+class MeteredPeer;
 class NamespaceTable;
+class StatusReader;
 
 // The agent of one node: the memory, the objects, and the two sockets by which pods reach them. The one place where its
 // parts are put together. Several may live in one process, each with a Process and directories of its own. One thread
@@ -65,7 +66,7 @@ class App {
   absl::Status OpenStore();
   absl::Status OpenPods();
   absl::Status Listen();
-  absl::Status ListenForCalls();
+  absl::Status ListenForCalls(const std::string& socket);
 
   const Config config_;
   rpc::Process& process_;
@@ -77,13 +78,14 @@ class App {
   std::unique_ptr<arena::Arena> arena_;
   std::unique_ptr<ArenaMetrics> arena_metrics_;
   std::unique_ptr<object::Backend> backend_;
-  std::unique_ptr<object::Peer> peer_;
+  std::unique_ptr<MeteredPeer> peer_;
   std::unique_ptr<Maintenance> maintenance_;
   std::unique_ptr<FilePodDirectory> pods_;
   std::unique_ptr<Maintenance> pods_refresh_;
   std::unique_ptr<LiveSessions> sessions_;
   std::unique_ptr<ConnectionMetrics> connection_metrics_;
   std::unique_ptr<object::Listener> data_;
+  std::unique_ptr<StatusReader> status_;
   std::unique_ptr<AgentRpc> agent_rpc_;
   std::unique_ptr<rpc::Server> control_;
   base::StopStack stops_;  // last, so unwound first
