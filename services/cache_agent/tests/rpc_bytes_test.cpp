@@ -113,7 +113,9 @@ TEST_F(AnyBytes, AreAnsweredByEveryMethodAndLeaveTheAgentAsItWas) {
       ASSERT_TRUE(allowed.contains(code)) << method.name() << " of " << testing::PrintToString(bytes) << ": " << code;
       seen.insert(code);
     }
-    EXPECT_TRUE(seen.contains(grpc::StatusCode::INVALID_ARGUMENT)) << method.name();
+    // What asks for nothing cannot ask for anything wrong.
+    EXPECT_TRUE(seen.contains(grpc::StatusCode::INVALID_ARGUMENT) || method.input_type()->field_count() == 0)
+        << method.name();
   }
   ASSERT_THAT(Put(*client, "after", "served"), base::IsOk());
   EXPECT_THAT(client->Get("after"), base::IsOk());
