@@ -115,14 +115,19 @@ void SinglePeer::State::Begin(const CreationPtr& creation, const Done<absl::Stat
                               Calls& calls) {
   absl::StatusOr<std::unique_ptr<object::Blob>> blob = absl::CancelledError();
   if (StillWanted(*creation)) blob = MakeBlob(*creation);  // after a wait it may not be
-  if (!blob.ok() && StillWanted(*creation) &&
-      WaitForRoom({.session = creation->session,
-                   .ns = creation->id.ns,
-                   .bytes = creation->request.size_hint + kObjectOverhead,
-                   .deadline = creation->room_by,
-                   .again = [this, creation, done](Calls& more) { Begin(creation, done, more); }},
-                  blob.status())) {
-    return;
+  if (!blob.ok() && StillWanted(*creation)) {
+    // Nobody can renew what was not granted yet.
+    HoldLeases(creation->session, true);
+    RoomWaiter waiter{.session = creation->session,
+                      .ns = creation->id.ns,
+                      .bytes = creation->request.size_hint + kObjectOverhead,
+                      .deadline = creation->room_by,
+                      .again = [this, creation, done](Calls& more) {
+                        HoldLeases(creation->session, false);
+                        Begin(creation, done, more);
+                      }};
+    if (WaitForRoom(std::move(waiter), blob.status())) return;
+    HoldLeases(creation->session, false);
   }
   absl::StatusOr<CreateGrant> answer =
       CreateGrant{.lease = creation->lease, .epoch = creation->epoch, .lease_ttl = lease_ttl_};

@@ -317,6 +317,11 @@ absl::StatusOr<std::shared_ptr<const object::BlobView>> SinglePeer::State::ViewO
   return read->second->view;
 }
 
+void SinglePeer::State::HoldLeases(SessionId session, bool hold) {
+  base::MutexLock lock(mutex_);
+  hold ? sessions_.BeginWork(session) : sessions_.EndWork(session, clock_.Now());
+}
+
 void SinglePeer::State::ReportDamage(SessionId session, LeaseId lease) {
   SealedPtr damaged;
   {
@@ -414,15 +419,8 @@ absl::StatusOr<std::vector<LeaseId>> SinglePeer::Renew(SessionId session) {
   return *std::move(lapsed);
 }
 
-void SinglePeer::BeginWork(SessionId session) {
-  base::MutexLock lock(state_->mutex_);
-  state_->sessions_.BeginWork(session);
-}
-
-void SinglePeer::EndWork(SessionId session) {
-  base::MutexLock lock(state_->mutex_);
-  state_->sessions_.EndWork(session, state_->clock_.Now());
-}
+void SinglePeer::BeginWork(SessionId session) { state_->HoldLeases(session, true); }
+void SinglePeer::EndWork(SessionId session) { state_->HoldLeases(session, false); }
 
 bool SinglePeer::AwaitRoom(SessionId session, const absl::Status& why, uint64_t bytes, base::Deadline deadline,
                            std::function<void()> done) {

@@ -170,6 +170,8 @@ class SinglePeer::State {
       LARDER_EXCLUDES(mutex_);
   absl::StatusOr<std::unique_ptr<object::Blob>> MakeBlob(Creation& creation) LARDER_EXCLUDES(mutex_);
   bool StillWanted(const Creation& creation) LARDER_EXCLUDES(mutex_);
+  // BeginWork or EndWork of a session.
+  void HoldLeases(SessionId session, bool hold) LARDER_EXCLUDES(mutex_);
   // Answers the waiters that `why` has an error for.
   void GiveUpWaiters(const std::function<absl::Status(const ObjectId&, const Waiter&)>& why, Calls& calls)
       LARDER_REQUIRES(mutex_);

@@ -81,6 +81,28 @@ TEST_F(MemoryRoom, MaintenanceIsWokenWhenASealLeavesLittleRoom) {
   EXPECT_EQ(woken_, 1);
 }
 
+// Rule 6: nobody can renew what was not granted yet.
+TEST_F(MemoryRoom, ACreationThatWaitsForRoomLongerThanALeaseLastsHearsOfTheRoom) {
+  SinglePeer peer(node_.backend(), object::PeerSettings{.clock = &node_.clock(),
+                                                        .rules = [](const std::string&) -> object::NamespaceRules {
+                                                          return {.evict_last = true};
+                                                        },
+                                                        .lease_ttl = std::chrono::seconds(1)});
+  Caller caller(peer, *peer.OpenSession({.ns = "team-a"}));
+  for (int i = 0; i < 15; ++i) {
+    ASSERT_THAT(caller.PutKey(std::to_string(i), SampleBytes(4 * kMiB)), IsOk());
+    ASSERT_THAT(peer.SetPinned(caller.session(), std::to_string(i), true), IsOk());
+  }
+  const auto waits = caller.CreateLater({.key = "more", .size_hint = 8 * kMiB});
+  node_.clock().Advance(std::chrono::milliseconds(1500));
+  peer.Tick();
+  EXPECT_FALSE(waits.ready());
+  node_.clock().Advance(std::chrono::milliseconds(600));
+  peer.Tick();
+  ASSERT_TRUE(waits.ready());
+  EXPECT_THAT(waits.Get().status(), base::StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
+}
+
 // data-plane.md: the arena filled ten times by two namespaces.
 TEST_F(MemoryRoom, TwoNamespacesFillTheArenaTenTimesAndEverythingAddsUp) {
   rules_["team-a"].evict_last = rules_["team-b"].evict_last = true;

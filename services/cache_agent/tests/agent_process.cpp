@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <stdexcept>
@@ -18,6 +17,7 @@
 
 #include "larder/base/file.h"
 #include "larder/base/status.h"
+#include "larder/base/units.h"
 
 extern char** environ;
 
@@ -25,8 +25,6 @@ namespace larder::cache_agent {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr auto kPatience = std::chrono::seconds(10);
 
 struct Pipe {
   base::UniqueFd read;
@@ -41,7 +39,7 @@ struct Pipe {
 
 std::vector<std::string> AgentCommand(const fs::path& dir, const fs::path& socket_dir, std::vector<std::string> flags) {
   std::vector<std::string> argv = {
-      LARDER_AGENT_BINARY,  "--listen-admin=127.0.0.1:0",          "--log-format=json",
+      AgentBinary(),        "--listen-admin=127.0.0.1:0",          "--log-format=json",
       "--node-name=node-0", "--socket-dir=" + socket_dir.string(), "--data-dir=" + (dir / "data").string()};
   argv.insert(argv.end(), flags.begin(), flags.end());
   return argv;
@@ -108,6 +106,12 @@ std::string ChildProcess::ReadLine() {
   }
 }
 
+std::string ChildProcess::Ask(const std::string& line) {
+  const std::string text = line + "\n";
+  if (::write(input_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return {};
+  return ReadLine();
+}
+
 void ChildProcess::Signal(int signal) const { ::kill(pid_, signal); }
 
 int ChildProcess::Wait() {
@@ -116,6 +120,11 @@ int ChildProcess::Wait() {
   }
   pid_ = 0;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+std::string AgentBinary() {
+  const char* chosen = std::getenv("LARDER_AGENT_BINARY");
+  return chosen != nullptr ? chosen : LARDER_AGENT_BINARY;
 }
 
 AgentProcess::AgentProcess(const fs::path& dir, std::vector<std::string> flags)
@@ -135,12 +144,17 @@ AgentProcess::AgentProcess(const fs::path& dir, std::vector<std::string> flags)
 
 std::string AgentProcess::endpoint() const { return "uds://" + socket_dir_.string(); }
 
-double AgentProcess::Metric(const std::string& series) const {
+std::string AgentProcess::Scrape() const {
   httplib::Client http("127.0.0.1", admin_port_);
   const auto answer = http.Get("/metrics");
-  if (!answer) return -1;
-  const size_t at = answer->body.find("\n" + series + " ");
-  return at == answer->body.npos ? -1 : std::strtod(answer->body.c_str() + at + 1 + series.size(), nullptr);
+  return answer ? answer->body : "";
+}
+
+double AgentProcess::Metric(const std::string& series) const { return MetricIn(Scrape(), series); }
+
+double MetricIn(const std::string& text, const std::string& series) {
+  const size_t at = text.find("\n" + series + " ");
+  return at == text.npos ? -1 : std::strtod(text.c_str() + at + 1 + series.size(), nullptr);
 }
 
 AgentProcess::Footprint AgentProcess::Measure() const {
@@ -154,8 +168,14 @@ AgentProcess::Footprint AgentProcess::Measure() const {
   return footprint;
 }
 
-bool Eventually(const std::function<bool()>& condition) {
-  const auto until = std::chrono::steady_clock::now() + kPatience;
+uint64_t AgentProcess::Slack() const {
+  // A sanitizer's shadow reserves terabytes.
+  const bool sanitized = KibibytesOf(fs::path("/proc") / std::to_string(pid()) / "status", "VmSize") > (1ull << 40);
+  return sanitized ? 256 * base::kMiB : 4 * base::kMiB;
+}
+
+bool Eventually(const std::function<bool()>& condition, std::chrono::seconds patience) {
+  const auto until = std::chrono::steady_clock::now() + patience;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > until) return false;
     ::poll(nullptr, 0, 1);  // another process's state has no event to wait for

@@ -1,6 +1,7 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -26,6 +27,8 @@ class ChildProcess {
   void WriteLine(const std::string& line);
   // The next line, without its end; empty at the end of the output.
   std::string ReadLine();
+  // Writes a line, and reads the next.
+  std::string Ask(const std::string& line);
   void Signal(int signal) const;
   // Waits for its end: its exit code, or minus the signal that killed it.
   int Wait();
@@ -36,6 +39,9 @@ class ChildProcess {
   base::UniqueFd output_;
   std::string rest_;
 };
+
+// The program under test: $LARDER_AGENT_BINARY, or the one that was built beside the test.
+std::string AgentBinary();
 
 // The real larder-agent, started in directories below `dir` and serving when the constructor returns.
 class AgentProcess {
@@ -48,6 +54,8 @@ class AgentProcess {
   int pid() const { return child_.pid(); }
   // The value of a series of /metrics, as in `larder_lease_active{kind="read"}`; -1 if there is none.
   double Metric(const std::string& series) const;
+  // The text of /metrics; empty if it does not answer.
+  std::string Scrape() const;
   void Signal(int signal) const { child_.Signal(signal); }
   int Wait() { return child_.Wait(); }
 
@@ -59,6 +67,8 @@ class AgentProcess {
     uint64_t anon = 0;  // bytes of rss that are private memory
   };
   Footprint Measure() const;
+  // How far private memory may wander: threads' heaps and tables; sanitizers keep what was freed for a while.
+  uint64_t Slack() const;
 
  private:
   const std::filesystem::path socket_dir_;
@@ -66,7 +76,10 @@ class AgentProcess {
   int admin_port_ = 0;
 };
 
-// Asks again and again, for at most ten seconds, until `condition` holds; whether it did.
-bool Eventually(const std::function<bool()>& condition);
+// The value of a series in the text of /metrics; -1 if there is none.
+double MetricIn(const std::string& text, const std::string& series);
+
+// Asks again and again, for at most `patience`, until `condition` holds; whether it did.
+bool Eventually(const std::function<bool()>& condition, std::chrono::seconds patience = std::chrono::seconds(10));
 
 }  // namespace larder::cache_agent
