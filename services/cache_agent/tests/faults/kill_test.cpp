@@ -31,6 +31,7 @@ TEST_F(Kills, OfThousandsOfClientsInTheMiddleOfEverythingNothingRemains) {
   for (int wave = 0; wave < 3; ++wave) ASSERT_NO_FATAL_FAILURE(KillAWave(zygote, connections));
   EXPECT_TRUE(Witness(agent().endpoint(), "default").Verify());
   DeleteAll("wave/");  // the batches' objects, and what was sealed in time
+  ASSERT_TRUE(Eventually([&] { return agent().Metric("larder_agent_connections") == connections; }));
   const Holdings before = Look();
   auto witness = std::make_unique<Witness>(agent().endpoint(), "default");
   const auto begun = std::chrono::steady_clock::now();

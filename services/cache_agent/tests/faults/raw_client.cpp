@@ -187,8 +187,7 @@ absl::StatusOr<RawClient::Record> RawClient::Receive() const {
   std::vector<std::byte> buffer(kRecordLimit);
   iovec part{buffer.data(), buffer.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMostFds)> control;
-  msghdr message{
-      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.data(), .msg_controllen = control.size()};
+  msghdr message{.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.data(), .msg_controllen = control.size()};
   ssize_t size = 0;
   while ((size = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC)) < 0) {
     // ECONNRESET is told once, before the records that were sent ahead of the end.
