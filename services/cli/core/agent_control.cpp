@@ -3,6 +3,8 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "larder/agent/v1/agent.grpc.pb.h"
@@ -77,6 +79,9 @@ absl::StatusOr<pb::StatusResponse> AgentControl::Status(base::Duration patience)
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() +
                        std::chrono::duration_cast<std::chrono::system_clock::duration>(patience));
+  // A socket that is there may be busy for a moment; only what is not there is refused at once.
+  std::error_code error;
+  context.set_wait_for_ready(impl_->where.starts_with('/') && std::filesystem::exists(impl_->where, error));
   if (!impl_->ns.empty()) context.AddMetadata(kNamespaceKey, impl_->ns);
   if (impl_->client == nullptr) {
     // Without a session the call may still be answered; what stands in its way will be told by the call.
