@@ -76,8 +76,8 @@ Arena::~Arena() = default;
 absl::StatusOr<Range> Arena::AllocateSealed(const std::string& ns, uint64_t want, uint64_t least) {
   return pool_->AllocateSealed(ns, want, least);
 }
-absl::StatusOr<std::vector<Range>> Arena::AllocateWindow(const std::string& ns, uint64_t size) {
-  return pool_->AllocateWindow(ns, size);
+absl::StatusOr<std::vector<Range>> Arena::AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size) {
+  return pool_->AllocateWindow(ns, owner, size);
 }
 absl::StatusOr<PrivateCharge> Arena::ChargePrivate(uint64_t bytes) { return pool_->ChargePrivate(bytes); }
 void Arena::Maintain() { pool_->Maintain(); }

@@ -46,7 +46,7 @@ absl::Status Pool::Start() {
   }
   base::MutexLock lock(mutex_);
   budget_ -= slabs.size() * slab_size_;
-  free_[{SlabUse::kSpare, "", slab_size_}] = std::move(slabs);
+  free_[{.size = slab_size_}] = std::move(slabs);
   return absl::OkStatus();
 }
 
@@ -94,13 +94,13 @@ bool Pool::MakeRoom(uint64_t bytes) {
   return true;
 }
 
-absl::StatusOr<Pool::SlabPtr> Pool::Obtain(SlabUse use, const std::string& ns, uint64_t size) {
-  const Key key{use, ns, size};
+absl::StatusOr<Pool::SlabPtr> Pool::Obtain(const Key& key) {
+  const uint64_t size = key.size;
   SlabPtr slab, dirty;
   {
     base::MutexLock lock(mutex_);
     slab = TakeFree(key);
-    if (slab == nullptr) slab = TakeFree({SlabUse::kSpare, "", size});
+    if (slab == nullptr) slab = TakeFree({.size = size});
     if (slab == nullptr) slab = dirty = TakeDirty(key);
     if (slab == nullptr && !MakeRoom(size)) {
       // Readers may have let go since: the last chance is in quarantine.
@@ -121,7 +121,7 @@ absl::StatusOr<Pool::SlabPtr> Pool::Obtain(SlabUse use, const std::string& ns, u
       failed = made.status();
     }
   }
-  if (failed.ok() && slab->use == SlabUse::kSpare) failed = slab->Assign(use, ns);
+  if (failed.ok() && slab->use == SlabUse::kSpare) failed = slab->Assign(key.use, key.ns, key.owner);
   if (!failed.ok()) {
     base::MutexLock lock(mutex_);
     budget_ += size;
@@ -160,7 +160,7 @@ absl::StatusOr<Range> Pool::AllocateSealed(const std::string& ns, uint64_t want,
     base::MutexLock lock(mutex_);
     if (auto range = CutOpen(ns, cut, false)) return *std::move(range);
   }
-  absl::StatusOr<SlabPtr> slab = Obtain(SlabUse::kSealed, ns, slab_size_);
+  absl::StatusOr<SlabPtr> slab = Obtain({.use = SlabUse::kSealed, .ns = ns, .size = slab_size_});
   base::MutexLock lock(mutex_);
   if (!slab.ok()) {
     auto range = whole ? std::nullopt : CutOpen(ns, cut, true);
@@ -178,26 +178,30 @@ absl::StatusOr<Range> Pool::AllocateSealed(const std::string& ns, uint64_t want,
   return range;
 }
 
-absl::StatusOr<std::vector<Range>> Pool::AllocateWindow(const std::string& ns, uint64_t size) {
+absl::StatusOr<std::vector<Range>> Pool::AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size) {
   size = RoundUp(std::max<uint64_t>(size, 1), kPage);
   // Small windows get small slabs, so that many clients can write at once.
   const uint64_t slab_size = size <= kSmallSlab ? std::min(kSmallSlab, slab_size_) : slab_size_;
   const uint64_t whole = RoundUp(size, slab_size);
   {
     base::MutexLock lock(mutex_);
+    if (!MayTakeWindow(ns, whole)) ReleaseProven();  // their clients may have let go since
     if (!MayTakeWindow(ns, whole)) {
       return base::Error(absl::StatusCode::kResourceExhausted, "NO_WINDOW",
                          "no write window of {} for namespace '{}': {} of {} are in use (write without one)",
-                         base::FormatBytes(size), ns, base::FormatBytes(window_bytes_), base::FormatBytes(limit_ / 3));
+                         base::FormatBytes(size), ns, base::FormatBytes(kept_window_bytes_),
+                         base::FormatBytes(limit_ / 3));
     }
     CountWindow(ns, static_cast<int64_t>(whole));
+    window_bytes_ += whole;
   }
   std::vector<Range> window;
   for (uint64_t left = size, taken = 0; left > 0; taken += slab_size) {
-    absl::StatusOr<SlabPtr> slab = Obtain(SlabUse::kWindow, ns, slab_size);
+    absl::StatusOr<SlabPtr> slab = Obtain({.use = SlabUse::kWindow, .ns = ns, .owner = owner, .size = slab_size});
     base::MutexLock lock(mutex_);
     if (!slab.ok()) {
       CountWindow(ns, -static_cast<int64_t>(whole - taken));  // what was taken is given back by its ranges
+      window_bytes_ -= whole - taken;
       return slab.status();
     }
     const uint64_t part = std::min(left, slab_size);
@@ -213,11 +217,11 @@ bool Pool::MayTakeWindow(const std::string& ns, uint64_t bytes) const {
   const uint64_t limit = limit_ / 3;
   const auto it = windows_of_.find(ns);
   const uint64_t own = it == windows_of_.end() ? 0 : it->second;
-  return window_bytes_ + bytes <= limit && (own == 0 || own + bytes <= 2 * (limit - window_bytes_ - bytes));
+  return kept_window_bytes_ + bytes <= limit && (own == 0 || own + bytes <= 2 * (limit - kept_window_bytes_ - bytes));
 }
 
 void Pool::CountWindow(const std::string& ns, int64_t bytes) {
-  window_bytes_ += static_cast<uint64_t>(bytes);
+  kept_window_bytes_ += static_cast<uint64_t>(bytes);
   const auto it = windows_of_.try_emplace(ns).first;
   it->second += static_cast<uint64_t>(bytes);
   if (it->second == 0) windows_of_.erase(it);
@@ -255,7 +259,7 @@ void Pool::Free(const SlabPtr& slab, uint64_t, uint64_t size) {
   live_bytes_ -= size;
   if (slab->use == SlabUse::kWindow) live_window_bytes_ -= size;
   if (slab->ranges != 0) return;
-  if (slab->use == SlabUse::kWindow) CountWindow(slab->ns, -static_cast<int64_t>(slab->size()));
+  if (slab->use == SlabUse::kWindow) window_bytes_ -= slab->size();
   auto open = open_.find(slab->ns);
   if (open != open_.end()) {
     std::erase(open->second, slab);
@@ -268,13 +272,19 @@ void Pool::Retire(SlabPtr slab) {
   in_use_ -= slab->size();
   if (!recycles_) {
     budget_ += slab->size();  // dropped: its pages go with its last mapping
+    if (slab->use == SlabUse::kWindow) CountWindow(slab->ns, -static_cast<int64_t>(slab->size()));
     return;
   }
   if (slab->ProvenUnshared()) {
-    dirty_.push_back(std::move(slab));
+    Clean(std::move(slab));
   } else {
     Quarantine(std::move(slab));
   }
+}
+
+void Pool::Clean(SlabPtr slab) {
+  if (slab->use == SlabUse::kWindow) CountWindow(slab->ns, -static_cast<int64_t>(slab->size()));
+  dirty_.push_back(std::move(slab));
 }
 
 void Pool::Quarantine(SlabPtr slab) {
@@ -288,7 +298,7 @@ void Pool::ReleaseProven() {
   quarantined_of_.clear();
   for (SlabPtr& slab : tried) {
     if (slab->ProvenUnshared()) {
-      dirty_.push_back(std::move(slab));
+      Clean(std::move(slab));
     } else {
       Quarantine(std::move(slab));
     }
@@ -307,7 +317,7 @@ void Pool::Maintain() {
 void Pool::KeepSpare() {
   {
     base::MutexLock lock(mutex_);
-    if (free_.contains({SlabUse::kSpare, "", slab_size_}) || budget_ < slab_size_) return;
+    if (free_.contains({.size = slab_size_}) || budget_ < slab_size_) return;
     budget_ -= slab_size_;
     readying_ += slab_size_;
   }

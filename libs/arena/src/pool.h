@@ -24,7 +24,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   absl::Status Start();
   absl::StatusOr<Range> AllocateSealed(const std::string& ns, uint64_t want, uint64_t least);
-  absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t size);
+  absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size);
   absl::StatusOr<PrivateCharge> ChargePrivate(uint64_t bytes);
   void Maintain();
   Arena::Usage usage() const;
@@ -40,10 +40,17 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
  private:
   using SlabPtr = std::shared_ptr<Slab>;
-  using Key = std::tuple<SlabUse, std::string, uint64_t>;  // use, namespace, size
-  static Key KeyOf(const Slab& slab) { return {slab.use, slab.ns, slab.size()}; }
+  // What a slab can serve as without being made anew.
+  struct Key {
+    SlabUse use{};
+    std::string ns;
+    uint64_t owner = 0;  // of a window
+    uint64_t size = 0;
+    auto operator<=>(const Key&) const = default;
+  };
+  static Key KeyOf(const Slab& slab) { return {slab.use, slab.ns, slab.owner, slab.size()}; }
 
-  absl::StatusOr<SlabPtr> Obtain(SlabUse use, const std::string& ns, uint64_t size) LARDER_EXCLUDES(mutex_);
+  absl::StatusOr<SlabPtr> Obtain(const Key& key) LARDER_EXCLUDES(mutex_);
   // How a sealed range is to be: `aim` bytes, or at least `least` where the slab ends.
   struct Want {
     uint64_t align = 0;
@@ -58,6 +65,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void Quarantine(SlabPtr slab) LARDER_REQUIRES(mutex_);
   bool MayTakeWindow(const std::string& ns, uint64_t bytes) const LARDER_REQUIRES(mutex_);
   void CountWindow(const std::string& ns, int64_t bytes) LARDER_REQUIRES(mutex_);
+  // Nobody else sees it any more, as far as the kernel can say.
+  void Clean(SlabPtr slab) LARDER_REQUIRES(mutex_);
   uint64_t Wasted() const LARDER_REQUIRES(mutex_);
   bool IsSparse(const Slab& slab) const LARDER_REQUIRES(mutex_);
   void ZeroDirty() LARDER_EXCLUDES(mutex_);
@@ -78,7 +87,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   mutable base::Mutex mutex_;
   uint64_t budget_ LARDER_GUARDED_BY(mutex_);  // bytes that are neither in a slab nor charged
   uint64_t private_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
-  uint64_t window_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t window_bytes_ LARDER_GUARDED_BY(mutex_) = 0;  // in use
+  // With those in quarantine, or who keeps mapped what he discards could take all.
+  uint64_t kept_window_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
   std::map<std::string, uint64_t> windows_of_ LARDER_GUARDED_BY(mutex_);
   uint64_t live_bytes_ LARDER_GUARDED_BY(mutex_) = 0;         // in ranges
   uint64_t live_window_bytes_ LARDER_GUARDED_BY(mutex_) = 0;  // of these, in windows

@@ -49,18 +49,24 @@ absl::StatusOr<std::shared_ptr<Slab>> Slab::Make(uint64_t size) {
 }
 
 Slab::~Slab() {
-  if (data_ != nullptr) ::munmap(data_, size_);
+  if (data_ == nullptr) return;
+  ::munmap(data_, size_);
+  // An O_PATH descriptor would keep the pages. A sealed slab's cannot be given back so.
+  if (use == SlabUse::kWindow) {
+    ::fallocate(memfd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_));
+  }
 }
 
 absl::StatusOr<base::UniqueFd> Slab::OpenReadOnly() const { return Reopen(memfd_.get(), O_RDONLY); }
 absl::StatusOr<base::UniqueFd> Slab::OpenWritable() const { return Reopen(memfd_.get(), O_RDWR); }
 
-absl::Status Slab::Assign(SlabUse new_use, std::string new_ns) {
+absl::Status Slab::Assign(SlabUse new_use, std::string new_ns, uint64_t new_owner) {
   int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   if (new_use == SlabUse::kSealed) seals |= F_SEAL_FUTURE_WRITE;
   if (::fcntl(memfd_.get(), F_ADD_SEALS, seals) != 0) return base::ErrnoError(errno, "seal a memfd");
   use = new_use;
   ns = std::move(new_ns);
+  owner = new_owner;
   return absl::OkStatus();
 }
 

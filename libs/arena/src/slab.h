@@ -25,8 +25,8 @@ class Slab final : public object::SharedMemory {
   absl::StatusOr<base::UniqueFd> OpenWritable() const;
   std::byte* data() const { return data_; }
 
-  // Seals it for one use and one namespace, for ever.
-  absl::Status Assign(SlabUse use, std::string ns);
+  // Seals it for one use, one namespace and, as a window, one owner, for ever.
+  absl::Status Assign(SlabUse use, std::string ns, uint64_t owner = 0);
   // True if no other open description, mapping or descriptor in flight exists: only then may content be replaced.
   bool ProvenUnshared() const;
   // As new. Only after the proof, and while no range is in it.
@@ -34,8 +34,9 @@ class Slab final : public object::SharedMemory {
 
   SlabUse use = SlabUse::kSpare;
   std::string ns;
-  uint64_t next = 0;  // where the next range begins
-  uint64_t live = 0;  // bytes in ranges
+  uint64_t owner = 0;  // of a window
+  uint64_t next = 0;   // where the next range begins
+  uint64_t live = 0;   // bytes in ranges
   uint64_t ranges = 0;
 
  private:

@@ -124,14 +124,14 @@ TEST(Arena, MemoryUsedAgainByItsNamespaceIsZeroed) {
   uint64_t id = 0;
   const std::byte* at = nullptr;
   {
-    auto window = arena->AllocateWindow("a", kMiB);
+    auto window = arena->AllocateWindow("a", 1, kMiB);
     ASSERT_THAT(window.status(), IsOk());
     at = window->front().data();
     std::memset(window->front().data(), 'x', kMiB);
     id = window->front().memory()->id();
   }
   arena->Maintain();
-  auto window = arena->AllocateWindow("a", 100);
+  auto window = arena->AllocateWindow("a", 1, 100);
   ASSERT_THAT(window.status(), IsOk());
   EXPECT_EQ(window->front().data(), at);
   EXPECT_NE(window->front().memory()->id(), id) << "no id has two lives";
@@ -154,28 +154,82 @@ TEST(Arena, SmallObjectsArePackedAndLargeOnesArePageAligned) {
 
 TEST(Arena, WindowsNeverTakeMoreThanAThird) {
   auto arena = MakeArena(6);
-  auto first = arena->AllocateWindow("a", 2 * kMiB);
+  auto first = arena->AllocateWindow("a", 1, 2 * kMiB);
   ASSERT_THAT(first.status(), IsOk());
-  EXPECT_THAT(arena->AllocateWindow("a", 1).status(), StatusIs(absl::StatusCode::kResourceExhausted, "NO_WINDOW"));
+  EXPECT_THAT(arena->AllocateWindow("a", 1, 1).status(), StatusIs(absl::StatusCode::kResourceExhausted, "NO_WINDOW"));
   first->clear();
-  EXPECT_THAT(arena->AllocateWindow("a", 1).status(), IsOk());
+  EXPECT_THAT(arena->AllocateWindow("a", 1, 1).status(), IsOk());
 }
 
 TEST(Arena, NoNamespaceKeepsAllOthersFromWindows) {
   auto arena = MakeArena(24);
   std::vector<std::vector<Range>> greedy;
   while (true) {
-    auto window = arena->AllocateWindow("greedy", kMiB);
+    auto window = arena->AllocateWindow("greedy", 1, kMiB);
     if (!window.ok()) break;
     greedy.push_back(*std::move(window));
   }
   EXPECT_GE(greedy.size(), 4u);
-  auto other = arena->AllocateWindow("other", kMiB);
+  auto other = arena->AllocateWindow("other", 1, kMiB);
   EXPECT_THAT(other.status(), IsOk());
-  EXPECT_THAT(arena->AllocateWindow("greedy", kMiB).status(),
+  EXPECT_THAT(arena->AllocateWindow("greedy", 1, kMiB).status(),
               StatusIs(absl::StatusCode::kResourceExhausted, "NO_WINDOW"));
   greedy.clear();
-  EXPECT_THAT(arena->AllocateWindow("greedy", kMiB).status(), IsOk());
+  EXPECT_THAT(arena->AllocateWindow("greedy", 1, kMiB).status(), IsOk());
+}
+
+// The kernel's proof does not see an O_PATH descriptor, which opens to write again, nor pages that io_uring has pinned.
+TEST(Arena, WhatOneClientCouldWriteIsNeverAnothersWindow) {
+  auto arena = MakeArena(12);
+  const auto inode_of = [](const Range& range) {
+    struct stat st {};
+    EXPECT_EQ(::fstat(range.OpenWritable()->get(), &st), 0);
+    return st.st_ino;
+  };
+  auto mine = arena->AllocateWindow("a", 1, kMiB);
+  ASSERT_THAT(mine.status(), IsOk());
+  const ino_t first = inode_of(mine->front());
+  mine->clear();
+  auto theirs = arena->AllocateWindow("a", 2, kMiB);
+  ASSERT_THAT(theirs.status(), IsOk());
+  EXPECT_NE(inode_of(theirs->front()), first);
+  arena->Maintain();
+  auto again = arena->AllocateWindow("a", 1, kMiB);
+  ASSERT_THAT(again.status(), IsOk());
+  EXPECT_EQ(inode_of(again->front()), first) << "its own, zeroed, is as good as new";
+}
+
+TEST(Arena, AWindowsPagesGoWithItThoughAPathStillLeadsThere) {
+  base::UniqueFd path;
+  {
+    auto arena = MakeArena(4);
+    auto window = arena->AllocateWindow("a", 1, kMiB);
+    ASSERT_THAT(window.status(), IsOk());
+    const base::UniqueFd fd = *window->front().OpenWritable();
+    path.Reset(::open(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), O_PATH | O_CLOEXEC));
+    ASSERT_TRUE(path);
+  }
+  struct stat st {};
+  ASSERT_EQ(::fstat(path.get(), &st), 0);
+  EXPECT_EQ(st.st_blocks, 0);
+}
+
+TEST(Arena, WhoKeepsTheWindowsThatHeGaveBackTakesNoMoreThanHisShare) {
+  auto arena = MakeArena(24);
+  std::vector<base::UniqueFd> kept;
+  while (kept.size() < 24) {
+    auto window = arena->AllocateWindow("greedy", 1, kMiB);
+    if (!window.ok()) break;
+    kept.push_back(*window->front().OpenWritable());
+  }
+  EXPECT_LE(arena->usage().quarantined, 8 * kMiB);
+  EXPECT_THAT(arena->AllocateWindow("greedy", 2, kMiB).status(),
+              StatusIs(absl::StatusCode::kResourceExhausted, "NO_WINDOW"));
+  EXPECT_THAT(arena->AllocateWindow("other", 3, kMiB).status(), IsOk());
+  kept.clear();
+  EXPECT_THAT(arena->AllocateWindow("greedy", 1, kMiB).status(), IsOk()) << "at once, before any maintenance";
+  arena->Maintain();
+  EXPECT_EQ(arena->usage().quarantined, 0u);
 }
 
 // data-plane.md, rule 15: what is promised is there already, so that no fault and no memory limit comes in between.
@@ -206,7 +260,7 @@ TEST(Arena, QuarantineIsOnTheAccountOfItsNamespace) {
   auto arena = MakeArena(8);
   auto a = arena->AllocateSealed("a", kMiB, kMiB);
   auto b = arena->AllocateSealed("b", kMiB, kMiB);
-  auto window = arena->AllocateWindow("a", kMiB);
+  auto window = arena->AllocateWindow("a", 1, kMiB);
   const uint64_t id = a->memory()->id();
   base::UniqueFd of_a = *a->memory()->OpenReadOnly();
   base::UniqueFd of_b = *b->memory()->OpenReadOnly();
@@ -317,7 +371,7 @@ TEST(Arena, AddsUpAfterAnySequenceOfCalls) {
         if (auto r = arena->AllocateSealed(ns, 1 + random() % (2 * kMiB), 1); r.ok()) ranges.push_back(*std::move(r));
         break;
       case 2:
-        if (auto w = arena->AllocateWindow(ns, 1 + random() % (3 * kMiB)); w.ok()) {
+        if (auto w = arena->AllocateWindow(ns, 1, 1 + random() % (3 * kMiB)); w.ok()) {
           for (Range& range : *w) ranges.push_back(std::move(range));
         }
         break;

@@ -97,7 +97,8 @@ void Connection::Window(const Request& header, base::ByteReader& in) {
   }
   // Making memory takes a while.
   Offload(header, [self = shared_from_this(), header, creating, size] {
-    absl::StatusOr<std::vector<arena::Range>> ranges = self->server_.settings.arena->AllocateWindow(self->ns_, size);
+    absl::StatusOr<std::vector<arena::Range>> ranges =
+        self->server_.settings.arena->AllocateWindow(self->ns_, self->session_.value, size);
     if (!ranges.ok()) return self->Reply(header, ranges.status());
     auto window = std::make_shared<SharedWindow>(SharedWindow{.ranges = *std::move(ranges), .size = size});
     base::ByteWriter out;

@@ -99,7 +99,7 @@ TEST_F(Successor, AWindowThatIsStillWrittenToIsOfAnEarlierAgentToo) {
     return writer;
   });
   agent->Reply(agent->Expect(Op::kCreate), base::ByteWriter().U64(5).U64(7));
-  auto window = arena_->AllocateWindow("default", 2 * base::kMiB);
+  auto window = arena_->AllocateWindow("default", 1, 2 * base::kMiB);
   ASSERT_THAT(window.status(), IsOk());
   std::vector<WireExtent> extents;
   std::vector<base::UniqueFd> fds;

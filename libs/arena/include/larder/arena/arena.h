@@ -79,9 +79,11 @@ class Arena {
   // when it ends with its slab. RESOURCE_EXHAUSTED (ARENA_FULL), naming limit and use.
   absl::StatusOr<Range> AllocateSealed(const std::string& ns, uint64_t want, uint64_t least);
   // Memory that the agent and one client both write, all zero: ranges of slabs that serve nothing else, in order,
-  // together `size` bytes (rounded up to pages). At most a third of the arena serves as windows, and what one
+  // together `size` bytes (rounded up to pages). They serve again only for the same `owner`, a number that is one
+  // client's for ever: who could write it once may have ways to write it that no proof sees (O_PATH descriptors, pages
+  // pinned by io_uring). At most a third of the arena serves as windows, those in quarantine among them, and what one
   // namespace has beyond one window is at most twice what it leaves to others: RESOURCE_EXHAUSTED (NO_WINDOW).
-  absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t size);
+  absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size);
   // Leave to use `bytes` of the heap. RESOURCE_EXHAUSTED (ARENA_FULL).
   absl::StatusOr<PrivateCharge> ChargePrivate(uint64_t bytes);
 
