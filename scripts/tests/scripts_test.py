@@ -1,6 +1,10 @@
 """What the scripts say without installing or building anything: help, refusals and their exit codes."""
+import os
 import pathlib
+import re
+import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -28,7 +32,8 @@ class Scripts(unittest.TestCase):
                 self.assertRegex(done.stderr, f"^larder: {script}: unknown argument '--nonsense'")
 
     def test_refuses_two_builds_at_once(self):
-        self.assertEqual(run("test", "--asan", "--tsan").returncode, 2)
+        for other in ("--tsan", "--fuzz", "--coverage"):
+            self.assertEqual(run("test", "--asan", other).returncode, 2)
 
     def test_refuses_kubernetes_tests_until_there_are_some(self):
         done = run("test", "--kube")
@@ -50,6 +55,100 @@ class Scripts(unittest.TestCase):
             done = run("bench", *arguments)
             self.assertEqual(done.returncode, 2)
             self.assertRegex(done.stderr, "[Tt]here are: ")
+
+    def test_every_check_is_known_to_help_and_hacking(self):
+        checks = {p.name for p in (ROOT / "scripts/checks").iterdir() if p.is_file() and not p.suffix}
+        help_text = re.search(r"only these of: ([a-z ]+)", run("check", "--help").stdout)[1].split()
+        self.assertEqual(set(help_text), checks)
+        hacking = (ROOT / "docs/HACKING.md").read_text()
+        for name in checks:
+            self.assertIn(f"| `scripts/checks/{name}` |", hacking)
+            self.assertTrue((ROOT / "scripts/checks/fixtures" / name / "expected").exists(), name)
+
+
+class Coverage(unittest.TestCase):
+    """scripts/lib/coverage.py over a gcovr that only says what it is told to."""
+
+    def judge(self, covered):
+        with tempfile.TemporaryDirectory() as folder:
+            files = [{"filename": "libs/base/src/a.cpp", "line_total": 100, "line_covered": covered}]
+            gcovr = pathlib.Path(folder, "gcovr")
+            out = "open(sys.argv[sys.argv.index('--json-summary') + 1], 'w')"
+            gcovr.write_text(f"#!/usr/bin/env python3\nimport json, sys\njson.dump({{'files': {files}}}, {out})\n")
+            gcovr.chmod(0o755)
+            return subprocess.run(
+                [sys.executable, ROOT / "scripts/lib/coverage.py", "--root", folder, "--build", folder],
+                env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+                capture_output=True,
+                text=True,
+            )
+
+    def test_shows_libraries_and_files_and_passes_at_the_bound(self):
+        done = self.judge(85)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^libs/base +85.0 % +85 of +100 lines$")
+        self.assertRegex(done.stdout, r"(?m)^libs/base/src/a.cpp +85.0 %")
+
+    def test_fails_below_the_bound(self):
+        done = self.judge(84)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("below 85 %", done.stderr)
+
+
+class ContinuousIntegration(unittest.TestCase):
+    """.ci/run over scripts that only say what they are told to."""
+
+    def setUp(self):
+        self.tree = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for name in (".ci", "scripts"):
+            (self.tree / name).mkdir()
+        shutil.copy(ROOT / ".ci/run", self.tree / ".ci/run")
+        self.script("test", "echo '100% tests passed, 0 tests failed out of 10'")
+        self.script("check", "echo '3 checks passed, 0 failed, 0 skipped'")
+
+    def script(self, name, body):
+        path = self.tree / "scripts" / name
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def run_ci(self, *arguments, **env):
+        return subprocess.run(
+            [self.tree / ".ci/run", *arguments], env={**os.environ, **env}, capture_output=True, text=True
+        )
+
+    def test_counts_the_tests_and_checks_of_all_tiers(self):
+        done = self.run_ci()
+        self.assertEqual(done.stdout.splitlines()[-1], "23 passed, 0 failed")
+        self.assertEqual(done.returncode, 0)
+        for stage in ("test", "check --strict", "test --asan"):
+            self.assertRegex(done.stdout, rf"(?m)^== ./scripts/{stage}: exit 0 after \d+ s$")
+
+    def test_counts_what_fails(self):
+        self.script("test", "echo '80% tests passed, 2 tests failed out of 10'; exit 8")
+        self.script("check", "echo '2 checks passed, 1 failed, 0 skipped'; exit 1")
+        done = self.run_ci()
+        self.assertEqual(done.stdout.splitlines()[-1], "18 passed, 5 failed")
+        self.assertEqual(done.returncode, 1)
+
+    def test_a_stage_that_breaks_or_runs_nothing_is_a_failure(self):
+        for body in ("exit 1", "echo built; exit 0"):
+            self.script("check", body)
+            done = self.run_ci()
+            self.assertEqual(done.stdout.splitlines()[-1], "20 passed, 1 failed")
+            self.assertEqual(done.returncode, 1)
+
+    def test_past_its_budget_a_later_tier_is_skipped_and_says_so(self):
+        done = self.run_ci(LARDER_CI_BUDGET="0")
+        self.assertRegex(done.stdout, r"(?m)^== tier 2: SKIPPED\(budget\)")
+        self.assertEqual(done.stdout.splitlines()[-1], "13 passed, 0 failed")
+
+    def test_long_runs_everything_under_every_sanitizer(self):
+        done = self.run_ci("--long", LARDER_CI_BUDGET="0")
+        for stage in ("test --asan --long", "test --tsan --long", "test --fuzz --long", "check --all --strict"):
+            self.assertIn(f"== ./scripts/{stage}: exit 0", done.stdout)
+
+    def test_refuses_what_it_does_not_know(self):
+        self.assertEqual(self.run_ci("--short").returncode, 2)
 
 
 if __name__ == "__main__":
