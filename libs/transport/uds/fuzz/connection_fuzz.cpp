@@ -49,7 +49,7 @@ class Agent {
                             .clock = &clock_,
                             .executor = &pool_,
                             .arena = arena_.get(),
-                            .identify = [](int32_t, const std::string&) -> absl::StatusOr<object::SessionOwner> {
+                            .identify = [](const object::CallerProcess&, const std::string&) -> absl::StatusOr<object::SessionOwner> {
                               return object::SessionOwner{.ns = "default"};
                             }});
     Require(listener.ok() && (*listener)->Start().ok());

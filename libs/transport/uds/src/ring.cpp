@@ -84,11 +84,9 @@ Unwanted Ring::ReturnIdle() {
 
 Unwanted Ring::AskedBack(std::vector<uint32_t>& asked) {
   base::MutexLock lock(mutex_);
-  const auto ours = std::ranges::remove_if(
-      asked, [this](uint32_t id) { return std::ranges::find(segments_, id) != segments_.end(); });
-  const bool any = !ours.empty();
-  asked.erase(ours.begin(), ours.end());
-  return any && idle() ? Close() : Unwanted();
+  size_t ours = 0;
+  for (const uint32_t segment : segments_) ours += std::erase(asked, segment);
+  return ours > 0 && idle() ? Close() : Unwanted();
 }
 
 std::weak_ptr<const Mapping> Ring::Leave() {
