@@ -118,23 +118,23 @@ class ContinuousIntegration(unittest.TestCase):
 
     def test_counts_the_tests_and_checks_of_all_tiers(self):
         done = self.run_ci()
-        self.assertEqual(done.stdout.splitlines()[-1], "23 passed, 0 failed")
+        self.assertEqual(done.stdout.splitlines()[-1], "43 passed, 0 failed")
         self.assertEqual(done.returncode, 0)
-        for stage in ("test", "check --strict", "test --asan"):
+        for stage in ("test", "check --strict", "test --asan", "test --tsan", "test --fuzz"):
             self.assertRegex(done.stdout, rf"(?m)^== ./scripts/{stage}: exit 0 after \d+ s$")
 
     def test_counts_what_fails(self):
         self.script("test", "echo '80% tests passed, 2 tests failed out of 10'; exit 8")
         self.script("check", "echo '2 checks passed, 1 failed, 0 skipped'; exit 1")
         done = self.run_ci()
-        self.assertEqual(done.stdout.splitlines()[-1], "18 passed, 5 failed")
+        self.assertEqual(done.stdout.splitlines()[-1], "34 passed, 9 failed")
         self.assertEqual(done.returncode, 1)
 
     def test_a_stage_that_breaks_or_runs_nothing_is_a_failure(self):
         for body in ("exit 1", "echo built; exit 0"):
             self.script("check", body)
             done = self.run_ci()
-            self.assertEqual(done.stdout.splitlines()[-1], "20 passed, 1 failed")
+            self.assertEqual(done.stdout.splitlines()[-1], "40 passed, 1 failed")
             self.assertEqual(done.returncode, 1)
 
     def test_past_its_budget_a_later_tier_is_skipped_and_says_so(self):
