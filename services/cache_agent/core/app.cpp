@@ -91,6 +91,7 @@ absl::Status App::LockSocketDir() {
 
 absl::Status App::OpenPods() {
   if (config_.identity != Identity::kCgroup) return absl::OkStatus();
+  ForbidInspection();
   LARDER_ASSIGN_OR_RETURN(pods_, FilePodDirectory::Open(config_.pods_file, process_.log()));
   // On a thread of its own: a file may hang, on which no lease may depend.
   pods_refresh_ = std::make_unique<Maintenance>([this] {

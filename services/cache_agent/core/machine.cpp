@@ -1,5 +1,6 @@
 #include "core/machine.h"
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/sysinfo.h>
@@ -97,6 +98,8 @@ absl::StatusOr<uint64_t> RaiseOpenFiles() {
   }
   return limit.rlim_cur;
 }
+
+void ForbidInspection() { ::prctl(PR_SET_DUMPABLE, 0); }
 
 OpenFiles ReadOpenFiles() {
   OpenFiles files;

@@ -29,6 +29,10 @@ absl::Status CheckArenaFits(uint64_t arena_bytes, const MemoryBound& bound);
 // Raises this process's limit of open files as far as it may; returns what it is then.
 absl::StatusOr<uint64_t> RaiseOpenFiles();
 
+// No process with the same rights can take this one's descriptors or read its memory from now on; nor does it leave a
+// core. Who listens is named by a pidfd to whoever connects (SO_PEERPIDFD), so that pid namespaces keep nobody out.
+void ForbidInspection();
+
 // This process's open files.
 struct OpenFiles {
   uint64_t limit = 0;  // RLIMIT_NOFILE; UINT64_MAX: none

@@ -1,5 +1,11 @@
 // Identity `cgroup` as the node has it: the program, real processes, the kernel's cgroups.
 #include <gmock/gmock.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -134,6 +140,41 @@ TEST_P(PodIdentity, AConnectionIsOfTheProcessThatMadeIt) {
 
 INSTANTIATE_TEST_SUITE_P(Cgroups, PodIdentity, testing::Values(CgroupVersion::kOne, CgroupVersion::kTwo),
                          [](const auto& info) { return info.param == CgroupVersion::kOne ? "Version1" : "Version2"; });
+
+// In a child that has no right to trace others, as in a container: the error of taking a descriptor of an agent that
+// runs with the same rights.
+int TakeDescriptorOf(const std::vector<std::string>& flags) {
+  const base::TempDir dir;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE);
+    __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    __user_cap_data_struct data[2] = {};
+    ::syscall(SYS_capget, &header, data);
+    data[0].effective &= ~(1u << CAP_SYS_PTRACE);
+    data[0].permitted &= ~(1u << CAP_SYS_PTRACE);
+    data[0].inheritable &= ~(1u << CAP_SYS_PTRACE);
+    if (::syscall(SYS_capset, &header, data) != 0) ::_exit(255);
+    const AgentProcess agent(dir.path(), flags);
+    const base::UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, agent.pid(), 0)));
+    const base::UniqueFd taken(static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), 0, 0)));
+    const int error = taken ? 0 : errno;
+    agent.Signal(SIGKILL);
+    ::_exit(error);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(PodIdentityStart, WhereCallersAreToldApartNobodyTakesTheAgentsDescriptors) {
+  const base::TempDir dir;
+  ASSERT_THAT(base::WriteFileAtomically(dir / "pods.yaml", "pods: {}\n"), IsOk());
+  const int open = TakeDescriptorOf({"--arena=16MiB"});
+  if (open != 0) GTEST_SKIP() << "this kernel lets nobody do that (error " << open << ")";
+  EXPECT_EQ(TakeDescriptorOf({"--arena=16MiB", "--identity=cgroup", "--pods-file=" + (dir / "pods.yaml").string()}),
+            EPERM);
+}
 
 TEST(PodIdentityStart, NeedsAFileOfPods) {
   const base::TempDir dir;
