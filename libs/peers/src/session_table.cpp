@@ -78,7 +78,11 @@ std::optional<std::vector<LeaseId>> SessionTable::Renew(SessionId session, base:
   auto it = sessions_.find(session);
   if (it == sessions_.end()) return std::nullopt;
   it->second.renewed = now;
-  return std::exchange(it->second.lapsed, {});
+  std::deque<LeaseId>& lapsed = it->second.lapsed;
+  const auto end = lapsed.begin() + static_cast<ptrdiff_t>(std::min(lapsed.size(), kLapsedAtOnce));
+  std::vector<LeaseId> told(lapsed.begin(), end);
+  lapsed.erase(lapsed.begin(), end);
+  return told;
 }
 
 std::vector<SessionTable::Lapsed> SessionTable::Expire(base::MonotonicTime now) {
@@ -94,6 +98,9 @@ std::vector<SessionTable::Lapsed> SessionTable::Expire(base::MonotonicTime now) 
     if (over.empty()) continue;
     CountLeases(session.ns, -static_cast<int64_t>(over.size()));
     session.lapsed.insert(session.lapsed.end(), over.begin(), over.end());
+    if (session.lapsed.size() > kLapsedKept) {
+      session.lapsed.erase(session.lapsed.begin(), session.lapsed.end() - static_cast<ptrdiff_t>(kLapsedKept));
+    }
     lapsed.push_back({id, std::move(over), session.lapsed_fn});
   }
   return lapsed;

@@ -38,8 +38,10 @@ class SessionTable {
     object::Epoch epoch;
     absl::StatusOr<object::SealResult> result;
   };
-  static constexpr size_t kAnswersKept = 64;   // the latest, per session
-  static constexpr size_t kSubjectsKept = 64;  // of leases that lapsed, the latest, per session
+  static constexpr size_t kAnswersKept = 64;    // the latest, per session
+  static constexpr size_t kSubjectsKept = 64;   // of leases that lapsed, the latest, per session
+  static constexpr size_t kLapsedKept = 65536;  // for Renew, the latest, per session
+  static constexpr size_t kLapsedAtOnce = 8192;
 
   object::SessionId Open(std::string ns, object::LapsedFn lapsed, base::MonotonicTime now);
   // The leases it held; empty for an unknown session.
@@ -55,7 +57,7 @@ class SessionTable {
   // From Begin to its End none of the session's leases lapses.
   void BeginWork(object::SessionId session);
   void EndWork(object::SessionId session, base::MonotonicTime now);
-  // Those that lapsed since the last call.
+  // Those that lapsed and that it has not told of yet, kLapsedAtOnce of them at most.
   std::optional<std::vector<object::LeaseId>> Renew(object::SessionId session, base::MonotonicTime now);
   // Ends the leases whose time is over and remembers them for Renew.
   std::vector<Lapsed> Expire(base::MonotonicTime now);
@@ -77,7 +79,7 @@ class SessionTable {
     base::MonotonicTime renewed;
     uint64_t working = 0;
     std::unordered_map<object::LeaseId, base::MonotonicTime> leases;  // when granted
-    std::vector<object::LeaseId> lapsed;
+    std::deque<object::LeaseId> lapsed;
     std::unordered_map<object::LeaseId, Answer> answers;
     std::deque<object::LeaseId> answered;                      // in the order of their seals
     std::deque<std::pair<object::LeaseId, Subject>> subjects;  // of leases that lapsed, oldest first

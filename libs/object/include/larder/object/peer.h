@@ -138,7 +138,7 @@ class Peer {
   virtual absl::StatusOr<std::shared_ptr<const BlobView>> ViewOf(SessionId session, LeaseId lease) = 0;
   // Ends a read lease. Idempotent.
   virtual void Release(SessionId session, LeaseId lease) = 0;
-  // Renews all leases of the session; returns those that had lapsed since the last call.
+  // Renews all leases of the session; returns those that lapsed and were not returned yet, 8192 of them at most.
   virtual absl::StatusOr<std::vector<LeaseId>> Renew(SessionId session) = 0;
   // From BeginWork to its EndWork no lease of the session lapses: what the session asked for is queued in the agent.
   virtual void BeginWork(SessionId session) = 0;
