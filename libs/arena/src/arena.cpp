@@ -41,17 +41,21 @@ void Range::Shrink(uint64_t size) {
   size_ = size;
 }
 
-PrivateCharge::PrivateCharge(PrivateCharge&& other) noexcept : pool_(std::move(other.pool_)), bytes_(other.bytes_) {}
+PrivateCharge::PrivateCharge(PrivateCharge&& other) noexcept
+    : pool_(std::move(other.pool_)), bytes_(other.bytes_), withheld_from_(std::move(other.withheld_from_)) {}
 PrivateCharge& PrivateCharge::operator=(PrivateCharge&& other) noexcept {
   if (this != &other) {
-    if (pool_ != nullptr) pool_->FreePrivate(bytes_);
+    Free();
     pool_ = std::move(other.pool_);
     bytes_ = other.bytes_;
+    withheld_from_ = std::move(other.withheld_from_);
   }
   return *this;
 }
-PrivateCharge::~PrivateCharge() {
-  if (pool_ != nullptr) pool_->FreePrivate(bytes_);
+PrivateCharge::~PrivateCharge() { Free(); }
+void PrivateCharge::Free() {
+  if (pool_ != nullptr) pool_->FreePrivate(bytes_, withheld_from_);
+  pool_.reset();
 }
 
 // ---- Arena
@@ -73,15 +77,19 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Create(const Options& options) {
 Arena::Arena(std::shared_ptr<Pool> pool) : pool_(std::move(pool)) {}
 Arena::~Arena() = default;
 
-absl::StatusOr<Range> Arena::AllocateSealed(const std::string& ns, uint64_t want, uint64_t least) {
-  return pool_->AllocateSealed(ns, want, least);
+absl::StatusOr<Range> Arena::AllocateSealed(const std::string& ns, uint64_t want, uint64_t least, Purpose purpose) {
+  return pool_->AllocateSealed(ns, want, least, purpose);
 }
-absl::StatusOr<std::vector<Range>> Arena::AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size) {
-  return pool_->AllocateWindow(ns, owner, size);
+absl::StatusOr<std::vector<Range>> Arena::AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size,
+                                                         uint64_t most) {
+  return pool_->AllocateWindow(ns, owner, size, most);
 }
 absl::StatusOr<PrivateCharge> Arena::ChargePrivate(uint64_t bytes) { return pool_->ChargePrivate(bytes); }
+absl::StatusOr<PrivateCharge> Arena::Withhold(const std::string& ns, uint64_t bytes) {
+  return pool_->Withhold(ns, bytes);
+}
 void Arena::Maintain() { pool_->Maintain(); }
-uint64_t Arena::QuarantinedOf(const std::string& ns) const { return pool_->QuarantinedOf(ns); }
+uint64_t Arena::HeldBeside(const std::string& ns) const { return pool_->HeldBeside(ns); }
 std::vector<uint64_t> Arena::Quarantined() const { return pool_->Quarantined(); }
 Arena::Usage Arena::usage() const { return pool_->usage(); }
 uint64_t Arena::slab_size() const { return pool_->slab_size(); }

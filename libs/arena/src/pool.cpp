@@ -14,18 +14,22 @@ namespace {
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kPacked = base::kMiB;  // objects up to this size lie side by side in one slab
 constexpr uint64_t kPackedAlign = 64;
-constexpr size_t kOpenSlabs = 4;  // per namespace
-constexpr uint64_t kSparse = 5;   // a slab of which more than one part in so many was freed
+constexpr size_t kOpenSlabs = 4;     // per namespace
+constexpr uint64_t kSparse = 5;      // a slab of which more than one part in so many was freed
+constexpr uint64_t kReserving = 16;  // slabs, from which on one of them is kept for what is moved
 
 uint64_t RoundUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
 }  // namespace
 
+Pool::Pool(uint64_t limit, uint64_t slab_size)
+    : limit_(limit), slab_size_(slab_size), reserve_(limit / slab_size < kReserving ? 0 : slab_size), budget_(limit) {}
+
 absl::Status Pool::Start() {
   // Who opens a slab while the proof holds its lease makes the kernel send SIGIO, which would end the process.
   ::signal(SIGIO, SIG_IGN);
   // The proof must fail while another description or mapping exists, and succeed after; else never use memory again.
-  LARDER_ASSIGN_OR_RETURN(SlabPtr probe, Slab::Make(kPage));
+  LARDER_ASSIGN_OR_RETURN(SlabPtr probe, Slab::Make(kPage, ids_));
   LARDER_RETURN_IF_ERROR(probe->Assign(SlabUse::kSealed, "probe"));
   bool proof = probe->ProvenUnshared();
   {
@@ -41,7 +45,7 @@ absl::Status Pool::Start() {
 
   std::vector<SlabPtr> slabs;
   for (uint64_t made = 0; made + slab_size_ <= limit_; made += slab_size_) {
-    LARDER_ASSIGN_OR_RETURN(SlabPtr slab, Slab::Make(slab_size_));
+    LARDER_ASSIGN_OR_RETURN(SlabPtr slab, Slab::Make(slab_size_, ids_));
     slabs.push_back(std::move(slab));
   }
   base::MutexLock lock(mutex_);
@@ -51,13 +55,22 @@ absl::Status Pool::Start() {
 }
 
 absl::Status Pool::Full(uint64_t asked) const {
-  uint64_t quarantined = 0;
-  for (const auto& [ns, bytes] : quarantined_of_) quarantined += bytes;
   return base::Error(absl::StatusCode::kResourceExhausted, "ARENA_FULL",
                      "the memory arena has no room for {} (limit {}, in use {}, still mapped by readers of deleted "
                      "objects {}): delete objects, end the clients that keep deleted ones, or raise 'arena'",
                      base::FormatBytes(asked), base::FormatBytes(limit_), base::FormatBytes(in_use_ + private_bytes_),
-                     base::FormatBytes(quarantined));
+                     base::FormatBytes(held_bytes_));
+}
+
+void Pool::Book(const std::string& ns, uint64_t Account::*what, int64_t bytes) {
+  const auto it = accounts_.try_emplace(ns).first;
+  it->second.*what += static_cast<uint64_t>(bytes);
+  if (it->second == Account{}) accounts_.erase(it);
+}
+
+Pool::Account Pool::AccountOf(const std::string& ns) const {
+  const auto it = accounts_.find(ns);
+  return it == accounts_.end() ? Account() : it->second;
 }
 
 Pool::SlabPtr Pool::TakeFree(const Key& key) {
@@ -77,44 +90,86 @@ Pool::SlabPtr Pool::TakeDirty(const Key& key) {
   return slab;
 }
 
+uint64_t Pool::Unused() const { return limit_ - in_use_ - private_bytes_ - held_bytes_ - readying_; }
+
 bool Pool::MakeRoom(uint64_t bytes) {
+  if (budget_ < bytes) CollectEnded();
   while (budget_ < bytes) {
-    SlabPtr victim;
     if (!dirty_.empty()) {
-      victim = std::move(dirty_.front());
+      SlabPtr victim = std::move(dirty_.front());
       dirty_.pop_front();
+      Drop(std::move(victim));
     } else if (!free_.empty()) {
       // Spares last: they are what any namespace can take at once. kSpare sorts first.
-      victim = TakeFree(free_.rbegin()->first);
+      Drop(TakeFree(free_.rbegin()->first));
     } else {
       return false;
     }
-    budget_ += victim->size();
   }
   return true;
 }
 
-absl::StatusOr<Pool::SlabPtr> Pool::Obtain(const Key& key) {
+void Pool::Drop(SlabPtr slab) {
+  const uint64_t size = slab->size();
+  if (!slab->shared()) {
+    budget_ += size;
+    dropped_.push_back(std::move(slab));
+    return;
+  }
+  const Ending ending{.ns = slab->ns, .bytes = size};
+  // A window's pages go with it, whoever holds the rest.
+  const std::optional<int> watched = slab->use == SlabUse::kWindow ? std::nullopt : watch_.Add(slab->memfd());
+  slab.reset();
+  if (!watched) {
+    budget_ += size;
+    return;
+  }
+  ending_[*watched] = ending;
+  held_bytes_ += size;
+  Book(ending.ns, &Account::ending, static_cast<int64_t>(size));
+  CollectEnded();  // it has, unless somebody cheats
+}
+
+void Pool::CollectEnded() {
+  for (const int watched : watch_.Ended()) {
+    const auto node = ending_.extract(watched);
+    if (node.empty()) continue;
+    budget_ += node.mapped().bytes;
+    held_bytes_ -= node.mapped().bytes;
+    Book(node.mapped().ns, &Account::ending, -static_cast<int64_t>(node.mapped().bytes));
+  }
+}
+
+absl::StatusOr<Pool::SlabPtr> Pool::Obtain(const Key& key, Purpose purpose) {
   const uint64_t size = key.size;
+  const uint64_t asked = size + (purpose == Purpose::kMove ? 0 : reserve_);
   SlabPtr slab, dirty;
+  std::vector<SlabPtr> dropped;
   {
     base::MutexLock lock(mutex_);
+    // Readers may have let go since: the last chance is in quarantine.
+    if (Unused() < asked) {
+      CollectEnded();
+      ReleaseProven();
+    }
+    if (Unused() < asked) return Full(size);
     slab = TakeFree(key);
     if (slab == nullptr) slab = TakeFree({.size = size});
     if (slab == nullptr) slab = dirty = TakeDirty(key);
-    if (slab == nullptr && !MakeRoom(size)) {
-      // Readers may have let go since: the last chance is in quarantine.
-      ReleaseProven();
-      if (!MakeRoom(size)) return Full(size);
+    if (slab == nullptr && !MakeRoom(size)) return Full(size);
+    if (slab == nullptr) {
+      budget_ -= size;
+      dropped.swap(dropped_);
     }
-    if (slab == nullptr) budget_ -= size;
     in_use_ += size;
+    if (key.use == SlabUse::kSealed) Book(key.ns, &Account::sealed, static_cast<int64_t>(size));
   }
-  // Making, touching and zeroing take a while: not under the lock.
+  // Dropping, making, touching and zeroing take a while: not under the lock.
+  dropped.clear();
   if (dirty != nullptr) dirty->Zero();
   absl::Status failed;
   if (slab == nullptr) {
-    auto made = Slab::Make(size);
+    auto made = Slab::Make(size, ids_);
     if (made.ok()) {
       slab = *std::move(made);
     } else {
@@ -126,6 +181,7 @@ absl::StatusOr<Pool::SlabPtr> Pool::Obtain(const Key& key) {
     base::MutexLock lock(mutex_);
     budget_ += size;
     in_use_ -= size;
+    if (key.use == SlabUse::kSealed) Book(key.ns, &Account::sealed, -static_cast<int64_t>(size));
     return failed;
   }
   return slab;
@@ -136,7 +192,7 @@ Range Pool::Cut(const SlabPtr& slab, uint64_t offset, uint64_t size) {
   slab->live += size;
   slab->ranges += 1;
   live_bytes_ += size;
-  if (slab->use == SlabUse::kWindow) live_window_bytes_ += size;
+  if (slab->use == SlabUse::kSealed) Book(slab->ns, &Account::live, static_cast<int64_t>(size));
   return Range(shared_from_this(), slab, offset, size);
 }
 
@@ -151,7 +207,7 @@ std::optional<Range> Pool::CutOpen(const std::string& ns, const Want& want, bool
   return std::nullopt;
 }
 
-absl::StatusOr<Range> Pool::AllocateSealed(const std::string& ns, uint64_t want, uint64_t least) {
+absl::StatusOr<Range> Pool::AllocateSealed(const std::string& ns, uint64_t want, uint64_t least, Purpose purpose) {
   const bool packed = want <= kPacked;
   const uint64_t aim = std::min(want, slab_size_);
   const Want cut{.align = packed ? kPackedAlign : kPage, .aim = aim, .least = packed ? std::max(least, aim) : least};
@@ -160,10 +216,11 @@ absl::StatusOr<Range> Pool::AllocateSealed(const std::string& ns, uint64_t want,
     base::MutexLock lock(mutex_);
     if (auto range = CutOpen(ns, cut, false)) return *std::move(range);
   }
-  absl::StatusOr<SlabPtr> slab = Obtain({.use = SlabUse::kSealed, .ns = ns, .size = slab_size_});
+  absl::StatusOr<SlabPtr> slab = Obtain({.use = SlabUse::kSealed, .ns = ns, .size = slab_size_}, purpose);
   base::MutexLock lock(mutex_);
   if (!slab.ok()) {
-    auto range = whole ? std::nullopt : CutOpen(ns, cut, true);
+    // What is moved gains nothing in a slab that is to be left.
+    auto range = whole || purpose == Purpose::kMove ? std::nullopt : CutOpen(ns, cut, true);
     return range ? absl::StatusOr<Range>(*std::move(range)) : slab.status();
   }
   Range range = Cut(*slab, 0, aim);
@@ -178,29 +235,32 @@ absl::StatusOr<Range> Pool::AllocateSealed(const std::string& ns, uint64_t want,
   return range;
 }
 
-absl::StatusOr<std::vector<Range>> Pool::AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size) {
+absl::StatusOr<std::vector<Range>> Pool::AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size,
+                                                        uint64_t most) {
   size = RoundUp(std::max<uint64_t>(size, 1), kPage);
   // Small windows get small slabs, so that many clients can write at once.
   const uint64_t slab_size = size <= kSmallSlab ? std::min(kSmallSlab, slab_size_) : slab_size_;
   const uint64_t whole = RoundUp(size, slab_size);
   {
     base::MutexLock lock(mutex_);
-    if (!MayTakeWindow(ns, whole)) ReleaseProven();  // their clients may have let go since
-    if (!MayTakeWindow(ns, whole)) {
+    if (!MayTakeWindow(ns, whole, most)) ReleaseProven();  // their clients may have let go since
+    if (!MayTakeWindow(ns, whole, most)) {
       return base::Error(absl::StatusCode::kResourceExhausted, "NO_WINDOW",
-                         "no write window of {} for namespace '{}': {} of {} are in use (write without one)",
+                         "no write window of {} for namespace '{}': {} of {} are in use, {} by itself (write without "
+                         "one)",
                          base::FormatBytes(size), ns, base::FormatBytes(kept_window_bytes_),
-                         base::FormatBytes(limit_ / 3));
+                         base::FormatBytes(limit_ / 3), base::FormatBytes(AccountOf(ns).windows));
     }
-    CountWindow(ns, static_cast<int64_t>(whole));
+    BookWindow(ns, static_cast<int64_t>(whole));
     window_bytes_ += whole;
   }
   std::vector<Range> window;
   for (uint64_t left = size, taken = 0; left > 0; taken += slab_size) {
-    absl::StatusOr<SlabPtr> slab = Obtain({.use = SlabUse::kWindow, .ns = ns, .owner = owner, .size = slab_size});
+    absl::StatusOr<SlabPtr> slab =
+        Obtain({.use = SlabUse::kWindow, .ns = ns, .owner = owner, .size = slab_size}, Purpose::kNew);
     base::MutexLock lock(mutex_);
     if (!slab.ok()) {
-      CountWindow(ns, -static_cast<int64_t>(whole - taken));  // what was taken is given back by its ranges
+      BookWindow(ns, -static_cast<int64_t>(whole - taken));  // what was taken is given back by its ranges
       window_bytes_ -= whole - taken;
       return slab.status();
     }
@@ -211,37 +271,55 @@ absl::StatusOr<std::vector<Range>> Pool::AllocateWindow(const std::string& ns, u
   return window;
 }
 
-// A tenant may have twice what it leaves to the others (a dynamic threshold: Choudhury and Hahne, 1998), so that nobody
-// can keep all others from writing through shared memory.
-bool Pool::MayTakeWindow(const std::string& ns, uint64_t bytes) const {
-  const uint64_t limit = limit_ / 3;
-  const auto it = windows_of_.find(ns);
-  const uint64_t own = it == windows_of_.end() ? 0 : it->second;
-  return kept_window_bytes_ + bytes <= limit && (own == 0 || own + bytes <= 2 * (limit - kept_window_bytes_ - bytes));
+// A dynamic threshold: Choudhury and Hahne, 1998. Who has nothing may have what is there.
+bool Pool::LeavesOthers(uint64_t own, uint64_t all, uint64_t more, uint64_t limit) {
+  return all + more <= limit && (own == 0 || own + more <= 2 * (limit - all - more));
 }
 
-void Pool::CountWindow(const std::string& ns, int64_t bytes) {
+bool Pool::MayTakeWindow(const std::string& ns, uint64_t bytes, uint64_t most) const {
+  const uint64_t own = AccountOf(ns).windows;
+  return (most == 0 || own + bytes <= most) && LeavesOthers(own, kept_window_bytes_, bytes, limit_ / 3);
+}
+
+void Pool::BookWindow(const std::string& ns, int64_t bytes) {
   kept_window_bytes_ += static_cast<uint64_t>(bytes);
-  const auto it = windows_of_.try_emplace(ns).first;
-  it->second += static_cast<uint64_t>(bytes);
-  if (it->second == 0) windows_of_.erase(it);
+  Book(ns, &Account::windows, bytes);
+}
+
+absl::StatusOr<PrivateCharge> Pool::Charge(uint64_t bytes, const std::string& withheld_from) {
+  if (Unused() < bytes + reserve_) ReleaseProven();
+  if (Unused() < bytes + reserve_ || !MakeRoom(bytes)) return Full(bytes);
+  budget_ -= bytes;
+  private_bytes_ += bytes;
+  if (!withheld_from.empty()) {
+    withheld_bytes_ += bytes;
+    Book(withheld_from, &Account::withheld, static_cast<int64_t>(bytes));
+  }
+  return PrivateCharge(shared_from_this(), bytes, withheld_from);
 }
 
 absl::StatusOr<PrivateCharge> Pool::ChargePrivate(uint64_t bytes) {
   base::MutexLock lock(mutex_);
-  if (!MakeRoom(bytes)) return Full(bytes);
-  budget_ -= bytes;
-  private_bytes_ += bytes;
-  PrivateCharge charge;
-  charge.pool_ = shared_from_this();
-  charge.bytes_ = bytes;
-  return charge;
+  return Charge(bytes, {});
 }
 
-void Pool::FreePrivate(uint64_t bytes) {
+absl::StatusOr<PrivateCharge> Pool::Withhold(const std::string& ns, uint64_t bytes) {
+  base::MutexLock lock(mutex_);
+  if (!LeavesOthers(AccountOf(ns).withheld, withheld_bytes_, bytes, limit_ / 2)) {
+    return base::Error(absl::StatusCode::kResourceExhausted, "NOT_WITHHELD",
+                       "{} of earlier agents are more than is believed ({} of at most {} are withheld)",
+                       base::FormatBytes(bytes), base::FormatBytes(withheld_bytes_), base::FormatBytes(limit_ / 2));
+  }
+  return Charge(bytes, ns);
+}
+
+void Pool::FreePrivate(uint64_t bytes, const std::string& withheld_from) {
   base::MutexLock lock(mutex_);
   budget_ += bytes;
   private_bytes_ -= bytes;
+  if (withheld_from.empty()) return;
+  withheld_bytes_ -= bytes;
+  Book(withheld_from, &Account::withheld, -static_cast<int64_t>(bytes));
 }
 
 void Pool::Shrink(Slab& slab, uint64_t offset, uint64_t old_size, uint64_t new_size) {
@@ -249,7 +327,7 @@ void Pool::Shrink(Slab& slab, uint64_t offset, uint64_t old_size, uint64_t new_s
   if (slab.next == offset + old_size) slab.next = offset + new_size;
   slab.live -= old_size - new_size;
   live_bytes_ -= old_size - new_size;
-  if (slab.use == SlabUse::kWindow) live_window_bytes_ -= old_size - new_size;
+  if (slab.use == SlabUse::kSealed) Book(slab.ns, &Account::live, -static_cast<int64_t>(old_size - new_size));
 }
 
 void Pool::Free(const SlabPtr& slab, uint64_t, uint64_t size) {
@@ -257,7 +335,7 @@ void Pool::Free(const SlabPtr& slab, uint64_t, uint64_t size) {
   slab->live -= size;
   slab->ranges -= 1;
   live_bytes_ -= size;
-  if (slab->use == SlabUse::kWindow) live_window_bytes_ -= size;
+  if (slab->use == SlabUse::kSealed) Book(slab->ns, &Account::live, -static_cast<int64_t>(size));
   if (slab->ranges != 0) return;
   if (slab->use == SlabUse::kWindow) window_bytes_ -= slab->size();
   auto open = open_.find(slab->ns);
@@ -270,10 +348,10 @@ void Pool::Free(const SlabPtr& slab, uint64_t, uint64_t size) {
 
 void Pool::Retire(SlabPtr slab) {
   in_use_ -= slab->size();
+  if (slab->use == SlabUse::kSealed) Book(slab->ns, &Account::sealed, -static_cast<int64_t>(slab->size()));
   if (!recycles_) {
-    budget_ += slab->size();  // dropped: its pages go with its last mapping
-    if (slab->use == SlabUse::kWindow) CountWindow(slab->ns, -static_cast<int64_t>(slab->size()));
-    return;
+    if (slab->use == SlabUse::kWindow) BookWindow(slab->ns, -static_cast<int64_t>(slab->size()));
+    return Drop(std::move(slab));
   }
   if (slab->ProvenUnshared()) {
     Clean(std::move(slab));
@@ -283,33 +361,39 @@ void Pool::Retire(SlabPtr slab) {
 }
 
 void Pool::Clean(SlabPtr slab) {
-  if (slab->use == SlabUse::kWindow) CountWindow(slab->ns, -static_cast<int64_t>(slab->size()));
+  if (slab->use == SlabUse::kWindow) BookWindow(slab->ns, -static_cast<int64_t>(slab->size()));
   dirty_.push_back(std::move(slab));
 }
 
 void Pool::Quarantine(SlabPtr slab) {
-  quarantined_of_[slab->ns] += slab->size();
+  held_bytes_ += slab->size();
+  Book(slab->ns, &Account::quarantined, static_cast<int64_t>(slab->size()));
   quarantine_.push_back(std::move(slab));
 }
 
 void Pool::ReleaseProven() {
   std::deque<SlabPtr> tried;
   tried.swap(quarantine_);
-  quarantined_of_.clear();
   for (SlabPtr& slab : tried) {
-    if (slab->ProvenUnshared()) {
-      Clean(std::move(slab));
-    } else {
-      Quarantine(std::move(slab));
+    if (!slab->ProvenUnshared()) {
+      quarantine_.push_back(std::move(slab));
+      continue;
     }
+    held_bytes_ -= slab->size();
+    Book(slab->ns, &Account::quarantined, -static_cast<int64_t>(slab->size()));
+    Clean(std::move(slab));
   }
 }
 
 void Pool::Maintain() {
+  std::vector<SlabPtr> dropped;
   {
     base::MutexLock lock(mutex_);
+    CollectEnded();
     ReleaseProven();
+    dropped.swap(dropped_);
   }
+  dropped.clear();
   ZeroDirty();
   KeepSpare();
 }
@@ -321,7 +405,7 @@ void Pool::KeepSpare() {
     budget_ -= slab_size_;
     readying_ += slab_size_;
   }
-  absl::StatusOr<SlabPtr> made = Slab::Make(slab_size_);
+  absl::StatusOr<SlabPtr> made = Slab::Make(slab_size_, ids_);
   base::MutexLock lock(mutex_);
   readying_ -= slab_size_;
   if (made.ok()) {
@@ -351,29 +435,38 @@ void Pool::ZeroDirty() {
 Arena::Usage Pool::usage() const {
   base::MutexLock lock(mutex_);
   Arena::Usage usage{.limit = limit_,
+                     .free = Unused(),
                      .live = in_use_ + private_bytes_,
+                     .quarantined = held_bytes_ + readying_,
                      .allocated = live_bytes_ + private_bytes_,
                      .windows = window_bytes_,
-                     .wasted = Wasted()};
-  usage.quarantined = readying_;
-  for (const auto& [ns, bytes] : quarantined_of_) usage.quarantined += bytes;
-  usage.free = limit_ - usage.live - usage.quarantined;
+                     .reserved = reserve_};
+  for (const auto& [ns, account] : accounts_) {
+    const uint64_t used = account.live + OpenRoom(ns);
+    usage.wasted += account.sealed - std::min(account.sealed, used);
+    usage.scattered += Scattered(ns, account);
+  }
   return usage;
 }
 
-uint64_t Pool::Wasted() const {
-  uint64_t open = 0;  // not used yet
-  for (const auto& [ns, slabs] : open_) {
-    for (const SlabPtr& slab : slabs) open += slab->size() - slab->next;
+// What was never used of the slabs that are being filled.
+uint64_t Pool::OpenRoom(const std::string& ns) const {
+  uint64_t room = 0;
+  if (const auto open = open_.find(ns); open != open_.end()) {
+    for (const SlabPtr& slab : open->second) room += slab->size() - slab->next;
   }
-  const uint64_t sealed = in_use_ - std::min(in_use_, window_bytes_);
-  return sealed - std::min(sealed, live_bytes_ - live_window_bytes_ + open);
+  return room;
 }
 
-uint64_t Pool::QuarantinedOf(const std::string& ns) const {
+uint64_t Pool::Scattered(const std::string& ns, const Account& account) const {
+  const uint64_t due = account.live + OpenRoom(ns) + account.live / 4 + slab_size_;
+  return account.sealed - std::min(account.sealed, due);
+}
+
+uint64_t Pool::HeldBeside(const std::string& ns) const {
   base::MutexLock lock(mutex_);
-  const auto it = quarantined_of_.find(ns);
-  return it == quarantined_of_.end() ? 0 : it->second;
+  const Account account = AccountOf(ns);
+  return account.quarantined + account.ending + account.withheld + Scattered(ns, account);
 }
 
 std::vector<uint64_t> Pool::Quarantined() const {

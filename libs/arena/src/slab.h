@@ -1,10 +1,13 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <unordered_set>
 
 #include "larder/arena/arena.h"
+#include "larder/base/mutex.h"
 #include "larder/base/unique_fd.h"
 #include "larder/object/blob.h"
 
@@ -12,11 +15,26 @@ namespace larder::arena {
 
 enum class SlabUse { kSpare, kSealed, kWindow };
 
+// The ids of slabs' lives: 32 bits, as on the wire, never 0; no two slabs have the same at one time. Thread-safe.
+class SlabIds {
+ public:
+  // From 1 to `last`, and round again.
+  explicit SlabIds(uint32_t last = UINT32_MAX) : last_(last) {}
+  uint32_t Take() LARDER_EXCLUDES(mutex_);
+  void GiveBack(uint32_t id) LARDER_EXCLUDES(mutex_);
+
+ private:
+  const uint32_t last_;
+  base::Mutex mutex_;
+  uint32_t latest_ LARDER_GUARDED_BY(mutex_) = 0;
+  std::unordered_set<uint32_t> taken_ LARDER_GUARDED_BY(mutex_);
+};
+
 // One memfd, mapped and touched. Its fields besides the constant ones belong to the pool's lock.
 class Slab final : public object::SharedMemory {
  public:
   // Makes and touches `size` bytes; takes 0.2 to 0.8 ms per MiB.
-  static absl::StatusOr<std::shared_ptr<Slab>> Make(uint64_t size);
+  static absl::StatusOr<std::shared_ptr<Slab>> Make(uint64_t size, std::shared_ptr<SlabIds> ids);
   ~Slab() override;
 
   uint64_t id() const override { return id_; }
@@ -24,6 +42,9 @@ class Slab final : public object::SharedMemory {
   absl::StatusOr<base::UniqueFd> OpenReadOnly() const override;
   absl::StatusOr<base::UniqueFd> OpenWritable() const;
   std::byte* data() const { return data_; }
+  // A descriptor of it has been opened for others.
+  bool shared() const { return shared_; }
+  int memfd() const { return memfd_.get(); }
 
   // Seals it for one use, one namespace and, as a window, one owner, for ever.
   absl::Status Assign(SlabUse use, std::string ns, uint64_t owner = 0);
@@ -40,9 +61,11 @@ class Slab final : public object::SharedMemory {
   uint64_t ranges = 0;
 
  private:
-  Slab(uint64_t id, uint64_t size) : id_(id), size_(size) {}
-  uint64_t id_;  // of this life; changes only while no range is in it
+  Slab(uint64_t size, std::shared_ptr<SlabIds> ids) : ids_(std::move(ids)), id_(ids_->Take()), size_(size) {}
+  const std::shared_ptr<SlabIds> ids_;
+  uint32_t id_;  // of this life; changes only while no range is in it
   const uint64_t size_;
+  mutable std::atomic<bool> shared_ = false;
   base::UniqueFd memfd_;    // never leaves: memfd_create's own description is not counted by the kernel's proof
   base::UniqueFd counted_;  // the one counted description of the agent's own
   std::byte* data_ = nullptr;

@@ -58,11 +58,13 @@ class ClockQueue {
   static void Use(Place place) { place->used = true; }
   static void Replace(Place place, T item) { place->item = std::move(item); }
 
-  // The next one to go, which stays until it is erased; looks at no more than `steps`. Those for which `keep` is true
-  // are spared, and keep their mark. None: `steps` were not enough, or everything is kept.
+  // The next one to go, which stays until it is erased; looks at no more than `steps`, of which it takes each look.
+  // Those for which `keep` is true are spared, and keep their mark. None: `steps` were not enough, or everything is
+  // kept.
   template <typename Keep>
-  std::optional<Place> Next(size_t steps, const Keep& keep) {
-    for (; steps > 0 && !nodes_.empty(); --steps) {
+  std::optional<Place> Next(size_t& steps, const Keep& keep) {
+    while (steps > 0 && !nodes_.empty()) {
+      --steps;
       const Place first = nodes_.begin();
       if (!keep(first->item) && !std::exchange(first->used, false)) return first;
       nodes_.splice(nodes_.end(), nodes_, first);

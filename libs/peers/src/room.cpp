@@ -6,10 +6,11 @@
 namespace larder::peers {
 namespace {
 
-constexpr size_t kEvictionsAtOnce = 256;         // objects unpublished under one lock
-constexpr size_t kStepsAtOnce = 4096;            // of the search for what may go, and for what lies badly
-constexpr uint64_t kWasteShare = 5;              // compacts when more than one part in so many is wasted
-constexpr uint64_t kCompactBytes = 64ull << 20;  // copied in one Tick
+constexpr size_t kEvictionsAtOnce = 256;           // objects unpublished under one lock
+constexpr size_t kStepsAtOnce = 4096;              // under one lock, of the search for what may go, or lies badly
+constexpr size_t kStepsOfAll = 64 * kStepsAtOnce;  // of one eviction; the next goes on from there
+constexpr uint64_t kWasteShare = 5;                // compacts when more than one part in so many is wasted
+constexpr uint64_t kCompactBytes = 64ull << 20;    // copied in one Tick
 constexpr base::Duration kCompactPause = std::chrono::seconds(1);  // after a look that found nothing
 constexpr base::Duration kLately = std::chrono::seconds(1);        // clients that are asked let go within it
 
@@ -142,9 +143,9 @@ void SinglePeer::State::MakeRoom() {
 
 void SinglePeer::State::Evict(const Eviction& eviction) {
   uint64_t freed = 0;
-  for (bool more = true; more && freed < eviction.bytes;) {
+  for (size_t steps = kStepsOfAll; steps > 0 && freed < eviction.bytes;) {
     // Unpublished before it is freed, so that nobody finds a name without bytes.
-    const std::vector<SealedPtr> victims = TakeColdest(eviction.ns, eviction.bytes - freed, more);
+    const std::vector<SealedPtr> victims = TakeColdest(eviction.ns, eviction.bytes - freed, steps);
     for (const SealedPtr& victim : victims) {
       freed += victim->info.size + kObjectOverhead;
       // A disk that fails here keeps the file, and finds it again at the next start.
@@ -159,27 +160,27 @@ void SinglePeer::State::Evict(const Eviction& eviction) {
 }
 
 std::vector<SinglePeer::State::SealedPtr> SinglePeer::State::TakeColdest(const std::string& ns, uint64_t bytes,
-                                                                         bool& more) {
+                                                                         size_t& steps) {
   std::vector<SealedPtr> taken;
   base::MutexLock lock(mutex_);
+  auto queue = queues_.find(ns);
+  // Twice round is enough: the first time clears the marks.
+  steps = queue == queues_.end() ? 0 : std::min(steps, 2 * queue->second.size());
+  size_t left = std::min(steps, kStepsAtOnce);
+  steps -= left;
   const base::MonotonicTime now = clock_.Now();
   const auto keep = [&](const SealedPtr& sealed) {
     return sealed->info.pinned || sealed->holding->readers > 0 || sealed->holding->keep_until > now;
   };
-  more = false;
-  for (uint64_t freed = 0; freed < bytes;) {
-    if (taken.size() == kEvictionsAtOnce) {
-      more = true;
-      break;
-    }
-    const auto queue = queues_.find(ns);
-    if (queue == queues_.end()) break;
-    const auto place = queue->second.Next(kStepsAtOnce, keep);
-    if (!place) break;  // goes on from here at the next round
+  for (uint64_t freed = 0; queue != queues_.end() && freed < bytes && taken.size() < kEvictionsAtOnce;) {
+    const auto place = queue->second.Next(left, keep);
+    if (!place) break;  // goes on from here
     taken.push_back((*place)->item);
     freed += taken.back()->info.size + kObjectOverhead;
     Erase(taken.back());
+    queue = queues_.find(ns);  // it goes with its last object
   }
+  steps += left;
   return taken;
 }
 
@@ -205,7 +206,7 @@ std::vector<SinglePeer::State::SealedPtr> SinglePeer::State::NextToCompact() {
 
 void SinglePeer::State::Compact() {
   const object::Backend::Usage usage = backend_.usage();
-  if (usage.wasted <= usage.used / kWasteShare) return;
+  if (usage.wasted <= usage.used / kWasteShare && usage.scattered == 0) return;
   {
     base::MutexLock lock(mutex_);
     if (clock_.Now() < compact_at_) return;

@@ -147,8 +147,9 @@ class SinglePeer::State {
   // Bytes of `ns` (empty: of all) that were evicted a moment ago.
   uint64_t EvictedLately(const std::string& ns) LARDER_REQUIRES(mutex_);
   void Evict(const Eviction& eviction) LARDER_EXCLUDES(mutex_);
-  // Up to `bytes` of the coldest that nobody needs, unpublished; few enough that others get the lock in between.
-  std::vector<SealedPtr> TakeColdest(const std::string& ns, uint64_t bytes, bool& more) LARDER_EXCLUDES(mutex_);
+  // Up to `bytes` of the coldest that nobody needs, unpublished; few enough that others get the lock in between. Takes
+  // what it looked at from `steps`, all that would find nothing more.
+  std::vector<SealedPtr> TakeColdest(const std::string& ns, uint64_t bytes, size_t& steps) LARDER_EXCLUDES(mutex_);
   void Compact() LARDER_EXCLUDES(mutex_);
   std::vector<SealedPtr> NextToCompact() LARDER_EXCLUDES(mutex_);
   // After a seal: asks for a Tick if room is short.

@@ -112,13 +112,19 @@ TEST(PlanEviction, NeverTouchesWhatMayNotGoNorAsksForMoreThanThereIs) {
 
 constexpr auto kNothing = [](int) { return false; };
 
+template <typename Keep>
+auto Next(ClockQueue<int>& queue, const Keep& keep) {
+  size_t steps = 100;
+  return queue.Next(steps, keep);
+}
+
 TEST(ClockQueue, TheOldestGoFirstAndThoseUsedAreSparedOnce) {
   ClockQueue<int> queue;
   std::vector<ClockQueue<int>::Place> places;
   for (int i = 0; i < 4; ++i) places.push_back(queue.Insert(i));
   queue.Use(places[0]);
   const auto take = [&]() -> std::optional<int> {
-    const auto next = queue.Next(100, kNothing);
+    const auto next = Next(queue, kNothing);
     if (!next) return std::nullopt;
     const int item = (*next)->item;
     queue.Erase(*next);
@@ -134,23 +140,25 @@ TEST(ClockQueue, TheOldestGoFirstAndThoseUsedAreSparedOnce) {
 TEST(ClockQueue, WhatIsKeptIsPassedOverAndComesUpAgain) {
   ClockQueue<int> queue;
   for (int i = 0; i < 3; ++i) queue.Insert(i);
-  const auto next = queue.Next(100, [](int item) { return item == 0; });
+  const auto next = Next(queue, [](int item) { return item == 0; });
   ASSERT_TRUE(next);
   EXPECT_EQ((*next)->item, 1);
   queue.Erase(*next);
   queue.Insert(9);
-  EXPECT_EQ((*queue.Next(100, kNothing))->item, 2);
-  queue.Erase(*queue.Next(100, kNothing));
-  EXPECT_EQ((*queue.Next(100, kNothing))->item, 0) << "before what came after it";
+  EXPECT_EQ((*Next(queue, kNothing))->item, 2);
+  queue.Erase(*Next(queue, kNothing));
+  EXPECT_EQ((*Next(queue, kNothing))->item, 0) << "before what came after it";
 }
 
 TEST(ClockQueue, LooksAtNoMoreThanItMay) {
   ClockQueue<int> queue;
   for (int i = 0; i < 10; ++i) queue.Insert(i);
   int looked = 0;
-  EXPECT_EQ(queue.Next(4, [&](int) { return ++looked, true; }), std::nullopt);
+  size_t steps = 4;
+  EXPECT_EQ(queue.Next(steps, [&](int) { return ++looked, true; }), std::nullopt);
   EXPECT_EQ(looked, 4);
-  EXPECT_EQ((*queue.Next(100, kNothing))->item, 4) << "goes on where it was";
+  EXPECT_EQ(steps, 0u);
+  EXPECT_EQ((*Next(queue, kNothing))->item, 4) << "goes on where it was";
 }
 
 TEST(ClockQueue, AReplacedItemKeepsItsPlaceAndMark) {
@@ -159,9 +167,9 @@ TEST(ClockQueue, AReplacedItemKeepsItsPlaceAndMark) {
   queue.Insert(2);
   queue.Use(first);
   queue.Replace(first, 7);
-  EXPECT_EQ((*queue.Next(100, kNothing))->item, 2);
-  queue.Erase(*queue.Next(100, kNothing));
-  EXPECT_EQ((*queue.Next(100, kNothing))->item, 7);
+  EXPECT_EQ((*Next(queue, kNothing))->item, 2);
+  queue.Erase(*Next(queue, kNothing));
+  EXPECT_EQ((*Next(queue, kNothing))->item, 7);
 }
 
 }  // namespace

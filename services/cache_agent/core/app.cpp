@@ -166,6 +166,7 @@ absl::Status App::Listen() {
                          .clock = &process_.clock(),
                          .executor = executor_.get(),
                          .arena = arena_.get(),
+                         .rules = [this](const std::string& ns) { return namespaces_->RulesOf(ns); },
                          .observer = connection_metrics_.get(),
                          .node = node_,
                          .version = std::string(rpc::Version()),

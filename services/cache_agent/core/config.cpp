@@ -25,7 +25,8 @@ absl::Status CheckStore(const std::string& name) {
 void DeclareQuota(config::Binder& binder, Quota& quota) {
   binder.Bytes("memory", &quota.memory,
                {.help = "Memory that the namespace's objects may take; each counts its bytes and 1 KiB, and what its "
-                        "clients still map of deleted ones counts, too. 0: as default says.",
+                        "clients still map of deleted ones counts, too. Write windows may take as much again. 0: as "
+                        "default says.",
                 .reloadable = true});
   binder.Bytes("disk", &quota.disk,
                {.help = "Disk space that the namespace's objects may take, counted likewise. 0: as default says.",

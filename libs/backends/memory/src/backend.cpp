@@ -16,7 +16,7 @@ class MemoryBackend final : public object::Backend {
 
   absl::StatusOr<std::unique_ptr<object::Blob>> Create(const object::ObjectId& id, object::Epoch,
                                                        uint64_t size_hint) override {
-    const uint64_t limit = arena_.usage().limit;
+    const uint64_t limit = usage().limit;
     if (size_hint > limit) {
       return base::Error(absl::StatusCode::kResourceExhausted, "ARENA_FULL",
                          "an object of {} can never fit in the memory arena of {} (in use {}): raise 'arena'",
@@ -40,13 +40,17 @@ class MemoryBackend final : public object::Backend {
   absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
   Usage usage() const override {
     const arena::Arena::Usage usage = arena_.usage();
-    return {.limit = usage.limit, .used = usage.live, .quarantined = usage.quarantined, .wasted = usage.wasted};
+    return {.limit = usage.limit - usage.reserved,
+            .used = usage.live,
+            .quarantined = usage.quarantined,
+            .wasted = usage.wasted,
+            .scattered = usage.scattered};
   }
   object::Resource resource() const override { return object::Resource::kMemory; }
-  uint64_t HeldBeside(const std::string& ns) const override { return arena_.QuarantinedOf(ns); }
+  uint64_t HeldBeside(const std::string& ns) const override { return arena_.HeldBeside(ns); }
   std::shared_ptr<const object::BlobView> Compact(const object::ObjectId& id, const object::BlobView& view) override {
     const auto& memory = static_cast<const MemoryView&>(view);
-    return memory.Sparse() ? memory.CopyTo(MemoryBlob(arena_, id.ns)) : nullptr;
+    return memory.Sparse() ? memory.CopyTo(MemoryBlob(arena_, id.ns, arena::Purpose::kMove)) : nullptr;
   }
   std::string_view tier() const override { return "hot"; }
   object::Durability durability() const override { return object::Durability::kMemory; }

@@ -63,7 +63,7 @@ absl::Status MemoryBlob::ReserveRanges(uint64_t size) {
   if (!packed) missing = RoundUp(missing, kPage);
   while (missing > 0) {
     auto range = arena_.AllocateSealed(ns_, packed ? missing : std::max(missing, kPackedLimit + kPage),
-                                       packed ? missing : kPage);
+                                       packed ? missing : kPage, purpose_);
     if (!range.ok()) {
       GiveBackUnused(added, 0);
       return range.status();

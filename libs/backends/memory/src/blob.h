@@ -26,7 +26,8 @@ struct Content {
 
 class MemoryBlob final : public object::Blob {
  public:
-  MemoryBlob(arena::Arena& arena, std::string ns) : arena_(arena), ns_(std::move(ns)) {}
+  MemoryBlob(arena::Arena& arena, std::string ns, arena::Purpose purpose = arena::Purpose::kNew)
+      : arena_(arena), ns_(std::move(ns)), purpose_(purpose) {}
   // Counts `bytes` of what is kept about the object. RESOURCE_EXHAUSTED (ARENA_FULL).
   absl::Status ChargeRecord(uint64_t bytes);
   absl::Status Append(base::ByteSpan bytes) override;
@@ -43,6 +44,7 @@ class MemoryBlob final : public object::Blob {
 
   arena::Arena& arena_;
   std::string ns_;
+  arena::Purpose purpose_;
   Content content_;
   size_t current_ = 0;       // the range that the next byte goes to
   uint64_t in_current_ = 0;  // bytes in it

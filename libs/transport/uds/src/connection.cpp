@@ -226,10 +226,14 @@ bool Connection::Revoke(std::span<const uint64_t> quarantined, base::MonotonicTi
     for (const uint64_t id : quarantined) {
       const auto segment = static_cast<uint32_t>(id);
       if (!mapped_.contains(segment) && !let_go_.contains(segment)) continue;
-      const auto [since, first] = revoked_.emplace(segment, now);
-      // What it answered may wait behind a write that the agent holds up.
-      if (!first && now - since->second > limit && held_ == 0) return false;
-      if (first && asked.size() < kMaxRevoked) asked.push_back(segment);
+      const auto since = revoked_.find(segment);
+      if (since == revoked_.end()) {
+        if (asked.size() == kMaxRevoked) continue;  // at the next round
+        revoked_.emplace(segment, now);
+        asked.push_back(segment);
+      } else if (now - since->second > limit && held_ == 0) {
+        return false;  // while it is held, what it answered may wait behind a write that the agent holds up
+      }
     }
   }
   if (asked.empty()) return true;
@@ -255,20 +259,15 @@ void Connection::OnLapsed(const std::vector<object::LeaseId>& leases) {
 void Connection::Withhold(uint64_t bytes) {
   arena::Arena* arena = server_.settings.arena;
   if (arena == nullptr || bytes == withheld_bytes_) return;
-  // Clients of an earlier agent come at once after it; who comes later, or says too much, is not believed.
-  const uint64_t most = arena->usage().limit / 2;
-  if (bytes > withheld_bytes_ && (bytes - withheld_bytes_ > most - std::min(most, server_.withheld) ||
-                                  server_.settings.clock->Now() - server_.from > kEarlierWithin)) {
-    return;
-  }
+  // Clients of an earlier agent come at once after it; who comes later is not believed.
+  if (bytes > withheld_bytes_ && server_.settings.clock->Now() - server_.from > kEarlierWithin) return;
   withheld_ = arena::PrivateCharge();
-  server_.withheld -= std::exchange(withheld_bytes_, uint64_t{0});
+  withheld_bytes_ = 0;
   if (bytes == 0) return;
-  absl::StatusOr<arena::PrivateCharge> charge = arena->ChargePrivate(bytes);
-  if (!charge.ok()) return;  // there is no room left to leave unused
+  absl::StatusOr<arena::PrivateCharge> charge = arena->Withhold(ns_, bytes);
+  if (!charge.ok()) return;  // too much to be believed, or there is no room left to leave unused
   withheld_ = *std::move(charge);
   withheld_bytes_ = bytes;
-  server_.withheld += bytes;
 }
 
 }  // namespace larder::transport::uds

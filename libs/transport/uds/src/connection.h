@@ -25,7 +25,6 @@ struct ServerContext {
   base::Gate* offloaded = nullptr;  // work on the executor, which speaks to the loop when it ends
   // The loop's thread only.
   size_t ungreeted = 0;      // connections before their HELLO
-  uint64_t withheld = 0;     // bytes that stay unused, as clients still map as much of earlier agents
   base::MonotonicTime from;  // when the listener started
 };
 

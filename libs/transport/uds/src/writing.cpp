@@ -97,8 +97,11 @@ void Connection::Window(const Request& header, base::ByteReader& in) {
   }
   // Making memory takes a while.
   Offload(header, [self = shared_from_this(), header, creating, size] {
+    const object::ListenSettings& settings = self->server_.settings;
+    // As much again as its objects may take.
+    const uint64_t most = settings.rules ? settings.rules(self->ns_).memory : 0;
     absl::StatusOr<std::vector<arena::Range>> ranges =
-        self->server_.settings.arena->AllocateWindow(self->ns_, self->session_.value, size);
+        settings.arena->AllocateWindow(self->ns_, self->session_.value, size, most);
     if (!ranges.ok()) return self->Reply(header, ranges.status());
     auto window = std::make_shared<SharedWindow>(SharedWindow{.ranges = *std::move(ranges), .size = size});
     base::ByteWriter out;

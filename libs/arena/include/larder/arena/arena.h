@@ -56,14 +56,25 @@ class PrivateCharge {
 
  private:
   friend class Pool;
+  PrivateCharge(std::shared_ptr<Pool> pool, uint64_t bytes, std::string withheld_from = {})
+      : pool_(std::move(pool)), bytes_(bytes), withheld_from_(std::move(withheld_from)) {}
+  void Free();
   std::shared_ptr<Pool> pool_;
   uint64_t bytes_ = 0;
+  std::string withheld_from_;  // the namespace on whose account it is; empty: nobody's
+};
+
+enum class Purpose : uint8_t {
+  kNew,   // leaves a slab's worth unused, so that what lies badly can be moved
+  kMove,  // of what is there already: may use that, too
 };
 
 // A fixed budget of memory, touched at start, cut into slabs: sealed memfds of one namespace each, whose pages another
 // process may map. A slab is used again only when the kernel proves that nobody else can see it (the agent's counted
 // description gets a write lease: fcntl(2), F_SETLEASE), is zeroed then, and stays with its namespace; for another one
-// it is dropped and made anew. Until the proof it is in quarantine. Thread-safe.
+// it is dropped and made anew. Until the proof it is in quarantine, and so is a dropped slab that others could see
+// until the kernel reports its inode's end (inotify(7)), which also sees descriptors that the lease does not.
+// Thread-safe.
 class Arena {
  public:
   struct Options {
@@ -77,22 +88,30 @@ class Arena {
   // Memory for sealed objects of `ns`, which others can only ever read: between `least` and `want` bytes in one range
   // (least <= slab size). Up to 1 MiB it is packed, 64-byte aligned; above, page-aligned, and shorter than `want` only
   // when it ends with its slab. RESOURCE_EXHAUSTED (ARENA_FULL), naming limit and use.
-  absl::StatusOr<Range> AllocateSealed(const std::string& ns, uint64_t want, uint64_t least);
+  absl::StatusOr<Range> AllocateSealed(const std::string& ns, uint64_t want, uint64_t least,
+                                       Purpose purpose = Purpose::kNew);
   // Memory that the agent and one client both write, all zero: ranges of slabs that serve nothing else, in order,
   // together `size` bytes (rounded up to pages). They serve again only for the same `owner`, a number that is one
   // client's for ever: who could write it once may have ways to write it that no proof sees (O_PATH descriptors, pages
   // pinned by io_uring). At most a third of the arena serves as windows, those in quarantine among them, and what one
-  // namespace has beyond one window is at most twice what it leaves to others: RESOURCE_EXHAUSTED (NO_WINDOW).
-  absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size);
-  // Leave to use `bytes` of the heap. RESOURCE_EXHAUSTED (ARENA_FULL).
+  // namespace has beyond one window is at most twice what it leaves to others, and `most` bytes (0: no such limit):
+  // RESOURCE_EXHAUSTED (NO_WINDOW).
+  absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size,
+                                                    uint64_t most = 0);
+  // Leave to use `bytes` of the heap. RESOURCE_EXHAUSTED (ARENA_FULL). Never takes long.
   absl::StatusOr<PrivateCharge> ChargePrivate(uint64_t bytes);
+  // Leaves `bytes` unused, on the account of `ns`: its clients hold as much of another arena on this node. At most half
+  // of the arena in all, and of that, beyond a first claim, twice what a namespace leaves to others:
+  // RESOURCE_EXHAUSTED (NOT_WITHHELD, ARENA_FULL). Never takes long.
+  absl::StatusOr<PrivateCharge> Withhold(const std::string& ns, uint64_t bytes);
 
-  // Tries the proof on what is in quarantine, zeroes what passed, and keeps a slab ready for whoever comes. To be
-  // called often, off the event threads.
+  // Tries the proof on what is in quarantine, zeroes what passed, gives dropped memory back, and keeps a slab ready for
+  // whoever comes. To be called often, off the event threads.
   void Maintain();
 
-  // What of quarantine `ns` is answerable for, in bytes.
-  uint64_t QuarantinedOf(const std::string& ns) const;
+  // What `ns` is answerable for beside its objects and windows, in bytes: quarantine, what is withheld for it, and what
+  // the freed parts between its objects are more than a slab and a quarter of these objects.
+  uint64_t HeldBeside(const std::string& ns) const;
   // The ids of the slabs in quarantine: who was given one should let it go.
   std::vector<uint64_t> Quarantined() const;
 
@@ -105,6 +124,8 @@ class Arena {
     uint64_t allocated = 0;    // of live: what ranges and private memory hold
     uint64_t windows = 0;      // of live: write windows
     uint64_t wasted = 0;       // of live: freed parts of sealed slabs that hold something still
+    uint64_t scattered = 0;    // of wasted: what counts against namespaces (HeldBeside)
+    uint64_t reserved = 0;     // of limit: only what is moved may use it
   };
   Usage usage() const;
   uint64_t slab_size() const;

@@ -39,11 +39,12 @@ class Backend {
     uint64_t used = 0;         // by objects, sealed or not
     uint64_t quarantined = 0;  // free, but some process may still see it
     uint64_t wasted = 0;       // of used: what Compact could free
+    uint64_t scattered = 0;    // of wasted: what counts against namespaces as held beside their objects
   };
   virtual Usage usage() const = 0;
   // Which of a namespace's quotas its bytes count against.
   virtual Resource resource() const = 0;
-  // Bytes that count against it though no object holds them: in quarantine on this namespace's account.
+  // Bytes that count against it though no object holds them: what was freed, but cannot be used by others yet.
   virtual uint64_t HeldBeside(const std::string& ns) const = 0;
   // The same bytes where they waste no room beside what was freed; null if they lie well as they are, or there is no
   // room to move them to. The old view stays valid, and holds its room until it is gone. May take as long as a copy.

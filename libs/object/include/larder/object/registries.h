@@ -68,6 +68,8 @@ struct ListenSettings {
   const base::Clock* clock = nullptr;
   base::Executor* executor = nullptr;  // for copies and what waits on disk
   arena::Arena* arena = nullptr;       // for write windows
+  // What holds for a namespace now; none: no limits. Any thread.
+  std::function<NamespaceRules(const std::string& ns)> rules;
   TransportObserver* observer = nullptr;
   std::string node;
   std::string version;
