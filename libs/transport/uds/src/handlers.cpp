@@ -67,7 +67,7 @@ void Connection::Handle(const Request& header, base::ByteSpan payload) {
       const auto lapsed = peer_.Renew(session_);
       if (!lapsed.ok()) return Reply(header, lapsed.status());
       base::ByteWriter out;
-      PutLeases(out, std::span(*lapsed).first(std::min<size_t>(lapsed->size(), 8192)));
+      PutLeases(out, *lapsed);
       for (const LeaseId lease : *lapsed) Forget(lease);
       return Reply(header, out.bytes());
     }
@@ -137,6 +137,7 @@ void Connection::HandleBatch(const Request& header, base::ByteReader& in) {
 }
 
 void Connection::Malformed(const Request& header, const absl::Status& status) {
+  if (header.batch != nullptr) header.batch->Flush();  // its neighbours have their answers
   Request reply = header;
   reply.batch = nullptr;
   if (reply.request_id == 0) reply.request_id = UINT64_MAX;  // say why, whoever asked

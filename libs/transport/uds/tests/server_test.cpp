@@ -178,6 +178,24 @@ TEST_F(Server, WhatIsNoBatchAndWhatMayNotBeInOneIsRefused) {
   ExpectCutOff(cut.get());
 }
 
+TEST_F(Server, AnItemThatIsNoRecordEndsTheConnectionAfterWhatItsNeighboursAreToldWasDone) {
+  base::UniqueFd fd = Greeted();
+  const base::ByteWriter put = PutOf("done", base::AsBytes("one"));
+  base::ByteWriter cut, out;
+  cut.U16(100);
+  PutBatch(out, std::vector<BatchItem>{{Op::kPut, put.bytes()}, {Op::kStat, cut.bytes()}});
+  SendOp(fd.get(), Op::kBatch, out, 5);
+  const auto record = ReceiveAny(fd.get());
+  ASSERT_THAT(record.status(), IsOk());
+  EXPECT_EQ(record->header.op, Op::kBatch);
+  base::ByteReader in(record->payload);
+  const std::vector<BatchAnswer> answers = TakeBatchAnswers(in);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers.front().item, 0);
+  EXPECT_EQ(answers.front().code, 0u);
+  ExpectCutOff(fd.get());
+}
+
 // ---- REVOKE
 
 TEST_F(ServerOverTime, ASegmentWithoutObjectsIsAskedBackAndServesAgain) {
@@ -200,7 +218,7 @@ TEST_F(ServerOverTime, ASegmentWithoutObjectsIsAskedBackAndServesAgain) {
   ASSERT_THAT(Ask(fd.get(), Op::kDelete, key).status(), IsOk());
   arena_->Maintain();
   ASSERT_GT(arena_->usage().quarantined, 0u);
-  EXPECT_EQ(arena_->QuarantinedOf("default"), arena_->usage().quarantined);
+  EXPECT_EQ(arena_->HeldBeside("default"), arena_->usage().quarantined);
 
   const auto revoke = ReceiveAny(keeps.get());
   ASSERT_THAT(revoke.status(), IsOk());
