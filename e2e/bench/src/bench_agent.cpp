@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <string_view>
 #include <vector>
@@ -75,4 +76,11 @@ int Run(int argc, char** argv) {
 }  // namespace
 }  // namespace larder::bench
 
-int main(int argc, char** argv) { return larder::bench::Run(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return larder::bench::Run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench: %s\n", error.what());
+    return 1;
+  }
+}

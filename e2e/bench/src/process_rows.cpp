@@ -12,6 +12,20 @@
 #include "src/rows.h"
 
 namespace larder::bench {
+namespace {
+
+// A forked child's life: it says when it holds the create lease, and is killed.
+[[noreturn]] void CreateAndWait(const std::string& endpoint, int ready) noexcept {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  auto client = Must(client::Client::Connect(endpoint));
+  auto writer = Must(client->Create({.key = "victim"}));
+  const std::vector<std::byte> bytes(2 * kMiB);
+  Must(writer->Write(bytes));
+  if (::write(ready, "x", 1) != 1) ::_exit(1);
+  while (true) ::pause();
+}
+
+}  // namespace
 
 void CliRows(Bench& bench) {
   Agent agent(bench.dir + "/cli", "4GiB");
@@ -58,15 +72,7 @@ void ReclaimRows(Bench& bench) {
     int ready[2];
     if (::pipe(ready) != 0) Die("pipe");
     const pid_t victim = ::fork();
-    if (victim == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      auto client = Must(client::Client::Connect(agent.endpoint()));
-      auto writer = Must(client->Create({.key = "victim"}));
-      const std::vector<std::byte> bytes(2 * kMiB);
-      Must(writer->Write(bytes));
-      if (::write(ready[1], "x", 1) != 1) ::_exit(1);
-      while (true) ::pause();
-    }
+    if (victim == 0) CreateAndWait(agent.endpoint(), ready[1]);
     char byte = 0;
     ::close(ready[1]);
     if (::read(ready[0], &byte, 1) != 1) Die("a victim did not get its lease");

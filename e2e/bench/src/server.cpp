@@ -9,9 +9,8 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 #include <thread>
 
 #include "src/measure.h"
@@ -36,10 +35,7 @@ pid_t Start(const std::vector<std::string>& arguments, int cpu) {
 
 }  // namespace
 
-void Die(const std::string& why) {
-  std::fprintf(stderr, "bench: %s\n", why.c_str());
-  std::exit(1);
-}
+void Die(const std::string& why) { throw std::runtime_error(why); }
 
 int ConnectUnix(const std::string& path, int type) {
   sockaddr_un address{};
