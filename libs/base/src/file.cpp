@@ -134,16 +134,51 @@ absl::Status WriteFileAtomically(const std::filesystem::path& path, std::string_
   return FsyncDir(DirOf(path));
 }
 
-absl::StatusOr<UniqueFd> LockFile(const std::filesystem::path& path) {
-  LARDER_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(path, O_RDWR | O_CREAT));
+namespace {
+
+// What keeps `fd` from being locked: F_WRLCK, F_RDLCK, or F_UNLCK if it is locked now.
+absl::StatusOr<int> TryLock(int fd, const std::filesystem::path& path) {
   struct flock lock = {};  // l_pid must be 0 for a lock that belongs to the open file instead of the process
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
-  if (::fcntl(fd.get(), F_OFD_SETLK, &lock) == 0) return fd;
-  if (errno == EAGAIN || errno == EACCES) {
-    return Error(absl::StatusCode::kAlreadyExists, "LOCKED", "lock {}: another process holds it", path.native());
+  if (::fcntl(fd, F_OFD_SETLK, &lock) == 0) return F_UNLCK;
+  if (errno != EAGAIN && errno != EACCES) return PathError(errno, "lock", path);
+  if (::fcntl(fd, F_OFD_GETLK, &lock) != 0) return PathError(errno, "look at the lock of", path);
+  return lock.l_type == F_UNLCK ? F_WRLCK : lock.l_type;  // it was let go in between: held a moment ago
+}
+
+bool IsAt(int fd, const std::filesystem::path& path) {
+  struct stat opened {}, there {};
+  return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &there) == 0 && opened.st_dev == there.st_dev &&
+         opened.st_ino == there.st_ino;
+}
+
+// A new file that is locked before others can open it, in the place of `old`. None if others were quicker.
+absl::StatusOr<UniqueFd> LockAnew(const UniqueFd& old, const std::filesystem::path& path) {
+  std::string temporary = path.native() + ".XXXXXX";
+  UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd) return PathError(errno, "create", path);
+  const TemporaryFile file(temporary);
+  LARDER_ASSIGN_OR_RETURN(const int held, TryLock(fd.get(), temporary));
+  if (held != F_UNLCK || !IsAt(old.get(), path)) return UniqueFd();
+  ::unlink(path.c_str());
+  return ::link(temporary.c_str(), path.c_str()) == 0 ? std::move(fd) : UniqueFd();
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> LockFile(const std::filesystem::path& path) {
+  constexpr int kTries = 8;
+  for (int i = 0; i < kTries; ++i) {
+    LARDER_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(path, O_RDWR | O_CREAT));
+    LARDER_ASSIGN_OR_RETURN(const int held, TryLock(fd.get(), path));
+    if (held == F_WRLCK) break;
+    if (held == F_RDLCK) {
+      LARDER_ASSIGN_OR_RETURN(fd, LockAnew(fd, path));
+    }
+    if (fd && IsAt(fd.get(), path)) return fd;
   }
-  return PathError(errno, "lock", path);
+  return Error(absl::StatusCode::kAlreadyExists, "LOCKED", "lock {}: another process holds it", path.native());
 }
 
 }  // namespace larder::base

@@ -91,6 +91,20 @@ TEST(LockFile, IsHeldUntilTheDescriptorCloses) {
   EXPECT_THAT(LockFile(dir / "lock"), IsOk());
 }
 
+TEST(LockFile, IsNotKeptFromItsOwnerByWhoCanOnlyRead) {
+  TempDir dir;
+  { LARDER_ASSERT_OK_AND_ASSIGN(const UniqueFd before, LockFile(dir / "lock")); }
+  LARDER_ASSERT_OK_AND_ASSIGN(const UniqueFd reader, OpenFile(dir / "lock", O_RDONLY));
+  struct flock lock = {};
+  lock.l_type = F_RDLCK;
+  lock.l_whence = SEEK_SET;
+  ASSERT_EQ(::fcntl(reader.get(), F_OFD_SETLK, &lock), 0);
+  LARDER_ASSERT_OK_AND_ASSIGN(const UniqueFd held, LockFile(dir / "lock"));
+  EXPECT_THAT(LockFile(dir / "lock"), StatusIs(StatusCode::kAlreadyExists, "LOCKED"));
+  const auto files = std::filesystem::directory_iterator(dir.path());
+  EXPECT_EQ(std::distance(begin(files), end(files)), 1) << "nothing else is left";
+}
+
 TEST(TempDir, IsGoneWithAllItHolds) {
   std::filesystem::path path;
   {
