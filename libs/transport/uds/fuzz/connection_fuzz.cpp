@@ -44,14 +44,15 @@ void Require(bool holds) {
 class Agent {
  public:
   Agent() {
-    auto listener = Listen({.address = dir_.path().string(),
-                            .peer = &peer_,
-                            .clock = &clock_,
-                            .executor = &pool_,
-                            .arena = arena_.get(),
-                            .identify = [](const object::CallerProcess&, const std::string&) -> absl::StatusOr<object::SessionOwner> {
-                              return object::SessionOwner{.ns = "default"};
-                            }});
+    auto listener = Listen(
+        {.address = dir_.path().string(),
+         .peer = &peer_,
+         .clock = &clock_,
+         .executor = &pool_,
+         .arena = arena_.get(),
+         .identify = [](const object::CallerProcess&, const std::string&) -> absl::StatusOr<object::SessionOwner> {
+           return object::SessionOwner{.ns = "default"};
+         }});
     Require(listener.ok() && (*listener)->Start().ok());
     listener_ = *std::move(listener);
   }
