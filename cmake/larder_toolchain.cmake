@@ -29,6 +29,12 @@ if(LARDER_SANITIZE)
     add_compile_options(-Wno-maybe-uninitialized)  # GCC's own instrumentation sets it off (its manual says so)
   endif()
 endif()
+# The environment of tests with gRPC in them; all others run without suppressions.
+set(LARDER_GRPC_ENVIRONMENT "")
+if(LARDER_SANITIZE STREQUAL "thread")
+  set(LARDER_GRPC_ENVIRONMENT
+    "TSAN_OPTIONS=ignore_noninstrumented_modules=1 suppressions=${CMAKE_SOURCE_DIR}/scripts/lib/tsan.supp")
+endif()
 if(LARDER_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)  # the fuzzer sees which code an input reaches
 endif()

@@ -5,7 +5,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "larder/base/mutex.h"
 #include "larder/base/status.h"
 #include "larder/rpc/status.h"
 #include "larder/rpc/testing/echo.grpc.pb.h"
@@ -13,7 +15,7 @@
 
 namespace larder::rpc {
 
-// Answers Say by `on_say`; unless set, with the request's text or the error it asks for.
+// Answers Say by what OnSay was given; unless it was, with the request's text or the error it asks for.
 class EchoService : public testing::Echo::CallbackService {
  public:
   using Handler = std::function<Reactor*(Context*, const testing::SayRequest*, testing::SayResponse*)>;
@@ -28,11 +30,23 @@ class EchoService : public testing::Echo::CallbackService {
   }
 
   Reactor* Say(Context* context, const testing::SayRequest* request, testing::SayResponse* response) override {
-    if (on_say) return on_say(context, request, response);
+    Handler handler;
+    {
+      base::MutexLock lock(mutex_);
+      handler = handler_;
+    }
+    if (handler) return handler(context, request, response);
     return Unary(context, [&] { return Answer(*request, *response); });
   }
+  // Of calls that begin from now on.
+  void OnSay(Handler handler) {
+    base::MutexLock lock(mutex_);
+    handler_ = std::move(handler);
+  }
 
-  Handler on_say;
+ private:
+  base::Mutex mutex_;
+  Handler handler_ LARDER_GUARDED_BY(mutex_);
 };
 
 inline absl::StatusOr<std::string> Say(const std::shared_ptr<grpc::Channel>& channel,

@@ -191,13 +191,13 @@ TEST_F(ServerTest, StopLetsACallInFlightEnd) {
   base::ThreadPool pool("echo", 1);
   std::promise<void> entered;
   std::promise<void> release;
-  echo.on_say = [&](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
+  echo.OnSay([&](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
     return UnaryOn(pool, context, [&, request, response] {
       entered.set_value();
       release.get_future().wait();
       return EchoService::Answer(*request, *response);
     });
-  };
+  });
   const auto server = Make({.unix_path = path});
   ASSERT_THAT(server->Start(), IsOk());
   auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path), "late"); });
@@ -213,13 +213,13 @@ TEST_F(ServerTest, StopLetsACallInFlightEnd) {
 TEST_F(ServerTest, StopCancelsWhatIsInFlightAtItsDeadline) {
   base::ThreadPool pool("echo", 1);
   std::promise<void> entered;
-  echo.on_say = [&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
+  echo.OnSay([&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
     return UnaryOn(pool, context, [&, context]() -> absl::Status {
       entered.set_value();
       while (!context->IsCancelled()) std::this_thread::yield();
       return absl::CancelledError("stopped");
     });
-  };
+  });
   const auto server = Make({.unix_path = path});
   ASSERT_THAT(server->Start(), IsOk());
   auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path), "never"); });

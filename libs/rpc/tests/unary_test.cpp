@@ -40,13 +40,13 @@ class UnaryTest : public ::testing::Test {
     ASSERT_THAT(server.Start(), IsOk());
   }
   void RunOn(base::Executor& executor) {
-    echo.on_say = [&](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
+    echo.OnSay([&](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
       return UnaryOn(executor, context, [this, request, response] {
         handled_by = std::this_thread::get_id();
         ++handled;
         return EchoService::Answer(*request, *response);
       });
-    };
+    });
   }
 
   base::ManualClock clock;
@@ -62,9 +62,9 @@ class UnaryTest : public ::testing::Test {
 TEST_F(UnaryTest, EndsTheCallWithTheHandlersResult) {
   LARDER_ASSERT_OK_AND_ASSIGN(const std::string said, Say(DialUnix(path), "hello"));
   EXPECT_EQ(said, "hello");
-  echo.on_say = [](Context* context, const testing::SayRequest*, testing::SayResponse*) {
+  echo.OnSay([](Context* context, const testing::SayRequest*, testing::SayResponse*) {
     return Unary(context, [] { return base::Error(StatusCode::kNotFound, "NO_OBJECT", "no such object"); });
-  };
+  });
   EXPECT_THAT(Say(DialUnix(path), "hello"), StatusIs(StatusCode::kNotFound, "NO_OBJECT"));
 }
 
@@ -99,14 +99,14 @@ TEST_F(UnaryTest, RefusesACallWhenTheExecutorIsStopping) {
 TEST_F(UnaryTest, DropsACallWhoseClientLeftBeforeItsTurn) {
   HeldExecutor executor;
   std::promise<Context*> entered;
-  echo.on_say = [&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
+  echo.OnSay([&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
     Reactor* reactor = UnaryOn(executor, context, [this] {
       ++handled;
       return absl::OkStatus();
     });
     entered.set_value(context);
     return reactor;
-  };
+  });
   grpc::ClientContext client;
   auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path), {}, client); });
   const Context* context = entered.get_future().get();
