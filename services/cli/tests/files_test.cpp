@@ -85,6 +85,17 @@ TEST_F(DestinationTest, LeavesNothingIfItIsDropped) {
   EXPECT_THAT(Names(dir_.path()), ElementsAre());
 }
 
+TEST_F(DestinationTest, SaysBeforeAllThatItDoesNotFit) {
+  constexpr uint64_t kTooMuch = uint64_t{1} << 43;
+  // /dev/shm is memory, where nothing is laid out ahead.
+  for (const std::string& path : {dir_.path().native(), std::string("/dev/shm")}) {
+    LARDER_ASSERT_OK_AND_ASSIGN(Directory root, Directory::Open(path));
+    EXPECT_THAT(Destination::Create(std::move(root), "larder-test", kTooMuch, false, interrupts_),
+                StatusIs(StatusCode::kResourceExhausted))
+        << path;
+  }
+}
+
 TEST_F(DestinationTest, ALinkOnTheWayIsNotFollowed) {
   fs::create_directory(dir_ / "elsewhere");
   fs::create_directory(dir_ / "root");
