@@ -49,8 +49,7 @@ absl::StatusOr<object::SealResult> UdsChannel::TakeResult(base::ByteSpan payload
 absl::StatusOr<object::SealResult> UdsChannel::Put(const object::CreateRequest& request, base::ByteSpan bytes,
                                                    base::Deadline deadline) {
   base::ByteWriter out;
-  PutCreation(out, {.request = request, .wait_ms = WaitMs(deadline)});
-  PutDigest(out, {});
+  PutPut(out, {.creation = {.request = request, .wait_ms = WaitMs(deadline)}});
   if (bytes.size() > line_.session->welcome.inline_limit || !Link::Fits(out.size() + bytes.size())) {
     object::CreateRequest sized = request;
     sized.size_hint = bytes.size();
@@ -78,8 +77,7 @@ std::vector<absl::StatusOr<object::SealResult>> UdsChannel::PutMany(std::span<co
   for (size_t i = 0; i < requests.size(); ++i) {
     const object::PutRequest& put = requests[i];
     head.Clear();
-    PutCreation(head, {.request = put.request, .wait_ms = WaitMs(deadline)});
-    PutDigest(head, {});
+    PutPut(head, {.creation = {.request = put.request, .wait_ms = WaitMs(deadline)}});
     if (put.bytes.size() > line_.session->welcome.inline_limit || !BatchCall::Fits(head.size() + put.bytes.size())) {
       alone.push_back(i);  // too large for a record
     } else {
@@ -114,16 +112,12 @@ absl::StatusOr<object::ObjectInfo> UdsChannel::Stat(const std::string& key) {
 
 absl::StatusOr<object::ListPage> UdsChannel::List(const object::ListRequest& request) {
   base::ByteWriter out;
-  out.Str(request.prefix).Str(request.after).U32(request.limit);
+  PutList(out, request);
   LARDER_ASSIGN_OR_RETURN(const Reply reply, link().Call(Op::kList, out.bytes()));
   base::ByteReader in(reply.payload);
-  object::ListPage page;
-  page.more = in.U8() != 0;
-  for (uint16_t n = in.U16(); n > 0 && in.ok(); --n) {
-    page.objects.push_back(TakeObject(in));
-    page.objects.back().id.ns = ns();
-  }
+  object::ListPage page = TakeListPage(in);
   LARDER_RETURN_IF_ERROR(Finished(in, "LIST's reply"));
+  for (object::ObjectInfo& info : page.objects) info.id.ns = ns();
   return page;
 }
 
@@ -136,7 +130,7 @@ absl::Status UdsChannel::Delete(const std::string& key) {
 
 absl::Status UdsChannel::SetPinned(const std::string& key, bool pinned) {
   base::ByteWriter out;
-  out.U8(pinned ? 1 : 0).Str(key);
+  PutPin(out, {.pinned = pinned, .key = key});
   return link().Call(Op::kPin, out.bytes()).status();
 }
 

@@ -4,6 +4,7 @@
 #include "larder/base/status.h"
 #include "src/batch.h"
 #include "src/connection.h"
+#include "src/messages.h"
 
 // One handler per operation: validate, call the peer, reply. Those that write are in writing.cpp, those that read an
 // object in reading.cpp.
@@ -87,10 +88,9 @@ void Connection::Handle(const Request& header, base::ByteSpan payload) {
       return peer_.blocks() ? Offload(header, work) : work();
     }
     case Op::kPin: {
-      const bool pinned = in.U8() != 0;
-      const std::string key(in.Str());
+      const PinRequest pin = TakePin(in);
       if (auto bad = Finished(in, "PIN"); !bad.ok()) return Malformed(header, bad);
-      auto work = [this, header, key, pinned] { Reply(header, peer_.SetPinned(session_, key, pinned)); };
+      auto work = [this, header, pin] { Reply(header, peer_.SetPinned(session_, pin.key, pin.pinned)); };
       return peer_.blocks() ? Offload(header, work) : work();
     }
   }
@@ -152,14 +152,12 @@ base::Deadline Connection::DeadlineOf(uint32_t wait_ms) const {
 }
 
 void Connection::Hello(const Request& header, base::ByteReader& in) {
-  const std::string asked(in.Str());
-  const uint64_t earlier_bytes = in.U64();
-  in.Str();  // the client's name and version: for people who look at records
+  const HelloRequest hello = TakeHello(in);
   if (auto bad = Finished(in, "HELLO"); !bad.ok()) return Malformed(header, bad);
   if (greeted()) return Malformed(header, BadRecord("HELLO comes once"));
   const object::ListenSettings& settings = server_.settings;
   absl::StatusOr<object::SessionOwner> owner =
-      settings.identify({.pid = caller_.pid, .pidfd = caller_.pidfd.get()}, asked);
+      settings.identify({.pid = caller_.pid, .pidfd = caller_.pidfd.get()}, hello.ns);
   if (!owner.ok()) {
     Reply(header, owner.status());
     return Close("denied");
@@ -175,7 +173,7 @@ void Connection::Hello(const Request& header, base::ByteReader& in) {
   session_ = *session;
   --server_.ungreeted;
   ns_ = owner->ns;
-  Withhold(earlier_bytes);
+  Withhold(hello.earlier_bytes);
   if (settings.tokens != nullptr) {
     const absl::StatusOr<object::SessionToken> token = settings.tokens->Issue(session_, *owner);
     if (!token.ok()) {
@@ -185,14 +183,17 @@ void Connection::Hello(const Request& header, base::ByteReader& in) {
     token_ = *token;
   }
   base::ByteWriter out;
-  out.U64(session_.value).Raw(token_.bytes);
-  out.U32(static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(settings.lease_ttl).count()));
-  out.U32(kInlineLimit).U32(kPieceLimit).Str(ns_).Str(settings.node).Str(settings.version);
+  PutWelcome(out, {.session = session_.value,
+                   .token = std::string(base::AsText(token_.bytes)),
+                   .lease_ttl = settings.lease_ttl,
+                   .ns = ns_,
+                   .node = settings.node,
+                   .version = settings.version});
   Reply(header, out.bytes());
 }
 
 void Connection::List(const Request& header, base::ByteReader& in) {
-  object::ListRequest request{.prefix = std::string(in.Str()), .after = std::string(in.Str()), .limit = in.U32()};
+  const object::ListRequest request = TakeList(in);
   if (auto bad = Finished(in, "LIST"); !bad.ok()) return Malformed(header, bad);
   const auto page = peer_.List(session_, request);
   if (!page.ok()) return Reply(header, page.status());
@@ -210,7 +211,7 @@ void Connection::List(const Request& header, base::ByteReader& in) {
     ++count;
   }
   base::ByteWriter out;
-  out.U8(more ? 1 : 0).U16(count);
+  PutListHead(out, more, count);
   Reply(header, out.bytes(), objects.bytes());
 }
 

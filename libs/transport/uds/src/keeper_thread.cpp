@@ -125,8 +125,9 @@ void Keeper::Regain(const std::shared_ptr<Session>& session) {
                       return;
                     }
                     base::ByteReader in(payload);
-                    orphan.lease.value = in.U64();
-                    const object::ObjectInfo info = TakeObject(in);
+                    const GetAnswer answer = TakeGetAnswer(in);
+                    const object::ObjectInfo& info = answer.info;
+                    orphan.lease = answer.lease;
                     if (in.ok() && orphan.lease.value != 0 && info.epoch == orphan.epoch) return;
                     orphan.verdict =
                         base::Error(absl::StatusCode::kAborted, "EPOCH_STALE",
@@ -137,7 +138,8 @@ void Keeper::Regain(const std::shared_ptr<Session>& session) {
   for (size_t i = 0; i < orphans.size(); ++i) {
     get.Clear();
     // The bytes are there, or asked for one by one: no descriptors.
-    batch.Add(i, get.U32(kGetNoDescriptors).U32(0).Str(orphans[i].key).bytes());
+    PutGet(get, {.flags = kGetNoDescriptors, .key = orphans[i].key});
+    batch.Add(i, get.bytes());
   }
   batch.Finish().IgnoreError();  // those without an answer stay orphans
   Adopt(session, std::move(orphans));

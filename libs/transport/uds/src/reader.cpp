@@ -33,11 +33,11 @@ class UdsReader final : public object::ObjectReader {
   absl::Status Read(uint64_t offset, base::MutableByteSpan out) override;
   bool lapsed() override { return leased_ && (keeper_->InChild() || !keeper_->IsHeld(lease_)); }
 
-  // Takes what follows the object in GET's reply, which came in `record`.
-  absl::Status Fill(Form form, base::ByteReader& in, const Record& record);
+  // Takes what follows the object in GET's answer, which came in `record`.
+  absl::Status Fill(GetAnswer& answer, const Record& record);
 
  private:
-  absl::StatusOr<std::vector<WireExtent>> TakeAllExtents(base::ByteReader& in);
+  absl::Status FetchExtents(ExtentList& list);
   // One READ, where the bytes are now to be had; its answer.
   absl::StatusOr<Reply> Ask(uint64_t offset, uint32_t length);
 
@@ -54,7 +54,7 @@ absl::StatusOr<Reply> UdsReader::Ask(uint64_t offset, uint32_t length) {
   for (int tries = 1;; ++tries) {
     LARDER_ASSIGN_OR_RETURN(const Keeper::Grip grip, keeper_->GripOf(lease_));
     base::ByteWriter request;
-    request.U64(grip.lease.value).U64(offset).U32(length);
+    PutRead(request, {.lease = grip.lease, .offset = offset, .length = length});
     absl::StatusOr<Reply> reply = grip.session->link.Call(Op::kRead, request.bytes());
     const std::string reason = base::Reason(reply.status());
     const bool going = reason == "STOPPING";  // what it says is all that is to come
@@ -89,18 +89,19 @@ absl::Status UdsReader::Read(uint64_t offset, base::MutableByteSpan out) {
   return absl::OkStatus();
 }
 
-absl::Status UdsReader::Fill(Form form, base::ByteReader& in, const Record& record) {
-  form_ = form;
-  if (form == Form::kInline) {
-    if (in.rest().size() != info_.size) return BadRecord("an inline object of another size");
-    mapped_ = {.bytes = in.rest(), .keep = record.memory};
+absl::Status UdsReader::Fill(GetAnswer& answer, const Record& record) {
+  form_ = answer.form;
+  if (form_ == Form::kInline) {
+    if (answer.bytes.size() != info_.size) return BadRecord("an inline object of another size");
+    mapped_ = {.bytes = answer.bytes, .keep = record.memory};
     return absl::OkStatus();
   }
-  if (form == Form::kStream) {
+  if (form_ == Form::kStream) {
     piece_ = lease_.session->welcome.inline_limit;
     return keeper_->Hold(lease_);
   }
-  LARDER_ASSIGN_OR_RETURN(const std::vector<WireExtent> extents, TakeAllExtents(in));
+  LARDER_RETURN_IF_ERROR(FetchExtents(answer.shared));
+  const std::vector<WireExtent>& extents = answer.shared.extents;
   absl::StatusOr<Mapped> mapped = keeper_->HoldMapped(lease_, extents);
   if (base::Reason(mapped.status()) == "NO_SEGMENT") {
     // The agent believes we have them: next time they come with their descriptors again.
@@ -114,38 +115,34 @@ absl::Status UdsReader::Fill(Form form, base::ByteReader& in, const Record& reco
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<WireExtent>> UdsReader::TakeAllExtents(base::ByteReader& in) {
+absl::Status UdsReader::FetchExtents(ExtentList& list) {
   const std::shared_ptr<Session> session = lease_.session;
-  const uint32_t total = in.U32();
-  std::vector<WireExtent> extents = TakeExtents(in);
-  LARDER_RETURN_IF_ERROR(Finished(in, "GET's reply"));
-  while (extents.size() < total) {
+  while (list.extents.size() < list.total) {
     base::ByteWriter request;
-    request.U64(lease_.id.value).U32(static_cast<uint32_t>(extents.size()));
+    PutExtentsRequest(request, {.lease = lease_.id, .from = static_cast<uint32_t>(list.extents.size())});
     LARDER_ASSIGN_OR_RETURN(const Reply reply,
                             session->link.Call(Op::kExtents, request.bytes(), base::kNoDeadline, {}, true));
     base::ByteReader more(reply.payload);
-    more.U32();
-    const std::vector<WireExtent> next = TakeExtents(more);
+    const std::vector<WireExtent> next = TakeExtentList(more).extents;
     LARDER_RETURN_IF_ERROR(Finished(more, "EXTENTS' reply"));
     if (next.empty()) return BadRecord("fewer extents than it said");
-    extents.insert(extents.end(), next.begin(), next.end());
+    list.extents.insert(list.extents.end(), next.begin(), next.end());
   }
-  return extents;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<object::ObjectReader>> TakeReader(const Line& line, base::ByteSpan payload,
                                                                  const Record& record,
                                                                  std::shared_ptr<ReleaseGroup> group) {
   base::ByteReader in(payload);
-  const object::LeaseId lease{in.U64()};
-  object::ObjectInfo info = TakeObject(in);
-  const auto form = static_cast<Form>(in.U8());
-  if (!in.ok() || form > Form::kStream) return BadRecord("GET's reply is cut off");
-  if ((lease.value == 0) != (form == Form::kInline)) return BadRecord("a GET that holds nothing, or too much");
-  info.id.ns = line.session->welcome.ns;
-  auto reader = std::make_unique<UdsReader>(line, lease, std::move(info), std::move(group));
-  LARDER_RETURN_IF_ERROR(reader->Fill(form, in, record));
+  GetAnswer answer = TakeGetAnswer(in);
+  LARDER_RETURN_IF_ERROR(Finished(in, "GET's reply"));
+  if ((answer.lease.value == 0) != (answer.form == Form::kInline)) {
+    return BadRecord("a GET that holds nothing, or too much");
+  }
+  answer.info.id.ns = line.session->welcome.ns;
+  auto reader = std::make_unique<UdsReader>(line, answer.lease, std::move(answer.info), std::move(group));
+  LARDER_RETURN_IF_ERROR(reader->Fill(answer, record));
   return reader;
 }
 
@@ -156,7 +153,7 @@ absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(const Line& lin
   // Twice with shared memory (a segment may have been trimmed in between), then without.
   for (int attempt = 0;; ++attempt) {
     base::ByteWriter out;
-    out.U32(attempt < 2 ? 0 : kGetNoDescriptors).U32(WaitMs(deadline)).Str(key);
+    PutGet(out, {.flags = attempt < 2 ? 0 : kGetNoDescriptors, .wait_ms = WaitMs(deadline), .key = key});
     LARDER_ASSIGN_OR_RETURN(Reply reply, line.session->link.Call(Op::kGet, out.bytes(), AnswerBy(deadline), {}, true));
     const auto payload = std::make_shared<const std::vector<std::byte>>(std::move(reply.payload));
     const Record record{.memory = {payload, payload->data()}, .payload = *payload};
@@ -183,7 +180,7 @@ std::vector<absl::StatusOr<std::unique_ptr<object::ObjectReader>>> OpenReaders(c
   base::ByteWriter get;
   for (size_t i = 0; i < keys.size(); ++i) {
     get.Clear();
-    get.U32(0).U32(WaitMs(deadline)).Str(keys[i]);
+    PutGet(get, {.wait_ms = WaitMs(deadline), .key = keys[i]});
     batch.Add(i, get.bytes());
   }
   const absl::Status ended = batch.Finish();

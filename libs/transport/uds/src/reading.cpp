@@ -3,11 +3,10 @@
 
 #include "larder/base/status.h"
 #include "src/connection.h"
+#include "src/messages.h"
 
 // The handlers that read an object: GET, EXTENTS, READ.
 namespace larder::transport::uds {
-
-using object::LeaseId;
 
 namespace {
 
@@ -16,11 +15,10 @@ constexpr size_t kMaxMapped = 65536;  // segments a client is believed to have; 
 }  // namespace
 
 void Connection::Get(const Request& header, base::ByteReader& in) {
-  const uint32_t flags = in.U32();
-  const uint32_t wait_ms = in.U32();
-  const std::string key(in.Str());
+  const GetRequest get = TakeGet(in);
   if (auto bad = Finished(in, "GET"); !bad.ok()) return Malformed(header, bad);
-  auto work = [self = shared_from_this(), header, flags, key, deadline = DeadlineOf(wait_ms)] {
+  auto work = [self = shared_from_this(), header, flags = get.flags, key = get.key,
+               deadline = DeadlineOf(get.wait_ms)] {
     self->peer_.Get(self->session_, key, deadline, [self, header, flags](absl::StatusOr<object::ReadGrant> grant) {
       if (grant.ok()) {
         self->SendObject(header, flags, *std::move(grant));
@@ -38,18 +36,16 @@ void Connection::SendObject(const Request& header, uint32_t flags, object::ReadG
   const std::span<const object::Extent> shareable = grant.view->Shareable();
   if (!shareable.empty() && (flags & kGetNoDescriptors) == 0) {
     if (auto extents = Describe(shareable, 0, fds); extents.ok()) {
-      out.U64(grant.lease.value);
-      PutObject(out, grant.info);
-      out.U8(static_cast<uint8_t>(Form::kShared)).U32(static_cast<uint32_t>(shareable.size()));
-      PutExtents(out, *extents);
+      PutGetAnswer(out, {.lease = grant.lease,
+                         .info = std::move(grant.info),
+                         .form = Form::kShared,
+                         .shared = {.total = static_cast<uint32_t>(shareable.size()), .extents = *std::move(extents)}});
       return Reply(header, out.bytes(), {}, std::move(fds));
     }
     // Descriptors are short, or the client has too many: the bytes can still be streamed.
   }
   if (grant.view->size() > kInlineLimit) {
-    out.U64(grant.lease.value);
-    PutObject(out, grant.info);
-    out.U8(static_cast<uint8_t>(Form::kStream));
+    PutGetAnswer(out, {.lease = grant.lease, .info = std::move(grant.info), .form = Form::kStream});
     return Reply(header, out.bytes());
   }
   std::vector<std::byte> copy;
@@ -64,9 +60,7 @@ void Connection::SendObject(const Request& header, uint32_t flags, object::ReadG
     }
     bytes = copy;
   }
-  out.U64(0);
-  PutObject(out, grant.info);
-  out.U8(static_cast<uint8_t>(Form::kInline));
+  PutGetAnswer(out, {.info = std::move(grant.info), .form = Form::kInline});  // its bytes follow
   Reply(header, out.bytes(), *bytes);
   peer_.Release(session_, grant.lease);
 }
@@ -99,8 +93,7 @@ absl::StatusOr<std::vector<WireExtent>> Connection::Describe(std::span<const obj
 }
 
 void Connection::Extents(const Request& header, base::ByteReader& in) {
-  const LeaseId lease{in.U64()};
-  const uint32_t from = in.U32();
+  const auto [lease, from] = TakeExtentsRequest(in);
   if (auto bad = Finished(in, "EXTENTS"); !bad.ok()) return Malformed(header, bad);
   std::vector<base::UniqueFd> fds;
   base::ByteWriter out;
@@ -113,27 +106,24 @@ void Connection::Extents(const Request& header, base::ByteReader& in) {
   }
   const auto view = peer_.ViewOf(session_, lease);
   if (!view.ok()) return Reply(header, view.status());
-  const auto extents = Describe((*view)->Shareable(), from, fds);
+  auto extents = Describe((*view)->Shareable(), from, fds);
   if (!extents.ok()) return Reply(header, extents.status());
-  out.U32(static_cast<uint32_t>((*view)->Shareable().size()));
-  PutExtents(out, *extents);
+  PutExtentList(out, {.total = static_cast<uint32_t>((*view)->Shareable().size()), .extents = *std::move(extents)});
   Reply(header, out.bytes(), {}, std::move(fds));
 }
 
 void Connection::Read(const Request& header, base::ByteReader& in) {
-  const LeaseId lease{in.U64()};
-  const uint64_t offset = in.U64();
-  const uint32_t length = in.U32();
+  const ReadRequest request = TakeRead(in);
   if (auto bad = Finished(in, "READ"); !bad.ok()) return Malformed(header, bad);
-  if (length > kInlineLimit) {
+  if (request.length > kInlineLimit) {
     return Reply(header, base::InvalidArgument("TOO_LARGE", "a READ gives at most {} bytes", kInlineLimit));
   }
-  auto work = [self = shared_from_this(), header, lease, offset, length] {
-    const auto view = self->peer_.ViewOf(self->session_, lease);
+  auto work = [self = shared_from_this(), header, request] {
+    const auto view = self->peer_.ViewOf(self->session_, request.lease);
     if (!view.ok()) return self->Reply(header, view.status());
-    std::vector<std::byte> bytes(length);
-    const absl::Status read = (*view)->Read(offset, bytes);
-    if (read.code() == absl::StatusCode::kDataLoss) self->peer_.ReportDamage(self->session_, lease);
+    std::vector<std::byte> bytes(request.length);
+    const absl::Status read = (*view)->Read(request.offset, bytes);
+    if (read.code() == absl::StatusCode::kDataLoss) self->peer_.ReportDamage(self->session_, request.lease);
     read.ok() ? self->Reply(header, bytes) : self->Reply(header, read);
   };
   peer_.blocks() ? Offload(header, work) : work();

@@ -14,13 +14,13 @@ absl::StatusOr<std::shared_ptr<const Mapping>> MapWindow(Link& link, object::Lea
   uint32_t total = 1;
   for (uint32_t from = 0; from < total;) {
     base::ByteWriter out;
-    out.U64(lease.value);
-    from == 0 ? out.U64(size) : out.U32(from);
+    from == 0 ? PutWindow(out, {.lease = lease, .size = size}) : PutExtentsRequest(out, {.lease = lease, .from = from});
     LARDER_ASSIGN_OR_RETURN(Reply reply, link.Call(from == 0 ? Op::kWindow : Op::kExtents, out.bytes()));
     base::ByteReader in(reply.payload);
-    total = in.U32();
-    const std::vector<WireExtent> extents = TakeExtents(in);
+    const ExtentList list = TakeExtentList(in);
     LARDER_RETURN_IF_ERROR(Finished(in, "WINDOW's reply"));
+    total = list.total;
+    const std::vector<WireExtent>& extents = list.extents;
     if (extents.empty() || extents.size() > reply.fds.size()) {
       return base::Error(absl::StatusCode::kResourceExhausted, "NO_WINDOW", "the window's descriptors did not arrive");
     }

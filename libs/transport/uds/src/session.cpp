@@ -21,17 +21,11 @@ std::shared_ptr<Session> Session::Make(Keeper& keeper, base::UniqueFd fd) {
 
 absl::Status Session::Greet(const std::string& ns, uint64_t earlier, base::Deadline deadline) {
   base::ByteWriter hello;
-  hello.Str(ns).U64(earlier).Str("larder C++");
+  PutHello(hello, {.ns = ns, .earlier_bytes = earlier, .client = "larder C++"});
   LARDER_ASSIGN_OR_RETURN(const Reply reply, link.Call(Op::kHello, hello.bytes(), deadline));
   base::ByteReader in(reply.payload);
-  in.U64();  // session
-  welcome.token = base::AsText(in.Raw(16));
-  welcome.lease_ttl = std::chrono::milliseconds(in.U32());
-  welcome.inline_limit = std::min(in.U32(), kInlineLimit);
-  welcome.piece_limit = in.U32();
-  welcome.ns = in.Str();
-  welcome.node = in.Str();
-  welcome.version = in.Str();
+  welcome = TakeWelcome(in);
+  welcome.inline_limit = std::min(welcome.inline_limit, kInlineLimit);
   LARDER_RETURN_IF_ERROR(Finished(in, "HELLO's reply"));
   // We would turn in circles.
   const bool turns = welcome.lease_ttl.count() == 0 || welcome.inline_limit == 0 || welcome.piece_limit == 0;
@@ -41,13 +35,8 @@ absl::Status Session::Greet(const std::string& ns, uint64_t earlier, base::Deadl
 void Session::Absorb(Op op, base::ByteSpan payload, std::vector<base::UniqueFd>& fds) {
   if (fds.empty()) return;
   base::ByteReader in(payload);
-  if (op == Op::kGet) {
-    in.U64();
-    TakeObject(in);
-    if (static_cast<Form>(in.U8()) != Form::kShared) return;
-  }
-  in.U32();
-  for (const WireExtent& extent : TakeExtents(in)) {
+  const ExtentList list = op == Op::kGet ? TakeGetAnswer(in).shared : TakeExtentList(in);
+  for (const WireExtent& extent : list.extents) {
     if (!extent.has_descriptor || fds.empty()) continue;
     keeper_.AddSegment(*this, extent.segment, Mapping::OfSegment(fds.front(), extent.segment_size));
     fds.erase(fds.begin());

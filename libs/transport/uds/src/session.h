@@ -7,23 +7,13 @@
 #include "larder/base/mutex.h"
 #include "larder/object/transport.h"
 #include "src/link.h"
+#include "src/messages.h"
 #include "src/segments.h"
 
 namespace larder::transport::uds {
 
 class Keeper;
 class Session;
-
-// What the agent said at HELLO.
-struct Welcome {
-  base::Duration lease_ttl{};
-  uint32_t inline_limit = kInlineLimit;
-  uint32_t piece_limit = kPieceLimit;
-  std::string ns;
-  std::string node;
-  std::string version;  // of the agent
-  std::string token;    // of this session, for calls on control.sock
-};
 
 // The slots of a connection's ring, through which its writers' bytes pass. Thread-safe.
 class Ring {

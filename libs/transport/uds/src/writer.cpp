@@ -69,8 +69,9 @@ class UdsWriter final : public object::ObjectWriter {
   absl::Status Named(const absl::Status& why) const;
   // Whether it can go on, as far as is known without asking.
   absl::Status CheckOpen();
-  base::ByteWriter LeaseAndEpoch() const;
-  void TellDiscard() { session_->link.Tell(Op::kDiscard, LeaseAndEpoch().bytes()); }
+  CreationLease creation() const { return {.lease = lease_.id, .epoch = lease_.epoch}; }
+  base::ByteWriter DiscardRequest() const;
+  void TellDiscard() { session_->link.Tell(Op::kDiscard, DiscardRequest().bytes()); }
   // Gives back what is shared, after the agent has stopped copying from it.
   void GiveUp();
   // Sends what is left to send; Drain waits for the answers.
@@ -108,9 +109,9 @@ void UdsWriter::GiveUp() {
   if (slot_) session_->ring.Give(*std::exchange(slot_, std::nullopt));
 }
 
-base::ByteWriter UdsWriter::LeaseAndEpoch() const {
+base::ByteWriter UdsWriter::DiscardRequest() const {
   base::ByteWriter out;
-  out.U64(lease_.id.value).U64(lease_.epoch.value);
+  PutCreationLease(out, creation());
   return out;
 }
 
@@ -152,8 +153,8 @@ absl::Status UdsWriter::Drain(size_t left) {
 
 absl::Status UdsWriter::SendInline() {
   if (small_used_ == 0) return absl::OkStatus();
-  base::ByteWriter out = LeaseAndEpoch();
-  out.U8(static_cast<uint8_t>(Source::kInline));
+  base::ByteWriter out;
+  PutWrite(out, {.creation = creation(), .source = Source::kInline});  // its bytes follow
   const auto id = session_->link.Begin(Op::kWrite, out.bytes(), base::ByteSpan(small_).first(small_used_));
   if (!id.ok()) return Fail(id.status());
   in_flight_.push_back({.request = *id});
@@ -163,8 +164,8 @@ absl::Status UdsWriter::SendInline() {
 }
 
 absl::Status UdsWriter::SendShared(Source source, uint64_t offset, uint64_t length) {
-  base::ByteWriter out = LeaseAndEpoch();
-  out.U8(static_cast<uint8_t>(source)).U64(offset).U32(static_cast<uint32_t>(length));
+  base::ByteWriter out;
+  PutWrite(out, {.creation = creation(), .source = source, .offset = offset, .length = static_cast<uint32_t>(length)});
   const auto id = session_->link.Begin(Op::kWrite, out.bytes());
   if (!id.ok()) return Fail(id.status());
   in_flight_.push_back(
@@ -283,8 +284,8 @@ absl::StatusOr<object::SealResult> UdsWriter::Seal(const base::Digest& expected)
     LARDER_RETURN_IF_ERROR(Drain(0));
     window_.reset();
   }
-  base::ByteWriter out = LeaseAndEpoch();
-  PutDigest(out.U64(sent_), expected);
+  base::ByteWriter out;
+  PutSeal(out, {.creation = creation(), .request = {.size = sent_, .expected = expected}});
   const absl::StatusOr<uint64_t> seal = session_->link.Begin(Op::kSeal, out.bytes());
   if (!seal.ok()) return Fail(seal.status());
   const absl::Status written = Drain(0);
@@ -304,7 +305,7 @@ absl::Status UdsWriter::Discard() {
   if (mode_ == Mode::kEnded) return absl::OkStatus();
   GiveUp();
   mode_ = Mode::kEnded;
-  return session_->link.Call(Op::kDiscard, LeaseAndEpoch().bytes()).status();
+  return session_->link.Call(Op::kDiscard, DiscardRequest().bytes()).status();
 }
 
 }  // namespace
@@ -315,8 +316,7 @@ absl::StatusOr<std::unique_ptr<object::ObjectWriter>> OpenWriter(const Line& lin
   PutCreation(out, {.request = request, .wait_ms = WaitMs(deadline)});
   LARDER_ASSIGN_OR_RETURN(const Reply reply, line.session->link.Call(Op::kCreate, out.bytes(), AnswerBy(deadline)));
   base::ByteReader in(reply.payload);
-  const object::LeaseId lease{in.U64()};
-  const object::Epoch epoch{in.U64()};
+  const auto [lease, epoch] = TakeCreationLease(in);
   LARDER_RETURN_IF_ERROR(Finished(in, "CREATE's reply"));
   auto writer = std::make_unique<UdsWriter>(line, lease, epoch, request);
   LARDER_RETURN_IF_ERROR(writer->Hold());

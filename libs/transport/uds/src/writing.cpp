@@ -3,6 +3,7 @@
 #include "larder/base/status.h"
 #include "larder/base/units.h"
 #include "src/connection.h"
+#include "src/messages.h"
 
 // The handlers that make objects: CREATE, WINDOW, WRITE, SEAL, PUT, DISCARD.
 namespace larder::transport::uds {
@@ -66,7 +67,7 @@ void Connection::Create(const Request& header, base::ByteReader& in) {
                              if (!self->gone_) self->creating_.emplace(grant->lease, std::move(creating));
                            }
                            base::ByteWriter out;
-                           out.U64(grant->lease.value).U64(grant->epoch.value);
+                           PutCreationLease(out, {.lease = grant->lease, .epoch = grant->epoch});
                            self->Reply(header, out.bytes());
                          }
                          self->EndWaiting();
@@ -78,11 +79,11 @@ void Connection::Create(const Request& header, base::ByteReader& in) {
 }
 
 void Connection::Window(const Request& header, base::ByteReader& in) {
-  const LeaseId lease{in.U64()};
-  const uint64_t size = in.U64();
+  const WindowRequest request = TakeWindow(in);
+  const uint64_t size = request.size;
   if (auto bad = Finished(in, "WINDOW"); !bad.ok()) return Malformed(header, bad);
-  const bool ring = lease.value == 0;
-  CreatingPtr creating = ring ? nullptr : FindCreating(lease);
+  const bool ring = request.lease.value == 0;
+  CreatingPtr creating = ring ? nullptr : FindCreating(request.lease);
   if (!ring && creating == nullptr) return Reply(header, NoCreation());
   if ((ring ? ring_ : creating->window) != nullptr) {
     return Reply(header, base::Error(absl::StatusCode::kFailedPrecondition, "WINDOW_TWICE",
@@ -117,19 +118,18 @@ void Connection::Window(const Request& header, base::ByteReader& in) {
 
 absl::Status Connection::DescribeWindow(const SharedWindow& window, size_t from, base::ByteWriter& out,
                                         std::vector<base::UniqueFd>& fds) const {
-  std::vector<WireExtent> extents;
-  for (size_t i = from; i < window.ranges.size() && extents.size() < kMaxExtents; ++i) {
+  ExtentList list{.total = static_cast<uint32_t>(window.ranges.size())};
+  for (size_t i = from; i < window.ranges.size() && list.extents.size() < kMaxExtents; ++i) {
     const arena::Range& range = window.ranges[i];
     LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, range.OpenWritable());
     fds.push_back(std::move(fd));
-    extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()),
-                       .has_descriptor = true,
-                       .segment_size = range.memory()->size(),
-                       .offset = range.offset(),
-                       .length = range.size()});
+    list.extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()),
+                            .has_descriptor = true,
+                            .segment_size = range.memory()->size(),
+                            .offset = range.offset(),
+                            .length = range.size()});
   }
-  out.U32(static_cast<uint32_t>(window.ranges.size()));
-  PutExtents(out, extents);
+  PutExtentList(out, list);
   return absl::OkStatus();
 }
 
@@ -187,15 +187,12 @@ void Connection::Written(const Request& header, Creating& creating, const absl::
 }
 
 void Connection::Write(const Request& header, base::ByteReader& in) {
-  const LeaseId lease{in.U64()};
-  const Epoch epoch{in.U64()};
-  const auto source = static_cast<Source>(in.U8());
-  const base::ByteSpan bytes = in.rest();
-  const bool is_inline = source == Source::kInline;
-  const uint64_t offset = is_inline ? 0 : in.U64();
-  const uint64_t length = is_inline ? bytes.size() : in.U32();
-  if (source > Source::kRing) return Malformed(header, BadRecord("a WRITE of no known kind"));
-  if (!in.ok() || (!is_inline && !in.done())) return Malformed(header, BadRecord("a WRITE of another length"));
+  const WriteRequest request = TakeWrite(in);
+  if (auto bad = Finished(in, "WRITE"); !bad.ok()) return Malformed(header, bad);
+  const auto [lease, epoch] = request.creation;
+  const bool is_inline = request.source == Source::kInline;
+  const uint64_t offset = request.offset;
+  const uint64_t length = is_inline ? request.bytes.size() : request.length;
   if (is_inline && length > kInlineLimit) return Malformed(header, BadRecord("an inline WRITE over the limit"));
   const CreatingPtr creating = FindCreating(lease);
   // The peer knows what the lease was of.
@@ -213,9 +210,9 @@ void Connection::Write(const Request& header, base::ByteReader& in) {
                                         .length = length,
                                         .room_by = base::DeadlineAfter(server_.settings.clock->Now(), kRoomWait)});
   if (is_inline) {
-    writing->copy.assign(bytes.begin(), bytes.end());
+    writing->copy.assign(request.bytes.begin(), request.bytes.end());
   } else {
-    writing->window = source == Source::kRing ? ring_ : creating->window;
+    writing->window = request.source == Source::kRing ? ring_ : creating->window;
     const uint64_t size = writing->window == nullptr ? 0 : writing->window->size;
     if (length > kPieceLimit || offset > size || length > size - offset) {
       return Reply(header, base::InvalidArgument("BAD_WINDOW", "bytes {}+{} of {} shared ones (at most {} at once)",
@@ -227,13 +224,13 @@ void Connection::Write(const Request& header, base::ByteReader& in) {
 }
 
 void Connection::Seal(const Request& header, base::ByteReader& in) {
-  const LeaseId lease{in.U64()};
-  const Epoch epoch{in.U64()};
-  object::SealRequest request{.size = in.U64(), .expected = TakeDigest(in)};
+  const SealOrder order = TakeSeal(in);
   if (auto bad = Finished(in, "SEAL"); !bad.ok()) return Malformed(header, bad);
+  const auto& [lease, epoch] = order.creation;
   const CreatingPtr creating = FindCreating(lease);
-  const bool long_work = peer_.blocks() || (creating != nullptr && creating->compares && request.size > kCopyHere);
-  auto work = [self = shared_from_this(), header, lease, epoch, request] {
+  const bool long_work =
+      peer_.blocks() || (creating != nullptr && creating->compares && order.request.size > kCopyHere);
+  auto work = [self = shared_from_this(), header, lease = lease, epoch = epoch, request = order.request] {
     self->peer_.Seal(self->session_, lease, epoch, request,
                      [self, header, lease](absl::StatusOr<object::SealResult> result) {
                        const std::string reason = base::Reason(result.status());
@@ -272,11 +269,12 @@ void Connection::Put(const Request& header, base::ByteReader& in) {
   auto request = std::make_shared<Putting>();
   request->self = shared_from_this();
   request->header = header;
-  request->creation = TakeCreation(in);
-  request->expected = TakeDigest(in);
-  if (!in.ok()) return Malformed(header, BadRecord("PUT is cut off"));
-  if (in.rest().size() > kInlineLimit) return Malformed(header, BadRecord("a PUT over the inline limit"));
-  request->bytes.assign(in.rest().begin(), in.rest().end());
+  PutOrder order = TakePut(in);
+  if (auto bad = Finished(in, "PUT"); !bad.ok()) return Malformed(header, bad);
+  if (order.bytes.size() > kInlineLimit) return Malformed(header, BadRecord("a PUT over the inline limit"));
+  request->creation = std::move(order.creation);
+  request->expected = order.expected;
+  request->bytes.assign(order.bytes.begin(), order.bytes.end());
   request->creation.request.size_hint = request->bytes.size();
   const base::Deadline deadline = DeadlineOf(request->creation.wait_ms);
   auto work = [request, deadline] {
@@ -300,12 +298,11 @@ void Connection::Put(const Request& header, base::ByteReader& in) {
 }
 
 void Connection::Discard(const Request& header, base::ByteReader& in) {
-  const LeaseId lease{in.U64()};
-  const Epoch epoch{in.U64()};
+  const CreationLease creation = TakeCreationLease(in);
   if (auto bad = Finished(in, "DISCARD"); !bad.ok()) return Malformed(header, bad);
-  auto work = [self = shared_from_this(), header, lease, epoch] {
-    const absl::Status status = self->peer_.Discard(self->session_, lease, epoch);
-    if (status.ok()) self->Forget(lease);
+  auto work = [self = shared_from_this(), header, creation] {
+    const absl::Status status = self->peer_.Discard(self->session_, creation.lease, creation.epoch);
+    if (status.ok()) self->Forget(creation.lease);
     self->Reply(header, status);
   };
   peer_.blocks() ? Offload(header, work) : work();

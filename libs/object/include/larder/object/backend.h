@@ -35,8 +35,10 @@ class Backend {
 
   // The budget, in bytes.
   struct Usage {
-    uint64_t limit = 0;        // 0: as much as there is
-    uint64_t used = 0;         // by objects, sealed or not
+    uint64_t limit = 0;  // 0: as much as there is
+    // By objects, sealed or not, with what they waste; where memory is shared also by write windows, and by what is
+    // left unused for clients of earlier agents.
+    uint64_t used = 0;
     uint64_t quarantined = 0;  // free, but some process may still see it
     uint64_t wasted = 0;       // of used: what Compact could free
     uint64_t scattered = 0;    // of wasted: what counts against namespaces as held beside their objects

@@ -144,7 +144,7 @@ class Peer {
   virtual void BeginWork(SessionId session) = 0;
   virtual void EndWork(SessionId session) = 0;
   // After a call failed with `why`: calls `done` once it is worth trying again, or at `deadline`; false, and no call,
-  // where waiting cannot help. `bytes`: what is needed.
+  // where waiting cannot help. `bytes`: what is left to find, without that which has its room already.
   virtual bool AwaitRoom(SessionId session, const absl::Status& why, uint64_t bytes, base::Deadline deadline,
                          std::function<void()> done) = 0;
   // A read under this lease gave DATA_LOSS: the object is dropped, so that it is a miss from now on.
