@@ -161,6 +161,22 @@ std::string_view Word(Finding::Verdict verdict) {
 
 }  // namespace
 
+Finding Failed(std::string name, const absl::Status& why, std::string_view remedy, std::string_view topic) {
+  return {.verdict = Finding::Verdict::kFailure,
+          .name = std::move(name),
+          .what = base::Message(why),
+          .remedy = std::string(remedy),
+          .topic = std::string(topic),
+          .code = why.code()};
+}
+
+Finding CheckControl(const absl::Status& why) {
+  constexpr char kName[] = "control";
+  if (base::Reason(why) == "NO_AGENT") return Failed(kName, why, "restart the agent", "#no-control");
+  const object::Advice advice = object::AdviceFor(why);
+  return Failed(kName, why, advice.remedy, advice.topic);
+}
+
 Finding CheckVersion(const std::string& own, const std::string& agents) {
   const std::optional<Release> ours = ParseRelease(own), theirs = ParseRelease(agents);
   std::string what = fmt::format("agent {}, larder {}", agents, own);

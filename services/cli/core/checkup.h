@@ -11,6 +11,12 @@
 // What `larder doctor` makes of what it sees. Pure.
 namespace larder::cli {
 
+// A failure, and what to do about it.
+object::Finding Failed(std::string name, const absl::Status& why, std::string_view remedy, std::string_view topic);
+
+// Why the agent's control socket gave no answer.
+object::Finding CheckControl(const absl::Status& why);
+
 // Versions that work together are those of one release and of the one before or after it: the same major number, minor
 // numbers that differ by at most one.
 object::Finding CheckVersion(const std::string& own, const std::string& agents);

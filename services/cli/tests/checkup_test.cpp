@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/failure.h"
+#include "larder/base/status.h"
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/units.h"
 
@@ -144,6 +145,21 @@ TEST_F(Checkup, ADiskWarnsWhenItsOwnLimitIsNear) {
 TEST_F(Checkup, DamagedObjectsAreAWarning) {
   status_.mutable_counters()->set_damaged(1);
   ExpectWarning("damage", "#damaged-objects");
+}
+
+TEST(CheckControl, AdvisesByTheReason) {
+  const auto topic = [](absl::StatusCode code, std::string_view reason) {
+    const Finding found = CheckControl(base::MakeError(code, reason, "as it was"));
+    EXPECT_EQ(found.verdict, Verdict::kFailure);
+    EXPECT_EQ(found.code, code);
+    return found.topic;
+  };
+  EXPECT_EQ(topic(absl::StatusCode::kUnavailable, "NO_AGENT"), "#no-control");
+  EXPECT_EQ(topic(absl::StatusCode::kUnavailable, "NO_ANSWER"), "#no-answer");
+  EXPECT_EQ(topic(absl::StatusCode::kUnimplemented, "OLD_AGENT"), "#versions");
+  EXPECT_EQ(topic(absl::StatusCode::kPermissionDenied, "NO_TOKEN"), "#callers");
+  EXPECT_EQ(topic(absl::StatusCode::kPermissionDenied, "UNKNOWN_POD"), "#callers");
+  EXPECT_EQ(topic(absl::StatusCode::kPermissionDenied, "FOREIGN_NAMESPACE"), "#namespaces");
 }
 
 TEST(FindingLine, SaysWhatToDoUnlessAllIsWell) {

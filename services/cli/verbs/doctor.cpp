@@ -44,15 +44,6 @@ class Report {
   std::vector<Finding> all_;
 };
 
-Finding Failed(const std::string& name, const absl::Status& why, const std::string& remedy, const std::string& topic) {
-  return {.verdict = Finding::Verdict::kFailure,
-          .name = name,
-          .what = base::Message(why),
-          .remedy = remedy,
-          .topic = topic,
-          .code = why.code()};
-}
-
 // By the transport's own means, or by dialling.
 object::Examination ExamineWay(const Endpoint& endpoint, const object::ExamineOptions& options) {
   if (endpoint.transport.examine != nullptr) return endpoint.transport.examine(endpoint.address, options);
@@ -68,7 +59,7 @@ std::vector<Finding> AskAgent(Context& context) {
   const base::SystemClock clock;
   const base::WallTime asked = clock.WallNow();
   const auto status = (*control)->Status(kPatience);
-  if (!status.ok()) return {Failed("control", status.status(), "restart the agent", "#no-control")};
+  if (!status.ok()) return {CheckControl(status.status())};
   const base::WallTime answered = clock.WallNow();
   std::vector<Finding> findings = {{.name = "control", .what = (*control)->where() + " answers"}};
   findings.push_back(CheckVersion(std::string(rpc::Version()), status->version()));

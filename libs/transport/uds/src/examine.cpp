@@ -23,6 +23,7 @@ namespace larder::transport::uds {
 namespace {
 
 using absl::StatusCode;
+using object::Advice;
 using object::Finding;
 
 constexpr std::string_view kNoAgent = "#no-agent", kPermissions = "#permissions", kSharedMemory = "#shared-memory";
@@ -45,28 +46,6 @@ object::CreateRequest ProbeRequest(const std::string& key) {
   object::CreateRequest request{.key = key};
   request.meta.ttl = kProbeTtl;
   return request;
-}
-
-struct Advice {
-  std::string_view remedy;
-  std::string_view topic;
-};
-// For an error that the agent gave.
-Advice AdviceFor(const absl::Status& status) {
-  switch (status.code()) {
-    case StatusCode::kResourceExhausted:
-      if (base::Reason(status) == "DISK_FULL") return {"larder top shows what holds it", "#full-disk"};
-      return {"larder top shows what holds it", "#full-arena"};
-    case StatusCode::kPermissionDenied:
-      return {"ask for your own namespace, or none", "#namespaces"};
-    case StatusCode::kDataLoss:
-      return {"report it with the agent's log", "#damaged-objects"};
-    case StatusCode::kUnavailable:
-    case StatusCode::kDeadlineExceeded:
-      return {"is the agent being restarted, or out of CPU? run it again", "#no-answer"};
-    default:
-      return {"look the error up", "#reasons"};
-  }
 }
 
 class Examiner {
@@ -120,7 +99,7 @@ class Examiner {
     return false;
   }
   bool Fail(std::string_view name, const absl::Status& status) {
-    return Fail(name, status.code(), base::Message(status), AdviceFor(status));
+    return Fail(name, status.code(), base::Message(status), object::AdviceFor(status));
   }
   base::Deadline Patience() const { return base::SystemClock().Now() + options_.patience; }
 
@@ -229,9 +208,8 @@ bool Examiner::Greet() {
         fmt::format("the agent took the connection and says nothing for {}", base::FormatDuration(options_.patience)),
         {"is it stopped, or out of CPU? look at its log, restart it", "#no-answer"});
   }
-  if (base::Reason(why) == "BAD_RECORD") {
-    return Fail(kName, StatusCode::kUnavailable, base::Message(why),
-                {"use a larder of the agent's version", "#versions"});
+  if (base::Reason(why) == "BAD_RECORD") {  // INVALID_ARGUMENT, though no user gave it
+    return Fail(kName, StatusCode::kUnavailable, base::Message(why), object::AdviceFor(why));
   }
   return Fail(kName, why);
 }

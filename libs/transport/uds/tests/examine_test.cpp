@@ -191,7 +191,10 @@ class ExamineServing : public ExamineTest {
          .version = "9.8.7",
          .identify = [](const object::CallerProcess&, const std::string& ns) -> absl::StatusOr<object::SessionOwner> {
            if (ns == "theirs") {
-             return base::Error(StatusCode::kPermissionDenied, "DENIED", "not yours");
+             return base::Error(StatusCode::kPermissionDenied, "FOREIGN_NAMESPACE", "not yours");
+           }
+           if (ns == "stranger") {
+             return base::Error(StatusCode::kPermissionDenied, "UNKNOWN_POD", "there is no such pod");
            }
            return object::SessionOwner{.ns = ns.empty() ? "default" : ns};
          }});
@@ -240,6 +243,10 @@ TEST_F(ExamineServing, ReadOnlyReadsAnObjectThatIsThere) {
 
 TEST_F(ExamineServing, AForeignNamespaceIsRefused) {
   EXPECT_THAT(End(ExamineDir({.ns = "theirs"})), Fails("session", StatusCode::kPermissionDenied, "#namespaces"));
+}
+
+TEST_F(ExamineServing, ACallerThatTheAgentDoesNotKnowIsNotToldToChooseANamespace) {
+  EXPECT_THAT(End(ExamineDir({.ns = "stranger"})), Fails("session", StatusCode::kPermissionDenied, "#callers"));
 }
 
 TEST_F(ExamineServing, AFullArenaFailsWithItsRemedy) {

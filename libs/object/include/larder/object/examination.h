@@ -34,4 +34,12 @@ struct Examination {
   std::string version;
 };
 
+// What to do about an error that an agent gave, or the way to it: a Finding's remedy and topic.
+struct Advice {
+  std::string_view remedy;
+  std::string_view topic;
+};
+// By reason, or by code where a reason has no advice of its own. Pure.
+Advice AdviceFor(const absl::Status& why);
+
 }  // namespace larder::object
