@@ -23,7 +23,7 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
 bool ConnectionFailed(const absl::Status& status) {
   const std::string reason = base::Reason(status);
   return status.code() == absl::StatusCode::kUnavailable &&
-         (reason == "CONNECTION_LOST" || reason == "NO_AGENT" || reason == "STOPPING");
+         (reason == "CONNECTION_LOST" || reason == "NO_AGENT" || reason == "STOPPING" || reason == "CALLER_UNSURE");
 }
 
 // Whether a lost one took effect is unknown: repeating it is right only if the same content may be there already.
@@ -172,18 +172,18 @@ std::vector<absl::StatusOr<object::SealResult>> Client::PutMany(std::span<const 
 
 absl::StatusOr<object::ObjectInfo> Client::Stat(const std::string& key) {
   return Run<absl::StatusOr<object::ObjectInfo>>(
-      true, [&](object::Channel& channel, base::Deadline) { return channel.Stat(key); });
+      true, [&](object::Channel& channel, base::Deadline deadline) { return channel.Stat(key, deadline); });
 }
 
 absl::StatusOr<object::ListPage> Client::List(const object::ListRequest& request) {
   return Run<absl::StatusOr<object::ListPage>>(
-      true, [&](object::Channel& channel, base::Deadline) { return channel.List(request); });
+      true, [&](object::Channel& channel, base::Deadline deadline) { return channel.List(request, deadline); });
 }
 
 absl::Status Client::Delete(const std::string& key) {
   bool lost = false;
-  return Run<absl::Status>(true, [&](object::Channel& channel, base::Deadline) {
-    const absl::Status deleted = channel.Delete(key);
+  return Run<absl::Status>(true, [&](object::Channel& channel, base::Deadline deadline) {
+    const absl::Status deleted = channel.Delete(key, deadline);
     // The answer that was lost may have been a success.
     if (lost && absl::IsNotFound(deleted)) return absl::OkStatus();
     lost |= base::Reason(deleted) == "CONNECTION_LOST";
@@ -192,8 +192,9 @@ absl::Status Client::Delete(const std::string& key) {
 }
 
 absl::Status Client::SetPinned(const std::string& key, bool pinned) {
-  return Run<absl::Status>(true,
-                           [&](object::Channel& channel, base::Deadline) { return channel.SetPinned(key, pinned); });
+  return Run<absl::Status>(true, [&](object::Channel& channel, base::Deadline deadline) {
+    return channel.SetPinned(key, pinned, deadline);
+  });
 }
 
 std::string Client::ns() const {

@@ -26,6 +26,7 @@ struct Script {
   int dialed = 0;
   int redialed = 0;
   int called = 0;
+  base::Deadline deadline;  // of the last call
 
   static absl::Status Next(std::deque<absl::Status>& steps) {
     if (steps.empty()) return absl::OkStatus();
@@ -38,26 +39,28 @@ struct Script {
 class ScriptedChannel final : public object::Channel {
  public:
   explicit ScriptedChannel(Script& script) : script_(script) {}
-  absl::StatusOr<std::unique_ptr<object::ObjectWriter>> Create(const object::CreateRequest&, base::Deadline) override {
-    return Step();
+  absl::StatusOr<std::unique_ptr<object::ObjectWriter>> Create(const object::CreateRequest&,
+                                                               base::Deadline deadline) override {
+    return Step(deadline);
   }
-  absl::StatusOr<std::unique_ptr<object::ObjectReader>> Get(const std::string&, base::Deadline) override {
-    return Step();
+  absl::StatusOr<std::unique_ptr<object::ObjectReader>> Get(const std::string&, base::Deadline deadline) override {
+    return Step(deadline);
   }
-  absl::StatusOr<object::SealResult> Put(const object::CreateRequest&, base::ByteSpan, base::Deadline) override {
-    if (absl::Status status = Call(); !status.ok()) return status;
+  absl::StatusOr<object::SealResult> Put(const object::CreateRequest&, base::ByteSpan,
+                                         base::Deadline deadline) override {
+    if (absl::Status status = Call(deadline); !status.ok()) return status;
     return object::SealResult();
   }
-  absl::StatusOr<object::ObjectInfo> Stat(const std::string& key) override {
-    if (absl::Status status = Call(); !status.ok()) return status;
+  absl::StatusOr<object::ObjectInfo> Stat(const std::string& key, base::Deadline deadline) override {
+    if (absl::Status status = Call(deadline); !status.ok()) return status;
     return object::ObjectInfo{.id = {.ns = ns_, .key = key}};
   }
-  absl::StatusOr<object::ListPage> List(const object::ListRequest&) override {
-    if (absl::Status status = Call(); !status.ok()) return status;
+  absl::StatusOr<object::ListPage> List(const object::ListRequest&, base::Deadline deadline) override {
+    if (absl::Status status = Call(deadline); !status.ok()) return status;
     return object::ListPage();
   }
-  absl::Status Delete(const std::string&) override { return Call(); }
-  absl::Status SetPinned(const std::string&, bool) override { return Call(); }
+  absl::Status Delete(const std::string&, base::Deadline deadline) override { return Call(deadline); }
+  absl::Status SetPinned(const std::string&, bool, base::Deadline deadline) override { return Call(deadline); }
   const std::string& ns() const override { return ns_; }
   const std::string& node() const override { return node_; }
   bool broken() const override { return broken_; }
@@ -68,15 +71,16 @@ class ScriptedChannel final : public object::Channel {
   }
 
  private:
-  absl::Status Call() {
+  absl::Status Call(base::Deadline deadline) {
     ++script_.called;
+    script_.deadline = deadline;
     absl::Status status = Script::Next(script_.calls);
     broken_ |= base::Reason(status) == "CONNECTION_LOST";
     return status;
   }
   // The scripts here end before anybody uses a writer or reader.
-  absl::Status Step() {
-    absl::Status status = Call();
+  absl::Status Step(base::Deadline deadline) {
+    absl::Status status = Call(deadline);
     return status.ok() ? absl::UnimplementedError("no such thing in this test") : status;
   }
   Script& script_;
@@ -200,6 +204,36 @@ TEST_F(ClientTest, ACallsTimeoutEndsItsWait) {
   script_.dials.assign(1000, NoAgent());
   EXPECT_THAT(client->Stat("k").status(), StatusIs(absl::StatusCode::kDeadlineExceeded, "NO_AGENT"));
   EXPECT_LE(Waited(), std::chrono::seconds(2));
+}
+
+TEST_F(ClientTest, EachCallIsDueByTheTimeout) {
+  auto client = *Connect("script://there", {.timeout = std::chrono::seconds(2)});
+  const std::pair<std::string_view, std::function<void()>> calls[] = {
+      {"Create", [&] { client->Create({.key = "k"}).status().IgnoreError(); }},
+      {"Get", [&] { client->Get("k").status().IgnoreError(); }},
+      {"Put", [&] { client->Put({.key = "k"}, {}).status().IgnoreError(); }},
+      {"Stat", [&] { client->Stat("k").status().IgnoreError(); }},
+      {"List", [&] { client->List({}).status().IgnoreError(); }},
+      {"Delete", [&] { client->Delete("k").IgnoreError(); }},
+      {"SetPinned", [&] { client->SetPinned("k", true).IgnoreError(); }}};
+  for (const auto& [name, call] : calls) {
+    clock_.Advance(std::chrono::seconds(1));
+    call();
+    EXPECT_EQ(script_.deadline, clock_.Now() + std::chrono::seconds(2)) << name;
+  }
+}
+
+TEST_F(ClientTest, AKernelThatIsNotSureOfTheCallerIsAskedAgain) {
+  const absl::Status unsure = base::Error(absl::StatusCode::kUnavailable, "CALLER_UNSURE", "connect again");
+  script_.dials.assign(2, unsure);
+  auto client = Connect();
+  ASSERT_THAT(client.status(), IsOk());
+  EXPECT_EQ(script_.dialed, 3);
+  script_.calls = {Lost()};
+  script_.dials.assign(2, unsure);
+  EXPECT_THAT((*client)->Stat("k").status(), IsOk());
+  script_.dials.assign(1000, unsure);
+  EXPECT_THAT(Connect().status(), StatusIs(absl::StatusCode::kUnavailable, "CALLER_UNSURE")) << "not for ever";
 }
 
 TEST_F(ClientTest, WhatMustNotBeRepeatedDoesNotWaitForAnAgentEither) {

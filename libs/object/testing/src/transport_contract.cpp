@@ -116,7 +116,7 @@ TEST_P(TransportContract, EverySizeComesBackThroughAnotherClient) {
     auto object = reader->Get(key, base::kNoDeadline);
     ASSERT_THAT(object.status(), IsOk()) << size;
     EXPECT_TRUE(ReadAll(**object) == bytes) << size;
-    ASSERT_THAT(author->Delete(key), IsOk());
+    ASSERT_THAT(author->Delete(key, base::kNoDeadline), IsOk());
   }
 }
 
@@ -177,8 +177,8 @@ TEST_P(TransportContract, MetaStatListPinAndDeleteSpeakOfTheSameObject) {
   request.meta.application = "app";
   request.meta.wanted_replicas = 3;
   ASSERT_THAT(channel->Put(request, base::AsBytes("12345"), base::kNoDeadline).status(), IsOk());
-  ASSERT_THAT(channel->SetPinned("dir/a", true), IsOk());
-  auto info = channel->Stat("dir/a");
+  ASSERT_THAT(channel->SetPinned("dir/a", true, base::kNoDeadline), IsOk());
+  auto info = channel->Stat("dir/a", base::kNoDeadline);
   ASSERT_THAT(info.status(), IsOk());
   EXPECT_EQ(info->id.ns, "team");
   EXPECT_EQ(info->state, ObjectState::kSealed);
@@ -198,7 +198,7 @@ TEST_P(TransportContract, MetaStatListPinAndDeleteSpeakOfTheSameObject) {
   std::vector<std::string> keys;
   ListRequest list{.prefix = "many/", .limit = 7};
   while (true) {
-    auto page = channel->List(list);
+    auto page = channel->List(list, base::kNoDeadline);
     ASSERT_THAT(page.status(), IsOk());
     for (const auto& object : page->objects) keys.push_back(object.id.key);
     if (!page->more) break;
@@ -207,10 +207,11 @@ TEST_P(TransportContract, MetaStatListPinAndDeleteSpeakOfTheSameObject) {
   EXPECT_EQ(keys.size(), 30u);
   EXPECT_TRUE(std::is_sorted(keys.begin(), keys.end()));
 
-  EXPECT_THAT(Dial("other")->Stat("dir/a").status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
-  ASSERT_THAT(channel->Delete("dir/a"), IsOk());
-  EXPECT_THAT(channel->Stat("dir/a").status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
-  EXPECT_THAT(channel->Delete("dir/a"), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(Dial("other")->Stat("dir/a", base::kNoDeadline).status(),
+              StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  ASSERT_THAT(channel->Delete("dir/a", base::kNoDeadline), IsOk());
+  EXPECT_THAT(channel->Stat("dir/a", base::kNoDeadline).status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(channel->Delete("dir/a", base::kNoDeadline), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
   EXPECT_THAT(channel->Get("../x", base::kNoDeadline).status(),
               StatusIs(absl::StatusCode::kInvalidArgument, "BAD_KEY"));
 }
@@ -227,7 +228,7 @@ TEST_P(TransportContract, AListLongerThanARecordIsPaged) {
   size_t seen = 0;
   ListRequest list{.limit = 1000};
   while (true) {
-    auto page = channel->List(list);
+    auto page = channel->List(list, base::kNoDeadline);
     ASSERT_THAT(page.status(), IsOk());
     seen += page->objects.size();
     if (!page->more) break;
@@ -242,9 +243,9 @@ TEST_P(TransportContract, WhatIsNotSealedIsNotThere) {
   ASSERT_THAT(writer.status(), IsOk());
   ASSERT_THAT((*writer)->Write(SampleBytes(3 * kMiB)), IsOk());
   EXPECT_THAT(channel->Get("w", base::kNoDeadline).status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
-  EXPECT_EQ(channel->Stat("w")->state, ObjectState::kCreating);
+  EXPECT_EQ(channel->Stat("w", base::kNoDeadline)->state, ObjectState::kCreating);
   writer->reset();  // leaving without a seal discards
-  EXPECT_THAT(channel->Stat("w").status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(channel->Stat("w", base::kNoDeadline).status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
 }
 
 TEST_P(TransportContract, AWrongDigestPublishesNothing) {
@@ -254,7 +255,7 @@ TEST_P(TransportContract, AWrongDigestPublishesNothing) {
   ASSERT_THAT((*writer)->Write(base::AsBytes("hello")), IsOk());
   EXPECT_THAT((*writer)->Seal(base::Sha256DigestOf({})).status(),
               StatusIs(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH"));
-  EXPECT_THAT(channel->Stat("d").status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(channel->Stat("d", base::kNoDeadline).status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
   EXPECT_THAT((*writer)->Seal({}).status(), StatusIs(absl::StatusCode::kFailedPrecondition, "ENDED"));
 }
 
@@ -325,17 +326,18 @@ TEST_P(TransportContract, ReadersOutliveDeleteOverwriteAndTheAgentsListener) {
   ASSERT_THAT(reader.status(), IsOk());
   ASSERT_THAT(channel->Put({.key = "r", .overwrite = true}, SampleBytes(6 * kMiB, 2), base::kNoDeadline).status(),
               IsOk());
-  ASSERT_THAT(channel->Delete("r"), IsOk());
+  ASSERT_THAT(channel->Delete("r", base::kNoDeadline), IsOk());
   EXPECT_TRUE(ReadAll(**reader) == bytes);
   listener_->Stop(base::kNoDeadline);
   if ((*reader)->Bytes()) {
     EXPECT_TRUE(ReadAll(**reader) == bytes) << "a mapping needs no agent";
   }
-  EXPECT_THAT(channel->Stat("r").status(), StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
+  EXPECT_THAT(channel->Stat("r", base::kNoDeadline).status(),
+              StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
   EXPECT_THAT(Entry().dial(Address(), {}).status(), StatusIs(absl::StatusCode::kUnavailable, "NO_AGENT"));
   listener_.reset();
   Listen();
-  EXPECT_THAT(Dial()->Stat("r").status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(Dial()->Stat("r", base::kNoDeadline).status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
 }
 
 TEST_P(TransportContract, ASecondListenerAtTheSamePlaceIsRefused) {

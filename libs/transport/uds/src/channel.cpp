@@ -1,5 +1,7 @@
 #include "src/channel.h"
 
+#include <algorithm>
+
 #include "larder/base/status.h"
 #include "src/batch_call.h"
 
@@ -36,6 +38,11 @@ absl::StatusOr<std::unique_ptr<object::ObjectReader>> UdsChannel::Get(const std:
 std::vector<absl::StatusOr<std::unique_ptr<object::ObjectReader>>> UdsChannel::GetMany(
     std::span<const std::string> keys, base::Deadline deadline) {
   return OpenReaders(line_, keys, deadline);
+}
+
+std::string UdsChannel::token() const {
+  const std::string& token = line_.session->welcome.token;
+  return std::ranges::all_of(token, [](char c) { return c == 0; }) ? "" : token;  // all zeros: there is none
 }
 
 absl::StatusOr<object::SealResult> UdsChannel::TakeResult(base::ByteSpan payload) const {
@@ -99,10 +106,10 @@ std::vector<absl::StatusOr<object::SealResult>> UdsChannel::PutMany(std::span<co
   return results;
 }
 
-absl::StatusOr<object::ObjectInfo> UdsChannel::Stat(const std::string& key) {
+absl::StatusOr<object::ObjectInfo> UdsChannel::Stat(const std::string& key, base::Deadline deadline) {
   base::ByteWriter out;
   out.Str(key);
-  LARDER_ASSIGN_OR_RETURN(const Reply reply, link().Call(Op::kStat, out.bytes()));
+  LARDER_ASSIGN_OR_RETURN(const Reply reply, link().Call(Op::kStat, out.bytes(), AnswerBy(deadline)));
   base::ByteReader in(reply.payload);
   object::ObjectInfo info = TakeObject(in);
   LARDER_RETURN_IF_ERROR(Finished(in, "STAT's reply"));
@@ -110,10 +117,10 @@ absl::StatusOr<object::ObjectInfo> UdsChannel::Stat(const std::string& key) {
   return info;
 }
 
-absl::StatusOr<object::ListPage> UdsChannel::List(const object::ListRequest& request) {
+absl::StatusOr<object::ListPage> UdsChannel::List(const object::ListRequest& request, base::Deadline deadline) {
   base::ByteWriter out;
   PutList(out, request);
-  LARDER_ASSIGN_OR_RETURN(const Reply reply, link().Call(Op::kList, out.bytes()));
+  LARDER_ASSIGN_OR_RETURN(const Reply reply, link().Call(Op::kList, out.bytes(), AnswerBy(deadline)));
   base::ByteReader in(reply.payload);
   object::ListPage page = TakeListPage(in);
   LARDER_RETURN_IF_ERROR(Finished(in, "LIST's reply"));
@@ -121,17 +128,17 @@ absl::StatusOr<object::ListPage> UdsChannel::List(const object::ListRequest& req
   return page;
 }
 
-absl::Status UdsChannel::Delete(const std::string& key) {
+absl::Status UdsChannel::Delete(const std::string& key, base::Deadline deadline) {
   line_.keeper->SendReleases();
   base::ByteWriter out;
   out.Str(key);
-  return link().Call(Op::kDelete, out.bytes()).status();
+  return link().Call(Op::kDelete, out.bytes(), AnswerBy(deadline)).status();
 }
 
-absl::Status UdsChannel::SetPinned(const std::string& key, bool pinned) {
+absl::Status UdsChannel::SetPinned(const std::string& key, bool pinned, base::Deadline deadline) {
   base::ByteWriter out;
   PutPin(out, {.pinned = pinned, .key = key});
-  return link().Call(Op::kPin, out.bytes()).status();
+  return link().Call(Op::kPin, out.bytes(), AnswerBy(deadline)).status();
 }
 
 }  // namespace larder::transport::uds

@@ -40,13 +40,13 @@ class UdsChannel final : public object::Channel {
                                                                              base::Deadline deadline) override;
   std::vector<absl::StatusOr<object::SealResult>> PutMany(std::span<const object::PutRequest> requests,
                                                           base::Deadline deadline) override;
-  absl::StatusOr<object::ObjectInfo> Stat(const std::string& key) override;
-  absl::StatusOr<object::ListPage> List(const object::ListRequest& request) override;
-  absl::Status Delete(const std::string& key) override;
-  absl::Status SetPinned(const std::string& key, bool pinned) override;
+  absl::StatusOr<object::ObjectInfo> Stat(const std::string& key, base::Deadline deadline) override;
+  absl::StatusOr<object::ListPage> List(const object::ListRequest& request, base::Deadline deadline) override;
+  absl::Status Delete(const std::string& key, base::Deadline deadline) override;
+  absl::Status SetPinned(const std::string& key, bool pinned, base::Deadline deadline) override;
   const std::string& ns() const override { return line_.session->welcome.ns; }
   const std::string& node() const override { return line_.session->welcome.node; }
-  std::string token() const override { return line_.session->welcome.token; }
+  std::string token() const override;
   bool broken() const override { return line_.session->link.broken(); }
   absl::StatusOr<std::unique_ptr<object::Channel>> Redial(base::Deadline deadline) override;
 

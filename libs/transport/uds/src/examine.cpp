@@ -243,7 +243,7 @@ bool Examiner::SmallObject() {
   const auto stored = channel.Put(ProbeRequest(key), base::AsBytes(bytes), Patience());
   if (!stored.ok()) return Fail(kName, stored.status());
   const absl::Status read = Compare(key, base::Crc32c(base::AsBytes(bytes))).status();
-  const absl::Status deleted = channel.Delete(key);
+  const absl::Status deleted = channel.Delete(key, Patience());
   if (!read.ok()) return Fail(kName, read);
   if (!deleted.ok()) return Fail(kName, deleted);
   return Fine(kName, "stored, read and deleted");
@@ -257,12 +257,12 @@ bool Examiner::LargeObject() {
   const auto stored = channel.Put(ProbeRequest(key), base::AsBytes(bytes), Patience());
   if (!stored.ok()) return Fail(kLargeObject, stored.status());
   const bool read = ReadLarge(key, base::Crc32c(base::AsBytes(bytes)));
-  const absl::Status deleted = channel.Delete(key);
+  const absl::Status deleted = channel.Delete(key, Patience());
   return deleted.ok() || !read ? read : Fail(kLargeObject, deleted);
 }
 
 bool Examiner::LargeObjectThatIsThere() {
-  const absl::StatusOr<object::ListPage> page = UdsChannel(line_).List({.limit = 1000});
+  const absl::StatusOr<object::ListPage> page = UdsChannel(line_).List({.limit = 1000}, Patience());
   if (!page.ok()) return Fail(kLargeObject, page.status());
   const auto large = std::find_if(page->objects.begin(), page->objects.end(), [&](const object::ObjectInfo& info) {
     return info.size > line_.session->welcome.inline_limit && info.size <= kLargestRead;

@@ -44,7 +44,7 @@ TEST(IdleClient, GivesBackMappingsAndRingWhileItStaysConnected) {
     ASSERT_THAT(reader, IsOk());
     ASSERT_TRUE((*reader)->Bytes().has_value());
   }
-  ASSERT_THAT(channel->Delete("k"), IsOk());
+  ASSERT_THAT(channel->Delete("k", base::kNoDeadline), IsOk());
   EXPECT_GT(arena->usage().quarantined + arena->usage().windows, 0u) << "it still maps the slabs, and has its ring";
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (arena->usage().free < arena->usage().limit && std::chrono::steady_clock::now() < until) {

@@ -199,7 +199,7 @@ TEST_F(ManyAtOnce, ReleasesThatWaitForTheirGroupGoOutBeforeWhatMayNeedTheMemory)
                   {slab.fd.get()});
   auto readers = got.get();
   readers.pop_back();
-  auto deleted = Beside([&] { return channel_->Delete("k"); });
+  auto deleted = Beside([&] { return channel_->Delete("k", base::kNoDeadline); });
   EXPECT_EQ(LeaseOf(agent().Expect(Op::kRelease)), 101u);
   agent().Reply(agent().Expect(Op::kDelete), {});
   EXPECT_THAT(deleted.get(), IsOk());
@@ -227,6 +227,20 @@ TEST_F(ManyAtOnce, AClientThatCannotSendReadsMeanwhile) {
     done += items.size();
   }
   for (const auto& reader : got.get()) ASSERT_EQ(BytesOf(reader).size(), bytes.size());
+}
+
+TEST_F(ManyAtOnce, ADeadlineEndsEachCallOfOneObjectAsWell) {
+  const base::Deadline over(std::chrono::nanoseconds(1));
+  const auto no_answer = StatusIs(absl::StatusCode::kDeadlineExceeded, "NO_ANSWER");
+  const std::function<absl::Status(object::Channel&)> calls[] = {
+      [&](object::Channel& channel) { return channel.Stat("k", over).status(); },
+      [&](object::Channel& channel) { return channel.List({}, over).status(); },
+      [&](object::Channel& channel) { return channel.Delete("k", over); },
+      [&](object::Channel& channel) { return channel.SetPinned("k", true, over); }};
+  for (const auto& call : calls) {
+    std::optional<AgentEnd> agent;  // who says nothing
+    EXPECT_THAT(call(*Dial(agent)), no_answer);
+  }
 }
 
 TEST_F(ManyAtOnce, ADeadlineEndsIt) {

@@ -253,7 +253,7 @@ TEST_F(Successor, AForkedChildKeepsItsHandsOffTheParentsConnection) {
     ::alarm(10);  // instead of hanging for ever
     std::vector<std::byte> one(1);
     const bool right = channel->broken() && reader->lapsed() && reader->Bytes()->back() == std::byte{'a'} &&
-                       base::Reason(channel->Stat("k").status()) == "CONNECTION_LOST" &&
+                       base::Reason(channel->Stat("k", base::kNoDeadline).status()) == "CONNECTION_LOST" &&
                        base::Reason(stream->Read(0, one)) == "CONNECTION_LOST" &&
                        (reader.reset(), stream.reset(), channel->Redial(base::kNoDeadline)).ok();
     channel.reset();

@@ -58,7 +58,8 @@ struct PutRequest {
 };
 
 // One session of a client with an agent. Thread-safe. UNAVAILABLE (CONNECTION_LOST) once it is broken: Redial, or dial
-// anew.
+// anew. A call that has no answer by its deadline, and a moment more: DEADLINE_EXCEEDED (NO_ANSWER); what was asked may
+// still happen.
 class Channel {
  public:
   virtual ~Channel() = default;
@@ -74,10 +75,10 @@ class Channel {
                                                                              base::Deadline deadline);
   virtual std::vector<absl::StatusOr<SealResult>> PutMany(std::span<const PutRequest> requests,
                                                           base::Deadline deadline);
-  virtual absl::StatusOr<ObjectInfo> Stat(const std::string& key) = 0;
-  virtual absl::StatusOr<ListPage> List(const ListRequest& request) = 0;
-  virtual absl::Status Delete(const std::string& key) = 0;
-  virtual absl::Status SetPinned(const std::string& key, bool pinned) = 0;
+  virtual absl::StatusOr<ObjectInfo> Stat(const std::string& key, base::Deadline deadline) = 0;
+  virtual absl::StatusOr<ListPage> List(const ListRequest& request, base::Deadline deadline) = 0;
+  virtual absl::Status Delete(const std::string& key, base::Deadline deadline) = 0;
+  virtual absl::Status SetPinned(const std::string& key, bool pinned, base::Deadline deadline) = 0;
   // The namespace and node that the agent says.
   virtual const std::string& ns() const = 0;
   virtual const std::string& node() const = 0;
