@@ -22,6 +22,7 @@ class FakeAgent:
 
     inline_limit, piece_limit: of new connections, bytes.
     lease_ttl_ms: of new connections.
+    token: of new connections, 16 bytes.
     extent_bytes: objects and windows are shared in extents of so many bytes, in two segments by turns; 0: in one.
     segment_bytes: least size of a segment.
     lose_descriptors: descriptors do not ride.
@@ -38,6 +39,7 @@ class FakeAgent:
         self.inline_limit = 64 * 1024
         self.piece_limit = 1 << 20
         self.lease_ttl_ms = 30_000
+        self.token = bytes(16)
         self.extent_bytes = 0
         self.segment_bytes = 0
         self.lose_descriptors = False
@@ -262,7 +264,7 @@ class FakeAgent:
         self.hellos.append((fields.text(), fields.take("Q"), fields.text()))
         numbers = struct.pack("<III", self.lease_ttl_ms, self.inline_limit, self.piece_limit)
         names = text(self.hellos[-1][0] or "default") + text("node-0") + text("fake")
-        return struct.pack("<Q", self._number()) + bytes(16) + numbers + names
+        return struct.pack("<Q", self._number()) + self.token + numbers + names
 
     def _creation(self, fields):
         flags, ack, copies, replicas, piece_length, hint, ttl_ms, wait_ms = fields.take("IBBHIQqI")

@@ -66,6 +66,17 @@ class ConnectTest(UdsTest):
         self.assertEqual(caught.exception.reason, "FOREIGN_NAMESPACE")
         self.pauses.assert_not_called()
 
+    def test_a_kernel_that_is_not_sure_of_the_caller_is_asked_again(self):
+        self.agent.answers[fake_agent.HELLO] = Refused(fake_agent.UNAVAILABLE, "CALLER_UNSURE")
+        self.connect().put("k", b"x")
+        self.assertEqual(self.pauses.call_count, 1)
+
+    def test_the_token_is_that_of_the_session_or_none(self):
+        self.agent.token = b"t" * 16
+        self.assertEqual(self.connect().token, b"t" * 16)
+        self.agent.token = bytes(16)
+        self.assertEqual(self.connect().token, b"")
+
     def test_a_path_no_socket_address_can_hold_is_invalid(self):
         self.assertRaises(larder.InvalidArgument, larder.connect, "uds:///" + "x" * 200)
 

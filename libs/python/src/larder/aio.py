@@ -166,6 +166,10 @@ class AsyncClient:
         self.namespace = client.namespace
         self.node = client.node
 
+    @property
+    def token(self) -> bytes:
+        return self._client.token
+
     def create(self, key: Optional[str] = None, meta: Optional[Meta] = None, **options: Any) -> _Opening[AsyncWriter]:
         async def opening() -> AsyncWriter:
             work = functools.partial(self._client.create, key, meta, **options)

@@ -86,6 +86,15 @@ class Client:
         self.namespace = transport.namespace
         self.node = transport.node
 
+    @property
+    def token(self) -> bytes:
+        """Lets gRPC calls on the agent's control.sock act as this client: sent as the metadata `larder-session-bin`.
+
+        Of the connection at present: a new one, as after an agent's restart, has another. b"" if the agent gives none.
+        Whoever has it may do what this client may.
+        """
+        return self._transport.token
+
     def create(
         self,
         key: Optional[str] = None,

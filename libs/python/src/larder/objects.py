@@ -95,6 +95,10 @@ class Transport(Protocol):
     namespace: str
     node: str
 
+    @property
+    def token(self) -> bytes:
+        """Of the session at present; b"": it has none."""
+
     def create(self, creation: Creation, deadline: Optional[float]) -> Writer:
         ...
 

@@ -62,6 +62,12 @@ class Transport:
             if self._connection is not None:
                 self._connection.retire()
 
+    @property
+    def token(self) -> bytes:
+        connection = self._connection
+        token = b"" if connection is None else connection.hello.token
+        return token if any(token) else b""  # all zeros: there is none
+
     def create(self, creation: Creation, deadline: Optional[float]) -> Writer:
         return self._run(lambda connection: _writing.create(connection, creation, deadline), deadline)
 

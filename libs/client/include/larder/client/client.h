@@ -61,7 +61,8 @@ class Client {
   // The namespace that the agent put this client in, and the node's name.
   std::string ns() const;
   std::string node() const;
-  // Lets a gRPC call at the agent's control address act as this client (object::Channel::token).
+  // Lets a gRPC call at the agent's control address act as this client: 16 bytes, to be sent as the metadata
+  // larder-session-bin. Of the connection at present: a new one has another. Empty if the agent gives none.
   std::string token() const;
 
  private:
