@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -21,17 +22,27 @@ class AgainstARealAgent(unittest.TestCase):
     def setUpClass(cls):
         cls.dev = cls.enterClassContext(larder_dev(str(bin_dir() / "larder")))
 
-    def test_the_sdk_behaves_as_against_its_twin(self):
+    def assert_conformance(self, dev):
         run = subprocess.run(
             [sys.executable, "-m", "unittest", "discover", "-s", "tests", "-k", "Conformance"],
             cwd=ROOT / "libs/python",
-            env=environment(LARDER_TEST_ENDPOINT=self.dev.endpoint()),
+            env=environment(LARDER_TEST_ENDPOINT=dev.endpoint()),
             capture_output=True,
             text=True,
             timeout=300,
         )
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertNotIn("Ran 0 tests", run.stderr)
+
+    def test_the_sdk_behaves_as_against_its_twin(self):
+        self.assert_conformance(self.dev)
+
+    def test_the_sdk_behaves_the_same_where_objects_lie_on_disk(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+            config.write("cache_agent:\n  store: file\n")
+            config.flush()
+            with larder_dev(str(bin_dir() / "larder"), arguments=("--config", config.name)) as dev:
+                self.assert_conformance(dev)
 
     def test_the_readmes_python_lines_run_as_printed(self):
         block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1)

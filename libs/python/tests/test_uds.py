@@ -304,6 +304,13 @@ class ReadTest(UdsTest):
         self.agent.wait_seen(fake_agent.RELEASE)
         self.agent.wait_leases(0)
 
+    def test_views_of_bytes_that_are_not_shared_hold_no_lease_and_are_not_warned_of(self):
+        self.agent.lose_descriptors = True
+        with self.client.get("big") as obj:
+            self.agent.wait_leases(0)
+            part = obj.buffer[MIB : 2 * MIB]
+        self.assertEqual(part, self.data[MIB : 2 * MIB])
+
     def test_a_reader_that_is_dropped_gives_its_lease_back(self):
         self.client.get("big")
         self.agent.wait_leases(0)

@@ -281,7 +281,8 @@ class ObjectReader:
     @property
     def buffer(self) -> memoryview:
         """The bytes, read-only and without a copy. It, its slices and arrays over it stay good for as long as they are
-        kept, but hold the lease meanwhile."""
+        kept, but hold the lease meanwhile; not so bytes that were read into private memory, of which no lease is left.
+        """
         if self._view is None:
             raise errors.Conflict(f"the handle of {self.id!r} is closed", reason="CLOSED")
         return self._view
