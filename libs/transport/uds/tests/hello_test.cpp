@@ -88,9 +88,16 @@ TEST_F(Hello, GivesTheSessionsTokenWhichEndsBeforeTheSession) {
   EXPECT_EQ(peer_->usage().sessions, 0u);
 }
 
-TEST_F(HelloWithoutTokens, GivesZeros) {
+TEST_F(Hello, GivesTheChannelItsToken) {
+  LARDER_ASSERT_OK_AND_ASSIGN(const auto channel, Dial(dir_.path(), {}));
+  EXPECT_EQ(channel->token(), base::AsText(kToken.bytes));
+}
+
+TEST_F(HelloWithoutTokens, GivesZerosWhichAreNoToken) {
   LARDER_ASSERT_OK_AND_ASSIGN(const auto greeting, Greet(Connect().get()));
   EXPECT_EQ(greeting.second, object::SessionToken());
+  LARDER_ASSERT_OK_AND_ASSIGN(const auto channel, Dial(dir_.path(), {}));
+  EXPECT_EQ(channel->token(), "");
 }
 
 TEST_F(Hello, WithoutATokenToGiveOpensNoSession) {
