@@ -148,7 +148,8 @@ absl::StatusOr<int> TryLock(int fd, const std::filesystem::path& path) {
 }
 
 bool IsAt(int fd, const std::filesystem::path& path) {
-  struct stat opened {}, there {};
+  struct stat opened {
+  }, there{};
   return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &there) == 0 && opened.st_dev == there.st_dev &&
          opened.st_ino == there.st_ino;
 }

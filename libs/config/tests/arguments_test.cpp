@@ -20,10 +20,10 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 
 absl::StatusOr<Arguments> Parse(const std::vector<std::string>& args) {
-  static const std::vector<Setting>* const settings =
+  static const std::vector<Setting>* const kSettings =
       new std::vector<Setting>(Loader<Sample>(SampleNaming()).Settings());
   std::vector<Setting> with_flags;
-  for (const Setting& setting : *settings) {
+  for (const Setting& setting : *kSettings) {
     if (setting.path.find('<') == std::string::npos) with_flags.push_back(setting);
   }
   return ParseArguments({.name = "sample", .summary = "A sample.", .version = "1"}, "LARDER_SAMPLE_", with_flags, args);

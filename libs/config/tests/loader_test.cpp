@@ -28,7 +28,7 @@ class LoaderTest : public ::testing::Test {
   }
   absl::StatusOr<Outcome> Run(std::vector<const char*> args, Environment env = {}) {
     args.insert(args.begin(), "sample");
-    return loader_.LoadArguments(kProgram, static_cast<int>(args.size()), args.data(), std::move(env));
+    return loader_.LoadArguments(program_, static_cast<int>(args.size()), args.data(), std::move(env));
   }
   static std::vector<std::string> Paths(const std::vector<Change>& changes) {
     std::vector<std::string> paths;
@@ -36,7 +36,7 @@ class LoaderTest : public ::testing::Test {
     return paths;
   }
 
-  const Program kProgram = {.name = "sample", .summary = "A sample.", .version = "1.2.3"};
+  const Program program_ = {.name = "sample", .summary = "A sample.", .version = "1.2.3"};
   base::TempDir dir_;
   const std::string file_ = (dir_ / "sample.yaml").string();
   Loader<Sample> loader_{SampleNaming()};
@@ -95,7 +95,7 @@ TEST_F(LoaderTest, AWrongCommandLineOrSettingIsAnErrorNotAnExit) {
   EXPECT_THAT(Run({"--arnea", "65MiB"}), StatusIs(absl::StatusCode::kInvalidArgument, "UNKNOWN_KEY"));
   const auto value = Run({"--listen-port", "x"});
   EXPECT_EQ(base::Message(value.status()), "--listen-port: \"x\" is not an integer");
-  EXPECT_THAT(loader_.LoadArguments(kProgram, 0, nullptr, {}), IsOk());
+  EXPECT_THAT(loader_.LoadArguments(program_, 0, nullptr, {}), IsOk());
 }
 
 TEST_F(LoaderTest, ReloadReportsWhatChangedAndTakesItOver) {

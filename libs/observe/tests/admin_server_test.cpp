@@ -21,7 +21,7 @@ class AdminServerTest : public ::testing::Test {
  protected:
   std::unique_ptr<AdminServer> Make(uint16_t port = 0, bool port_is_default = false) {
     return std::make_unique<AdminServer>(
-        AdminOptions{.host = "127.0.0.1", .port = port, .port_is_default = port_is_default}, registry, log,
+        AdminOptions{.host = "127.0.0.1", .port = port, .port_is_default = port_is_default}, registry_, log_,
         [] { return std::string("arena: 1GiB\n"); });
   }
   static httplib::Result Get(const AdminServer& server, const std::string& path) {
@@ -32,14 +32,14 @@ class AdminServerTest : public ::testing::Test {
     return result ? result->status : 0;
   }
 
-  base::ManualClock clock;
-  std::vector<std::string> lines;
-  Registry registry;
-  Logger log{{.output = [this](std::string_view line) { lines.emplace_back(line); }}, clock};
+  base::ManualClock clock_;
+  std::vector<std::string> lines_;
+  Registry registry_;
+  Logger log_{{.output = [this](std::string_view line) { lines_.emplace_back(line); }}, clock_};
 };
 
 TEST_F(AdminServerTest, ServesMetricsInPrometheusText) {
-  registry.Add(kHits).Increment(3);
+  registry_.Add(kHits).Increment(3);
   const auto server = Make();
   ASSERT_THAT(server->Start(), IsOk());
   const httplib::Result result = Get(*server, "/metrics");
@@ -78,7 +78,7 @@ TEST_F(AdminServerTest, ADefaultPortThatIsTakenGivesWayAndIsLogged) {
   ASSERT_THAT(second->Start(), IsOk());
   EXPECT_NE(second->port(), first->port());
   EXPECT_EQ(StatusOf(*second, "/healthz"), 200);
-  EXPECT_THAT(lines, Contains(HasSubstr("default admin port is taken")));
+  EXPECT_THAT(lines_, Contains(HasSubstr("default admin port is taken")));
 }
 
 TEST_F(AdminServerTest, ASetPortThatIsTakenIsAnError) {
@@ -90,7 +90,7 @@ TEST_F(AdminServerTest, ASetPortThatIsTakenIsAnError) {
 }
 
 TEST_F(AdminServerTest, AHostThatIsNotOursIsAnErrorEvenWithADefaultPort) {
-  AdminServer server({.host = "192.0.2.1", .port = 7469, .port_is_default = true}, registry, log, [] { return ""; });
+  AdminServer server({.host = "192.0.2.1", .port = 7469, .port_is_default = true}, registry_, log_, [] { return ""; });
   EXPECT_THAT(server.Start(), StatusIs(absl::StatusCode::kFailedPrecondition, "CANNOT_LISTEN"));
 }
 

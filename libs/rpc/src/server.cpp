@@ -26,12 +26,12 @@ constexpr int kMaxStreamsPerConnection = 1000;
 
 // gRPC offers both only as switches of the process; they are thrown once, whoever makes the first server.
 void EnableHealthAndReflection() {
-  static const bool enabled = [] {
+  static const bool kEnabled = [] {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
   }();
-  static_cast<void>(enabled);
+  static_cast<void>(kEnabled);
 }
 
 absl::Status CannotListen(std::string_view where, std::string_view why) {

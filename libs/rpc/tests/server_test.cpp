@@ -34,8 +34,8 @@ using HealthReply = grpc::health::v1::HealthCheckResponse;
 class ServerTest : public ::testing::Test {
  protected:
   std::unique_ptr<Server> Make(ServerOptions options) {
-    auto server = std::make_unique<Server>(std::move(options), log);
-    server->Add(echo);
+    auto server = std::make_unique<Server>(std::move(options), log_);
+    server->Add(echo_);
     return server;
   }
   static std::shared_ptr<grpc::Channel> DialPort(const Server& server) {
@@ -49,43 +49,43 @@ class ServerTest : public ::testing::Test {
     return reply.status();
   }
 
-  base::ManualClock clock;
-  observe::Logger log{{.output = [](std::string_view) {}}, clock};
-  base::TempDir dir;
-  const std::filesystem::path path = dir / "control.sock";
-  EchoService echo;
+  base::ManualClock clock_;
+  observe::Logger log_{{.output = [](std::string_view) {}}, clock_};
+  base::TempDir dir_;
+  const std::filesystem::path path_ = dir_ / "control.sock";
+  EchoService echo_;
 };
 
 TEST_F(ServerTest, CarriesAnErrorAndItsReasonOverAUnixSocket) {
-  const auto server = Make({.unix_path = path});
+  const auto server = Make({.unix_path = path_});
   ASSERT_THAT(server->Start(), IsOk());
   testing::SayRequest request;
   request.set_text("ü");
   request.set_code(static_cast<int>(StatusCode::kFailedPrecondition));
   request.set_reason("EPOCH_STALE");
   grpc::ClientContext context;
-  const auto said = Say(DialUnix(path), request, context);
+  const auto said = Say(DialUnix(path_), request, context);
   EXPECT_THAT(said, StatusIs(StatusCode::kFailedPrecondition, "EPOCH_STALE"));
   EXPECT_EQ(base::Message(said.status()), "as asked: ü");
 }
 
 TEST_F(ServerTest, TellsGrpcsOwnUnavailableByItsMissingReason) {
-  EXPECT_THAT(Say(DialUnix(path), "hello"), StatusIs(StatusCode::kUnavailable, ""));
+  EXPECT_THAT(Say(DialUnix(path_), "hello"), StatusIs(StatusCode::kUnavailable, ""));
 }
 
 TEST_F(ServerTest, AnswersOnTcpAndUnixSocketAtOnce) {
-  const auto server = Make({.address = "127.0.0.1:0", .unix_path = path});
+  const auto server = Make({.address = "127.0.0.1:0", .unix_path = path_});
   ASSERT_THAT(server->Start(), IsOk());
   LARDER_ASSERT_OK_AND_ASSIGN(const std::string over_tcp, Say(DialPort(*server), "tcp"));
-  LARDER_ASSERT_OK_AND_ASSIGN(const std::string over_unix, Say(DialUnix(path), "unix"));
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::string over_unix, Say(DialUnix(path_), "unix"));
   EXPECT_EQ(over_tcp, "tcp");
   EXPECT_EQ(over_unix, "unix");
 }
 
 TEST_F(ServerTest, HealthFollowsSetServing) {
-  const auto server = Make({.unix_path = path});
+  const auto server = Make({.unix_path = path_});
   ASSERT_THAT(server->Start(), IsOk());
-  const auto channel = DialUnix(path);
+  const auto channel = DialUnix(path_);
   LARDER_ASSERT_OK_AND_ASSIGN(const auto started, Check(channel));
   EXPECT_EQ(started, HealthReply::SERVING);
   server->SetServing(false);
@@ -94,13 +94,13 @@ TEST_F(ServerTest, HealthFollowsSetServing) {
 }
 
 TEST_F(ServerTest, ReflectionListsItsServices) {
-  const auto server = Make({.unix_path = path});
+  const auto server = Make({.unix_path = path_});
   ASSERT_THAT(server->Start(), IsOk());
   const grpc::Slice list_services(std::string("\x3a\x00", 2));  // ServerReflectionRequest{list_services: ""}
   const grpc::ByteBuffer request(&list_services, 1);
   grpc::ByteBuffer response;
   grpc::ClientContext context;
-  grpc::GenericStub stub(DialUnix(path));
+  grpc::GenericStub stub(DialUnix(path_));
   std::promise<grpc::Status> done;
   stub.UnaryCall(&context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", {}, &request, &response,
                  [&](grpc::Status status) { done.set_value(std::move(status)); });
@@ -115,41 +115,41 @@ TEST_F(ServerTest, AStaleSocketDoesNotStopAStart) {
   {
     const base::UniqueFd stale(::socket(AF_UNIX, SOCK_STREAM, 0));
     sockaddr_un address = {.sun_family = AF_UNIX};
-    std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+    std::strncpy(address.sun_path, path_.c_str(), sizeof(address.sun_path) - 1);
     ASSERT_EQ(::bind(stale.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
   }
-  ASSERT_TRUE(std::filesystem::is_socket(path));
-  const auto server = Make({.unix_path = path});
+  ASSERT_TRUE(std::filesystem::is_socket(path_));
+  const auto server = Make({.unix_path = path_});
   ASSERT_THAT(server->Start(), IsOk());
-  EXPECT_THAT(Say(DialUnix(path), "hello"), IsOk());
+  EXPECT_THAT(Say(DialUnix(path_), "hello"), IsOk());
 }
 
 TEST_F(ServerTest, TheSocketHasTheModeAskedForAndNothingLiesBesideIt) {
-  const auto server = Make({.unix_path = path, .unix_mode = 0606});
+  const auto server = Make({.unix_path = path_, .unix_mode = 0606});
   ASSERT_THAT(server->Start(), IsOk());
   struct stat status = {};
-  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  ASSERT_EQ(::stat(path_.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0606u);
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_.path()), {}), 1);
 }
 
 TEST_F(ServerTest, StopRemovesTheSocket) {
-  const auto server = Make({.unix_path = path});
+  const auto server = Make({.unix_path = path_});
   ASSERT_THAT(server->Start(), IsOk());
   server->Stop(base::kNoDeadline);
   server->Stop(base::kNoDeadline);
-  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_FALSE(std::filesystem::exists(path_));
 }
 
 TEST_F(ServerTest, ASuccessorTakesThePathAndKeepsIt) {
-  const auto old_server = Make({.unix_path = path});
+  const auto old_server = Make({.unix_path = path_});
   ASSERT_THAT(old_server->Start(), IsOk());
   EchoService other;
-  Server successor({.unix_path = path}, log);
+  Server successor({.unix_path = path_}, log_);
   successor.Add(other);
   ASSERT_THAT(successor.Start(), IsOk());
   old_server->Stop(base::kNoDeadline);
-  EXPECT_THAT(Say(DialUnix(path), "hello"), IsOk());
+  EXPECT_THAT(Say(DialUnix(path_), "hello"), IsOk());
 }
 
 TEST_F(ServerTest, RefusesAPortThatIsTaken) {
@@ -163,47 +163,47 @@ TEST_F(ServerTest, RefusesAPortThatIsTaken) {
 TEST_F(ServerTest, RefusesWhatItCannotListenOn) {
   EXPECT_THAT(Make({})->Start(), StatusIs(StatusCode::kInvalidArgument, "NO_ADDRESS"));
   EXPECT_THAT(Make({.address = "localhost"})->Start(), StatusIs(StatusCode::kInvalidArgument, "BAD_ADDRESS"));
-  EXPECT_THAT(Make({.unix_path = dir / std::string(120, 'x')})->Start(),
+  EXPECT_THAT(Make({.unix_path = dir_ / std::string(120, 'x')})->Start(),
               StatusIs(StatusCode::kInvalidArgument, "PATH_TOO_LONG"));
-  EXPECT_THAT(Make({.unix_path = dir / "none/control.sock"})->Start(),
+  EXPECT_THAT(Make({.unix_path = dir_ / "none/control.sock"})->Start(),
               StatusIs(StatusCode::kFailedPrecondition, "CANNOT_LISTEN"));
 }
 
 TEST_F(ServerTest, APathThatCannotBeReplacedLeavesNothingListening) {
-  std::filesystem::create_directories(path / "inner");
-  const auto server = Make({.unix_path = path});
+  std::filesystem::create_directories(path_ / "inner");
+  const auto server = Make({.unix_path = path_});
   EXPECT_THAT(server->Start(), StatusIs(StatusCode::kFailedPrecondition, "CANNOT_LISTEN"));
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_.path()), {}), 1);
 }
 
 TEST_F(ServerTest, RefusesAMessageOverTheLimit) {
-  const auto server = Make({.unix_path = path});
+  const auto server = Make({.unix_path = path_});
   ASSERT_THAT(server->Start(), IsOk());
   grpc::ChannelArguments unlimited;
   unlimited.SetMaxSendMessageSize(-1);
   const auto channel =
-      grpc::CreateCustomChannel("unix:" + path.native(), grpc::InsecureChannelCredentials(), unlimited);
+      grpc::CreateCustomChannel("unix:" + path_.native(), grpc::InsecureChannelCredentials(), unlimited);
   EXPECT_THAT(Say(channel, std::string(kMaxMessageBytes + 1, 'x')), StatusIs(StatusCode::kResourceExhausted, ""));
-  EXPECT_THAT(Say(DialUnix(path), std::string(kMaxMessageBytes - 100, 'x')), IsOk());
+  EXPECT_THAT(Say(DialUnix(path_), std::string(kMaxMessageBytes - 100, 'x')), IsOk());
 }
 
 TEST_F(ServerTest, StopLetsACallInFlightEnd) {
   base::ThreadPool pool("echo", 1);
   std::promise<void> entered;
   std::promise<void> release;
-  echo.OnSay([&](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
+  echo_.OnSay([&](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
     return UnaryOn(pool, context, [&, request, response] {
       entered.set_value();
       release.get_future().wait();
       return EchoService::Answer(*request, *response);
     });
   });
-  const auto server = Make({.unix_path = path});
+  const auto server = Make({.unix_path = path_});
   ASSERT_THAT(server->Start(), IsOk());
-  auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path), "late"); });
+  auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path_), "late"); });
   entered.get_future().wait();
   auto stopped = std::async(std::launch::async, [&] { server->Stop(base::kNoDeadline); });
-  while (std::filesystem::exists(path)) std::this_thread::yield();  // until Stop has begun
+  while (std::filesystem::exists(path_)) std::this_thread::yield();  // until Stop has begun
   EXPECT_EQ(stopped.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
   release.set_value();
   stopped.wait();
@@ -213,16 +213,16 @@ TEST_F(ServerTest, StopLetsACallInFlightEnd) {
 TEST_F(ServerTest, StopCancelsWhatIsInFlightAtItsDeadline) {
   base::ThreadPool pool("echo", 1);
   std::promise<void> entered;
-  echo.OnSay([&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
+  echo_.OnSay([&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
     return UnaryOn(pool, context, [&, context]() -> absl::Status {
       entered.set_value();
       while (!context->IsCancelled()) std::this_thread::yield();
       return absl::CancelledError("stopped");
     });
   });
-  const auto server = Make({.unix_path = path});
+  const auto server = Make({.unix_path = path_});
   ASSERT_THAT(server->Start(), IsOk());
-  auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path), "never"); });
+  auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path_), "never"); });
   entered.get_future().wait();
   server->Stop(base::Deadline());
   EXPECT_FALSE(said.get().ok());

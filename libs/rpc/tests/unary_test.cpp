@@ -36,36 +36,36 @@ class HeldExecutor final : public base::Executor {
 class UnaryTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    server.Add(echo);
-    ASSERT_THAT(server.Start(), IsOk());
+    server_.Add(echo_);
+    ASSERT_THAT(server_.Start(), IsOk());
   }
   void RunOn(base::Executor& executor) {
-    echo.OnSay([&](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
+    echo_.OnSay([&](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
       return UnaryOn(executor, context, [this, request, response] {
-        handled_by = std::this_thread::get_id();
-        ++handled;
+        handled_by_ = std::this_thread::get_id();
+        ++handled_;
         return EchoService::Answer(*request, *response);
       });
     });
   }
 
-  base::ManualClock clock;
-  observe::Logger log{{.output = [](std::string_view) {}}, clock};
-  base::TempDir dir;
-  const std::filesystem::path path = dir / "s";
-  EchoService echo;
-  std::atomic<int> handled = 0;
-  std::atomic<std::thread::id> handled_by;
-  Server server{{.unix_path = path}, log};  // last, so that it stops before what its calls use
+  base::ManualClock clock_;
+  observe::Logger log_{{.output = [](std::string_view) {}}, clock_};
+  base::TempDir dir_;
+  const std::filesystem::path path_ = dir_ / "s";
+  EchoService echo_;
+  std::atomic<int> handled_ = 0;
+  std::atomic<std::thread::id> handled_by_;
+  Server server_{{.unix_path = path_}, log_};  // last, so that it stops before what its calls use
 };
 
 TEST_F(UnaryTest, EndsTheCallWithTheHandlersResult) {
-  LARDER_ASSERT_OK_AND_ASSIGN(const std::string said, Say(DialUnix(path), "hello"));
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::string said, Say(DialUnix(path_), "hello"));
   EXPECT_EQ(said, "hello");
-  echo.OnSay([](Context* context, const testing::SayRequest*, testing::SayResponse*) {
+  echo_.OnSay([](Context* context, const testing::SayRequest*, testing::SayResponse*) {
     return Unary(context, [] { return base::Error(StatusCode::kNotFound, "NO_OBJECT", "no such object"); });
   });
-  EXPECT_THAT(Say(DialUnix(path), "hello"), StatusIs(StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(Say(DialUnix(path_), "hello"), StatusIs(StatusCode::kNotFound, "NO_OBJECT"));
 }
 
 TEST_F(UnaryTest, EveryCodeSurvivesTheWire) {
@@ -74,7 +74,7 @@ TEST_F(UnaryTest, EveryCodeSurvivesTheWire) {
     request.set_code(code);
     request.set_reason("R" + std::to_string(code));
     grpc::ClientContext context;
-    EXPECT_THAT(Say(DialUnix(path), request, context), StatusIs(static_cast<StatusCode>(code), request.reason()));
+    EXPECT_THAT(Say(DialUnix(path_), request, context), StatusIs(static_cast<StatusCode>(code), request.reason()));
   }
 }
 
@@ -83,39 +83,39 @@ TEST_F(UnaryTest, RunsAHandlerThatWaitsOnTheExecutorsThread) {
   std::promise<std::thread::id> id;
   pool.Submit([&] { id.set_value(std::this_thread::get_id()); });
   RunOn(pool);
-  EXPECT_THAT(Say(DialUnix(path), "hello"), IsOk());
-  EXPECT_EQ(handled_by.load(), id.get_future().get());
-  server.Stop(base::kNoDeadline);
+  EXPECT_THAT(Say(DialUnix(path_), "hello"), IsOk());
+  EXPECT_EQ(handled_by_.load(), id.get_future().get());
+  server_.Stop(base::kNoDeadline);
 }
 
 TEST_F(UnaryTest, RefusesACallWhenTheExecutorIsStopping) {
   base::ThreadPool pool("pool", 1);
   pool.Stop();
   RunOn(pool);
-  EXPECT_THAT(Say(DialUnix(path), "hello"), StatusIs(StatusCode::kUnavailable, "STOPPING"));
-  EXPECT_EQ(handled, 0);
+  EXPECT_THAT(Say(DialUnix(path_), "hello"), StatusIs(StatusCode::kUnavailable, "STOPPING"));
+  EXPECT_EQ(handled_, 0);
 }
 
 TEST_F(UnaryTest, DropsACallWhoseClientLeftBeforeItsTurn) {
   HeldExecutor executor;
   std::promise<Context*> entered;
-  echo.OnSay([&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
+  echo_.OnSay([&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
     Reactor* reactor = UnaryOn(executor, context, [this] {
-      ++handled;
+      ++handled_;
       return absl::OkStatus();
     });
     entered.set_value(context);
     return reactor;
   });
   grpc::ClientContext client;
-  auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path), {}, client); });
+  auto said = std::async(std::launch::async, [&] { return Say(DialUnix(path_), {}, client); });
   const Context* context = entered.get_future().get();
   client.TryCancel();
   while (!context->IsCancelled()) std::this_thread::yield();
   executor.RunOne();
   EXPECT_THAT(said.get(), StatusIs(StatusCode::kCancelled));
-  server.Stop(base::kNoDeadline);
-  EXPECT_EQ(handled, 0);
+  server_.Stop(base::kNoDeadline);
+  EXPECT_EQ(handled_, 0);
 }
 
 }  // namespace

@@ -102,9 +102,18 @@ class NotingPeer final : public object::PeerDecorator {
   absl::Status Delete(SessionId session, const std::string&) override { return Note(session); }
   absl::Status SetPinned(SessionId session, const std::string&, bool) override { return Note(session); }
 
-  std::vector<uint64_t> acted() { return Copy(acted_); }
-  std::vector<std::string> opened() { return Copy(opened_); }
-  std::vector<uint64_t> closed() { return Copy(closed_); }
+  std::vector<uint64_t> acted() {
+    base::MutexLock lock(mutex_);
+    return acted_;
+  }
+  std::vector<std::string> opened() {
+    base::MutexLock lock(mutex_);
+    return opened_;
+  }
+  std::vector<uint64_t> closed() {
+    base::MutexLock lock(mutex_);
+    return closed_;
+  }
 
  private:
   absl::Status Note(SessionId session) {
@@ -113,12 +122,6 @@ class NotingPeer final : public object::PeerDecorator {
     if (session != kEnded) return absl::OkStatus();
     return base::Error(StatusCode::kNotFound, "NO_SESSION", "it has ended");
   }
-  template <typename T>
-  std::vector<T> Copy(const std::vector<T>& noted) {
-    base::MutexLock lock(mutex_);
-    return noted;
-  }
-
   base::Mutex mutex_;
   std::vector<uint64_t> acted_ LARDER_GUARDED_BY(mutex_);
   std::vector<std::string> opened_ LARDER_GUARDED_BY(mutex_);

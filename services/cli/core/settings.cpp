@@ -40,7 +40,7 @@ void Declare(config::Binder& binder, Settings& settings) {
 }
 
 std::span<const Flag> CommonFlags() {
-  static const std::vector<Flag> flags = {
+  static const std::vector<Flag> kFlags = {
       {.name = "--endpoint",
        .value = "URI",
        .help = "the agent (LARDER_ENDPOINT, default uds:///run/larder)",
@@ -61,7 +61,7 @@ std::span<const Flag> CommonFlags() {
       {.name = "--help", .help = "print this", .letter = 'h'},
       {.name = "--version", .help = "print the version"},
   };
-  return flags;
+  return kFlags;
 }
 
 absl::StatusOr<LoadedSettings> LoadSettings(const Verb& verb, const Arguments& arguments,

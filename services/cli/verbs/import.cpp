@@ -95,9 +95,9 @@ absl::Status CheckCombination(const Arguments& given) {
 }
 
 const std::vector<Column>& WideColumns() {
-  static const std::vector<Column> columns = {{"SIZE", 10, true}, {"ACK", 10},    {"DURABILITY", 10},
-                                              {"EPOCH", 16},      {"DIGEST", 15}, {"KEY", 0}};
-  return columns;
+  static const std::vector<Column> kColumns = {{"SIZE", 10, true}, {"ACK", 10},    {"DURABILITY", 10},
+                                               {"EPOCH", 16},      {"DIGEST", 15}, {"KEY", 0}};
+  return kColumns;
 }
 
 class Printer {

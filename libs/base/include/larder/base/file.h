@@ -32,8 +32,8 @@ absl::Status FsyncDir(const std::filesystem::path& dir);
 // `content` under `path` (mode 0644), all or nothing: temporary file, fsync, rename, fsync of the directory. On failure
 // what was there before is left as it was.
 absl::Status WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
-// An exclusive lock held as long as the descriptor lives (OFD lock); ALREADY_EXISTS (LOCKED) if another holds it. Who may
-// only read the file, and holds a reader's lock of it, keeps nobody out: the file is made anew.
+// An exclusive lock held as long as the descriptor lives (OFD lock); ALREADY_EXISTS (LOCKED) if another holds it. Who
+// may only read the file, and holds a reader's lock of it, keeps nobody out: the file is made anew.
 absl::StatusOr<UniqueFd> LockFile(const std::filesystem::path& path);
 
 }  // namespace larder::base
