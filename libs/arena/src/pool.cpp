@@ -55,11 +55,13 @@ absl::Status Pool::Start() {
 }
 
 absl::Status Pool::Full(uint64_t asked) const {
-  return base::Error(absl::StatusCode::kResourceExhausted, "ARENA_FULL",
-                     "the memory arena has no room for {} (limit {}, in use {}, still mapped by readers of deleted "
-                     "objects {}): delete objects, end the clients that keep deleted ones, or raise 'arena'",
-                     base::FormatBytes(asked), base::FormatBytes(limit_), base::FormatBytes(in_use_ + private_bytes_),
-                     base::FormatBytes(held_bytes_));
+  return base::Error(
+      absl::StatusCode::kResourceExhausted, "ARENA_FULL",
+      "the memory arena has no room for {} (limit {}, in use {}, kept to move objects {}, still mapped by "
+      "readers of deleted objects {}): delete objects, end the clients that keep deleted ones, or raise "
+      "'arena'",
+      base::FormatBytes(asked), base::FormatBytes(limit_), base::FormatBytes(in_use_ + private_bytes_),
+      base::FormatBytes(reserve_), base::FormatBytes(held_bytes_));
 }
 
 void Pool::Book(const std::string& ns, uint64_t Account::*what, int64_t bytes) {

@@ -22,6 +22,7 @@ void Fill(pb::ArenaUse& arena, const AgentStatus& status) {
   arena.set_allocated_bytes(status.arena.allocated);
   arena.set_window_bytes(status.arena.windows);
   arena.set_wasted_bytes(status.arena.wasted);
+  arena.set_reserved_bytes(status.arena.reserved);
   arena.set_recycles(status.recycles);
 }
 

@@ -72,8 +72,9 @@ Finding CheckIdentity(const pb::StatusResponse& status) {
 Finding CheckArena(const pb::StatusResponse& status) {
   const pb::ArenaUse& arena = status.arena();
   const uint64_t used = arena.limit_bytes() - arena.free_bytes();
-  std::string what = PartOf(used, arena.limit_bytes()) + " in use";
-  if (Percent(used, arena.limit_bytes()) < kArenaFullPercent) return Fine("arena", std::move(what));
+  const uint64_t room = arena.limit_bytes() - arena.reserved_bytes();
+  std::string what = PartOf(used, room) + " in use";
+  if (Percent(used, room) < kArenaFullPercent) return Fine("arena", std::move(what));
   const pb::NamespaceUse* own = OwnNamespace(status);
   if (own != nullptr && own->evict_last()) {
     return Warn("arena", std::move(what), "objects are dropped to make room, those in use are not: raise 'arena'",

@@ -51,7 +51,8 @@ ordered_json ArenaJson(const pb::ArenaUse& arena) {
   return {{"limit", arena.limit_bytes()},         {"free", arena.free_bytes()},
           {"live", arena.live_bytes()},           {"quarantined", arena.quarantined_bytes()},
           {"allocated", arena.allocated_bytes()}, {"windows", arena.window_bytes()},
-          {"wasted", arena.wasted_bytes()},       {"recycles", arena.recycles()}};
+          {"wasted", arena.wasted_bytes()},       {"reserved", arena.reserved_bytes()},
+          {"recycles", arena.recycles()}};
 }
 
 ordered_json DiskJson(const pb::DiskUse& disk) {

@@ -92,6 +92,13 @@ TEST_F(Checkup, AFullArenaIsAWarningWithWhatTheNamespaceMayDo) {
   EXPECT_THAT(Of("arena").remedy, testing::Not(HasSubstr("evict_last")));
 }
 
+TEST_F(Checkup, WhatOnlyMovedObjectsMayUseIsNotFree) {
+  status_.mutable_arena()->set_free_bytes(kGiB / 5);
+  EXPECT_EQ(Of("arena").verdict, Verdict::kOk);
+  status_.mutable_arena()->set_reserved_bytes(kGiB / 5);
+  ExpectWarning("arena", "#full-arena");
+}
+
 TEST_F(Checkup, MuchQuarantineIsAWarning) {
   status_.mutable_arena()->set_quarantined_bytes(kGiB / 10 - kMiB);
   EXPECT_EQ(Of("quarantine").verdict, Verdict::kOk);
