@@ -67,8 +67,8 @@ ChildProcess FaultTest::Faulty() const {
   return ChildProcess({LARDER_FAULTY_CLIENT, agent_->socket_dir()}, ChildProcess::Output::kStdout);
 }
 
-void FaultTest::DeleteAll(const std::string& prefix) const {
-  auto client = Connect();
+void FaultTest::DeleteAll(const std::string& prefix, const std::string& ns) const {
+  auto client = Connect({.ns = ns});
   LARDER_ASSERT_OK_AND_ASSIGN(const object::ListPage page, client->List({.prefix = prefix}));
   for (const object::ObjectInfo& info : page.objects) EXPECT_THAT(client->Delete(info.id.key), IsOk());
 }

@@ -32,7 +32,7 @@ class FaultTest : public testing::Test {
   RawClient Raw(const std::string& ns = "default") const;
   BusyClient Busy(Doing doing, const std::string& key) const;
   ChildProcess Faulty() const;
-  void DeleteAll(const std::string& prefix) const;
+  void DeleteAll(const std::string& prefix, const std::string& ns = "default") const;
 
   // What the agent holds, by its own metrics and by the kernel's.
   struct Holdings {
