@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <string>
 
 #include "larder/base/file.h"
@@ -91,6 +92,13 @@ std::optional<base::Duration> StartOf(std::string_view stat) {
   // It is rounded down to ticks.
   const double seconds = static_cast<double>(ticks + 1) / static_cast<double>(::sysconf(_SC_CLK_TCK));
   return std::chrono::duration_cast<base::Duration>(std::chrono::duration<double>(seconds));
+}
+
+size_t OneTooMany(std::span<const int32_t> pids) {
+  std::map<int32_t, size_t> count;
+  for (const int32_t pid : pids) ++count[pid];
+  const auto of = [&](int32_t pid) { return count.at(pid); };
+  return static_cast<size_t>(std::ranges::max_element(pids, {}, of) - pids.begin());
 }
 
 }  // namespace larder::transport::uds

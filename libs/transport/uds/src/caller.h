@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "larder/base/clock.h"
@@ -39,5 +40,9 @@ base::UniqueFd OpenPidfd(int32_t pid, const Queued& queued);
 bool CouldBeAnother(base::Duration started, const Queued& queued);
 // The latest moment at which the process of a /proc/PID/stat can have begun. Pure.
 std::optional<base::Duration> StartOf(std::string_view stat);
+
+// The connection to give up for the next one, where there are too many that have said nothing yet: the oldest of the
+// process that has most of them. `pids` are their processes, the oldest connection first, and not empty. Pure.
+size_t OneTooMany(std::span<const int32_t> pids);
 
 }  // namespace larder::transport::uds

@@ -23,13 +23,11 @@ Connection::Connection(ServerContext& server, base::UniqueFd fd, Caller caller, 
       fd_(std::move(fd)),
       caller_(std::move(caller)),
       closed_cb_(std::move(closed)),
-      since_(server.settings.clock->Now()) {
-  ++server_.ungreeted;
-}
+      since_(server.settings.clock->Now()) {}
 
 absl::Status Connection::Start() {
-  LARDER_RETURN_IF_ERROR(
-      server_.loop->Add(fd_.get(), EPOLLIN, [self = shared_from_this()](uint32_t events) { self->OnEvent(events); }));
+  LARDER_RETURN_IF_ERROR(server_.loop->Add(
+      fd_.get(), EPOLLIN, [self = shared_from_this()](uint32_t events) { self->OnEvent(events); }, kStrangers));
   if (caller_.pidfd) {
     // A forked child may keep the socket open: the process's own end is what counts.
     LARDER_RETURN_IF_ERROR(
@@ -41,7 +39,6 @@ absl::Status Connection::Start() {
 void Connection::Close(std::string_view why) {
   if (std::exchange(closed_, true)) return;
   const std::shared_ptr<Connection> self = shared_from_this();  // the handlers below hold the last references
-  if (!greeted()) --server_.ungreeted;
   if (!why.empty() && server_.settings.observer != nullptr) server_.settings.observer->Denied(why);
   server_.loop->Remove(fd_.get());
   if (caller_.pidfd) server_.loop->Remove(caller_.pidfd.get());

@@ -24,9 +24,11 @@ struct ServerContext {
   EventLoop* loop = nullptr;
   base::Gate* offloaded = nullptr;  // work on the executor, which speaks to the loop when it ends
   // The loop's thread only.
-  size_t ungreeted = 0;      // connections before their HELLO
   base::MonotonicTime from;  // when the listener started
 };
+
+// Of the event loop: connections that have not said HELLO are one, then each namespace is.
+inline constexpr EventLoop::Group kStrangers = 1;
 
 class Batch;
 

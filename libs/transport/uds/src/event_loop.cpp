@@ -3,10 +3,18 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <utility>
 
 namespace larder::transport::uds {
+namespace {
+
+constexpr auto kShare = std::chrono::microseconds(20);  // of one group in a round, and one event at least
+constexpr size_t kReady = 256;                          // descriptors looked at in a round
+
+}  // namespace
 
 EventLoop::EventLoop(std::function<void()> tick, base::Duration period) : tick_(std::move(tick)), period_(period) {}
 EventLoop::~EventLoop() { Stop(); }
@@ -43,11 +51,11 @@ void EventLoop::Post(std::function<void()> task) {
   [[maybe_unused]] const ssize_t size = ::write(wake_.get(), &one, sizeof one);
 }
 
-absl::Status EventLoop::Add(int fd, uint32_t events, Handler handler) {
+absl::Status EventLoop::Add(int fd, uint32_t events, Handler handler, Group group) {
   const uint32_t serial = next_serial_++;
   epoll_event event{.events = events, .data = {.u64 = Token(fd, serial)}};
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return base::ErrnoError(errno, "wait on a descriptor");
-  watched_[fd] = {.serial = serial, .handler = std::make_shared<Handler>(std::move(handler))};
+  watched_[fd] = {.serial = serial, .handler = std::make_shared<Handler>(std::move(handler)), .group = group};
   return absl::OkStatus();
 }
 
@@ -63,6 +71,38 @@ void EventLoop::Remove(int fd) {
   watched_.erase(fd);
 }
 
+void EventLoop::Move(int fd, Group group) {
+  if (const auto it = watched_.find(fd); it != watched_.end()) it->second.group = group;
+}
+
+void EventLoop::RunRound(std::span<const epoll_event> ready) {
+  std::vector<std::pair<Group, std::vector<epoll_event>>> groups;  // few
+  const auto watched_of = [this](const epoll_event& event) {
+    const auto it = watched_.find(static_cast<int>(event.data.u64 & 0xFFFFFFFF));
+    return it != watched_.end() && it->second.serial == event.data.u64 >> 32 ? &it->second : nullptr;
+  };
+  for (const epoll_event& event : ready) {
+    const Watched* watched = watched_of(event);
+    if (watched == nullptr) continue;
+    auto group = std::ranges::find(groups, watched->group, &std::pair<Group, std::vector<epoll_event>>::first);
+    if (group == groups.end()) group = groups.insert(group, {watched->group, {}});
+    group->second.push_back(event);
+  }
+  ++round_;
+  for (const auto& [group, events] : groups) {
+    const auto until = std::chrono::steady_clock::now() + kShare;
+    for (size_t i = 0; i < events.size(); ++i) {
+      // Another is first in each round: the kernel tells of them in much the same order.
+      const epoll_event& event = events[(round_ + i) % events.size()];
+      const Watched* watched = watched_of(event);
+      if (watched == nullptr) continue;  // removed in this round
+      const std::shared_ptr<Handler> handler = watched->handler;
+      (*handler)(event.events);
+      if (std::chrono::steady_clock::now() >= until) break;
+    }
+  }
+}
+
 void EventLoop::RunPosted() {
   std::vector<std::function<void()>> tasks;
   {
@@ -74,17 +114,12 @@ void EventLoop::RunPosted() {
 
 void EventLoop::Run() {
   auto next_tick = std::chrono::steady_clock::now() + period_;
-  std::array<epoll_event, 64> events{};
+  std::array<epoll_event, kReady> events{};
   while (true) {
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next_tick - std::chrono::steady_clock::now());
     const int count =
         ::epoll_wait(epoll_.get(), events.data(), events.size(), static_cast<int>(std::max<int64_t>(0, wait.count())));
-    for (int i = 0; i < count; ++i) {
-      const auto it = watched_.find(static_cast<int>(events[i].data.u64 & 0xFFFFFFFF));
-      if (it == watched_.end() || it->second.serial != events[i].data.u64 >> 32) continue;  // removed in this round
-      const std::shared_ptr<Handler> handler = it->second.handler;
-      (*handler)(events[i].events);
-    }
+    RunRound(std::span(events).first(static_cast<size_t>(std::max(0, count))));
     RunPosted();
     if (const auto now = std::chrono::steady_clock::now(); now >= next_tick) {
       tick_();

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -14,10 +15,12 @@
 
 namespace larder::transport::uds {
 
-// One thread that waits on many descriptors (epoll, level-triggered).
+// One thread that waits on many descriptors (epoll, level-triggered). Each belongs to a group, and groups take turns by
+// time, so that who has many descriptors, or asks for much, does not hold up others for long.
 class EventLoop {
  public:
   using Handler = std::function<void(uint32_t events)>;
+  using Group = size_t;
 
   // `tick` runs on the loop's thread about every `period`.
   EventLoop(std::function<void()> tick, base::Duration period);
@@ -30,12 +33,16 @@ class EventLoop {
   void Post(std::function<void()> task) LARDER_EXCLUDES(mutex_);
 
   // The loop's thread only. The descriptor stays the caller's and must be removed before it is closed.
-  absl::Status Add(int fd, uint32_t events, Handler handler);
+  absl::Status Add(int fd, uint32_t events, Handler handler, Group group = 0);
   void Modify(int fd, uint32_t events);  // nothing if it was not added
   void Remove(int fd);
+  // It is another group's from now on; nothing if it was not added.
+  void Move(int fd, Group group);
 
  private:
   void Run();
+  // Handles ready descriptors, of each group for its share of time; what is left is ready at the next round, too.
+  void RunRound(std::span<const epoll_event> ready);
   void RunPosted() LARDER_EXCLUDES(mutex_);
 
   std::function<void()> tick_;
@@ -47,10 +54,12 @@ class EventLoop {
   struct Watched {
     uint32_t serial = 0;
     std::shared_ptr<Handler> handler;
+    Group group = 0;
   };
   static uint64_t Token(int fd, uint32_t serial) { return uint64_t{serial} << 32 | static_cast<uint32_t>(fd); }
   std::unordered_map<int, Watched> watched_;
   uint32_t next_serial_ = 0;
+  size_t round_ = 0;
   base::Mutex mutex_;
   std::vector<std::function<void()>> posted_ LARDER_GUARDED_BY(mutex_);
   bool stopping_ LARDER_GUARDED_BY(mutex_) = false;

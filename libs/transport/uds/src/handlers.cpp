@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "larder/base/status.h"
@@ -171,8 +172,8 @@ void Connection::Hello(const Request& header, base::ByteReader& in) {
     return Close("denied");
   }
   session_ = *session;
-  --server_.ungreeted;
   ns_ = owner->ns;
+  server_.loop->Move(fd_.get(), std::hash<std::string>()(ns_));
   Withhold(hello.earlier_bytes);
   if (settings.tokens != nullptr) {
     const absl::StatusOr<object::SessionToken> token = settings.tokens->Issue(session_, *owner);

@@ -18,7 +18,6 @@ constexpr size_t kMaxUngreeted = 128;
 constexpr ptrdiff_t kMaxUngreetedOfOne = 64;  // one process must not keep all others out
 constexpr base::Duration kStallLimit = std::chrono::seconds(30);
 constexpr base::Duration kRevokeLimit = std::chrono::seconds(5);
-constexpr int kAcceptBurst = 16;
 
 }  // namespace
 
@@ -64,41 +63,47 @@ void UdsListener::Stop(base::Deadline) {
   lock_.Reset();
 }
 
+// One at a time: the loop calls again as long as there are others, and sees to its connections in between.
 void UdsListener::Accept() {
-  for (int i = 0; i < kAcceptBurst; ++i) {
-    const base::Duration now = BootNow();
-    base::UniqueFd fd(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) {
-      if (errno == EMFILE || errno == ENFILE) {
-        paused_ = true;
-        loop_.Modify(socket_.get(), 0);
-      }
-      if (errno == EAGAIN) queue_empty_ = now;
-      return;
+  const base::Duration now = BootNow();
+  base::UniqueFd fd(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd) {
+    if (errno == EMFILE || errno == ENFILE) {
+      paused_ = true;
+      loop_.Modify(socket_.get(), 0);
     }
-    object::TransportObserver* observer = server_.settings.observer;
-    if (server_.ungreeted >= kMaxUngreeted) {
-      if (observer != nullptr) observer->Denied("too_many");
-      continue;
-    }
-    absl::StatusOr<Caller> caller = CallerOf(fd.get(), {.since = queue_empty_, .until = BootNow()});
-    if (!caller.ok()) continue;
-    const ptrdiff_t of_one = std::ranges::count_if(connections_, [&](const auto& entry) {
-      return !entry.second->greeted() && entry.second->pid() == caller->pid;
-    });
-    if (caller->pid != 0 && of_one >= kMaxUngreetedOfOne) {
-      if (observer != nullptr) observer->Denied("too_many");
-      continue;
-    }
-    auto connection =
-        std::make_shared<Connection>(server_, std::move(fd), *std::move(caller), [this](Connection& closed) {
-          if (server_.settings.observer != nullptr) server_.settings.observer->ConnectionClosed();
-          connections_.erase(&closed);
-        });
-    connections_[connection.get()] = connection;
-    if (observer != nullptr) observer->ConnectionOpened();
-    if (!connection->Start().ok()) connection->Close("too_many");
+    if (errno == EAGAIN) queue_empty_ = now;
+    return;
   }
+  absl::StatusOr<Caller> caller = CallerOf(fd.get(), {.since = queue_empty_, .until = BootNow()});
+  if (!caller.ok()) return;
+  object::TransportObserver* observer = server_.settings.observer;
+  if (!AdmitStranger(caller->pid)) {
+    if (observer != nullptr) observer->Denied("too_many");
+    return;
+  }
+  auto connection =
+      std::make_shared<Connection>(server_, std::move(fd), *std::move(caller), [this](Connection& closed) {
+        if (server_.settings.observer != nullptr) server_.settings.observer->ConnectionClosed();
+        connections_.erase(&closed);
+      });
+  connections_[connection.get()] = connection;
+  strangers_.push_back(connection);
+  if (observer != nullptr) observer->ConnectionOpened();
+  if (!connection->Start().ok()) connection->Close("too_many");
+}
+
+bool UdsListener::AdmitStranger(int32_t pid) {
+  std::erase_if(strangers_, [](const std::weak_ptr<Connection>& weak) {
+    const std::shared_ptr<Connection> connection = weak.lock();
+    return connection == nullptr || connection->greeted();
+  });
+  std::vector<int32_t> pids;
+  for (const std::weak_ptr<Connection>& stranger : strangers_) pids.push_back(stranger.lock()->pid());
+  if (pid != 0 && std::ranges::count(pids, pid) >= kMaxUngreetedOfOne) return false;
+  // Many processes of one client could keep all others out for ever, if those that came first were to stay.
+  if (pids.size() >= kMaxUngreeted) strangers_[OneTooMany(pids)].lock()->Close("too_many");
+  return true;
 }
 
 void UdsListener::CheckConnections() {

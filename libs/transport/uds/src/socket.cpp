@@ -1,6 +1,5 @@
 #include "src/socket.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +14,7 @@ namespace larder::transport::uds {
 namespace {
 
 constexpr size_t kMaxFds = 64;
+constexpr time_t kConnectSeconds = 1;
 
 absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
   sockaddr_un address{};
@@ -44,18 +44,25 @@ absl::Status SocketError(int error) {
 
 absl::StatusOr<base::UniqueFd> ConnectTo(const std::string& path) {
   LARDER_ASSIGN_OR_RETURN(const sockaddr_un address, AddressOf(path));
-  base::UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  base::UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!fd) return base::ErrnoError(errno, "open a socket");
-  // Without waiting: an agent that is stopped while others wait to be accepted would hold us for ever.
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  // Where many wait to be accepted, in turn; but an agent that is stopped would hold us for ever.
+  const timeval limit{.tv_sec = kConnectSeconds, .tv_usec = 0}, none{};
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0) {
+    return base::ErrnoError(errno, "open a socket");
+  }
+  while (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     const int error = errno;
+    if (error == EINTR) continue;
     if (error == ENOENT || error == ECONNREFUSED || error == EAGAIN) {
       return base::Error(absl::StatusCode::kUnavailable, "NO_AGENT",
                          "no agent listens at {} (is it running, is the directory mounted?)", path);
     }
     return base::ErrnoError(error, "connect to " + path);
   }
-  if (::fcntl(fd.get(), F_SETFL, 0) != 0) return base::ErrnoError(errno, "open a socket");
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none) != 0) {
+    return base::ErrnoError(errno, "open a socket");
+  }
   return fd;
 }
 

@@ -139,5 +139,12 @@ TEST(StartOf, OfThisProcessIsBeforeNow) {
   EXPECT_GT(*started, base::Duration(0));
 }
 
+TEST(Strangers, TheOldestOfWhoHasMostGoes) {
+  EXPECT_EQ(OneTooMany(std::vector<int32_t>{7}), 0u);
+  EXPECT_EQ(OneTooMany(std::vector<int32_t>{7, 8, 9}), 0u);
+  EXPECT_EQ(OneTooMany(std::vector<int32_t>{7, 8, 9, 8}), 1u);
+  EXPECT_EQ(OneTooMany(std::vector<int32_t>{7, 8, 7, 8, 8}), 1u);
+}
+
 }  // namespace
 }  // namespace larder::transport::uds
