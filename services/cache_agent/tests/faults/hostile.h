@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -75,6 +76,10 @@ enum class Flood {
   kNeverReads,
   kReadsSlowly
 };
+inline constexpr std::array kAllFloods = {
+    Flood::kDials,     Flood::kHellos,  Flood::kSessions,   Flood::kDescriptors, Flood::kGets,
+    Flood::kPuts,      Flood::kBatches, Flood::kLists,      Flood::kCreations,   Flood::kWindows,
+    Flood::kLargePuts, Flood::kLeases,  Flood::kNeverReads, Flood::kReadsSlowly};
 std::string FloodName(Flood flood);
 // Throws std::invalid_argument.
 Flood FloodOf(const std::string& name);

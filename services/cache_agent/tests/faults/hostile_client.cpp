@@ -15,10 +15,12 @@
 //   key HEX               uses a key                                       likewise
 //   mangle NS SEED ROUNDS records that no honest client sends              what came of them
 //   flood KIND NS COUNT   processes that flood, until "calm"               "OK"
+//   run CPU normal|idle   has that processor, or its idle moments, from now on     "OK", or the error
 //   heir                  a forked child goes on in this one's place, which ends   "OK"
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -109,6 +111,7 @@ class Interpreter {
     }
     if (verb == "flood") return Begin(FloodOf(words.at(0)), words.at(1), std::stoi(words.at(2)));
     if (verb == "calm") EndFloods();
+    if (verb == "run") return RunOn(std::stoul(words.at(0)), words.at(1) == "idle" ? SCHED_IDLE : SCHED_OTHER);
     if (verb == "heir") return GoOnAsAChild();
     return "OK";
   }
@@ -223,6 +226,15 @@ class Interpreter {
     while (begun < count && ::read(ready[0], &said, 1) == 1) ++begun;
     ::close(ready[0]);
     return begun == count ? "OK" : fmt::format("{} of {} floods began", begun, count);
+  }
+
+  static std::string RunOn(size_t cpu, int policy) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    const sched_param none{};
+    const bool done = ::sched_setaffinity(0, sizeof set, &set) == 0 && ::sched_setscheduler(0, policy, &none) == 0;
+    return done ? "OK" : std::strerror(errno);
   }
 
   void EndFloods() {

@@ -1,6 +1,8 @@
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -98,11 +100,11 @@ void Pipeline(const Hose& hose, const std::function<absl::Status(const RawClient
 
 absl::Status AskBatch(const RawClient& client, int number) {
   constexpr uint16_t kItems = 64;
-  const base::ByteWriter get = GetOf(KeyOf(number));
+  const base::ByteWriter stat = base::ByteWriter().Str(KeyOf(number));
   base::ByteWriter batch;
   batch.U16(kItems);
   for (int i = 0; i < kItems; ++i) {
-    batch.U16(static_cast<uint16_t>(Op::kGet)).U32(static_cast<uint32_t>(get.size())).Raw(get.bytes());
+    batch.U16(static_cast<uint16_t>(Op::kStat)).U32(static_cast<uint32_t>(stat.size())).Raw(stat.bytes());
   }
   return client.Send(Op::kBatch, batch);
 }
@@ -120,7 +122,8 @@ void CreateForEver(const Hose& hose, bool windows) {
     if (!client.ok()) continue;
     std::vector<Memory> mapped;
     for (int number = 0;; ++number) {
-      const auto creating = client->Create("forever/" + std::to_string(number), {.size_hint = kWindowSize});
+      const auto creating =
+          client->Create(fmt::format("forever/{}/{}", ::getpid(), number), {.size_hint = kWindowSize});
       if (base::Reason(creating.status()) == "CONNECTION_LOST") break;
       if (!creating.ok()) hose.begun();
       if (!creating.ok()) continue;
@@ -142,12 +145,13 @@ void PutLarge(const Hose& hose) {
   while (true) {
     const auto client = hose.Open();
     if (!client.ok()) continue;
-    const auto ring = client->Window(0, 2 * kWindowSize);
+    const auto ring = client->Window(0, kWindowSize);
+    if (!ring.ok()) hose.begun();
     while (ring.ok()) {
-      const auto creating = client->Create("large", {.size_hint = 4 * kWindowSize, .overwrite = true});
+      const auto creating = client->Create(fmt::format("large/{}", ::getpid()), {.overwrite = true});
       if (!creating.ok()) break;
-      for (int i = 0; i < 4; ++i) client->WriteShared(*creating, true, 0, kWindowSize).IgnoreError();
-      client->Seal(*creating, 4 * kWindowSize).IgnoreError();
+      client->WriteShared(*creating, true, 0, kWindowSize).IgnoreError();
+      client->Seal(*creating, kWindowSize).IgnoreError();
       hose.begun();
     }
   }
