@@ -35,7 +35,7 @@ TEST_P(Floods, LeaveTheAgentItsMemoryAndOthersTheirService) {
   // Who was there, and who comes now.
   witness = std::make_unique<Witness>(agent().endpoint(), "default");
   AgentProcess::Footprint most;
-  for (int round = 0; round < NumberFromEnv("LARDER_FLOOD_ROUNDS", 10); ++round) {
+  for (int round = 0; round < NumberFromEnv("LARDER_FLOOD_ROUNDS", 5); ++round) {
     ASSERT_TRUE(witness->Verify()) << witness->Complaint();
     ASSERT_NO_FATAL_FAILURE(ExpectServes());
     const AgentProcess::Footprint now = agent().Measure();

@@ -72,7 +72,7 @@ class Neighbours : public HostileTest, public testing::WithParamInterface<Flood>
 };
 
 TEST_P(Neighbours, AreServedAsFastAsAlone) {
-  const int calls = NumberFromEnv("LARDER_P99_CALLS", 30);
+  const int calls = NumberFromEnv("LARDER_P99_CALLS", 20);
   const int times = NumberFromEnv("LARDER_P99_TIMES", 10);
   Neighbour honest(agent().endpoint(), "honest");
   honest.Measure(calls);  // what is new to it is made
