@@ -76,11 +76,18 @@ void EventLoop::Move(int fd, Group group) {
 }
 
 void EventLoop::RunRound(std::span<const epoll_event> ready) {
-  std::vector<std::pair<Group, std::vector<epoll_event>>> groups;  // few
   const auto watched_of = [this](const epoll_event& event) {
     const auto it = watched_.find(static_cast<int>(event.data.u64 & 0xFFFFFFFF));
     return it != watched_.end() && it->second.serial == event.data.u64 >> 32 ? &it->second : nullptr;
   };
+  if (ready.size() == 1) {  // nobody else waits: the usual case, without the heap
+    if (const Watched* watched = watched_of(ready.front()); watched != nullptr) {
+      const std::shared_ptr<Handler> handler = watched->handler;
+      (*handler)(ready.front().events);
+    }
+    return;
+  }
+  std::vector<std::pair<Group, std::vector<epoll_event>>> groups;  // few
   for (const epoll_event& event : ready) {
     const Watched* watched = watched_of(event);
     if (watched == nullptr) continue;

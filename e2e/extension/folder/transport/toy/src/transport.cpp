@@ -288,16 +288,16 @@ class ToyChannel final : public object::Channel {
     LARDER_RETURN_IF_ERROR(writer->Write(bytes));
     return writer->Seal({});
   }
-  absl::StatusOr<object::ObjectInfo> Stat(const std::string& key) override {
+  absl::StatusOr<object::ObjectInfo> Stat(const std::string& key, base::Deadline) override {
     return line_->On([&](object::Peer& peer, object::SessionId session) { return peer.Stat(session, key); });
   }
-  absl::StatusOr<object::ListPage> List(const object::ListRequest& request) override {
+  absl::StatusOr<object::ListPage> List(const object::ListRequest& request, base::Deadline) override {
     return line_->On([&](object::Peer& peer, object::SessionId session) { return peer.List(session, request); });
   }
-  absl::Status Delete(const std::string& key) override {
+  absl::Status Delete(const std::string& key, base::Deadline) override {
     return line_->On([&](object::Peer& peer, object::SessionId session) { return peer.Delete(session, key); });
   }
-  absl::Status SetPinned(const std::string& key, bool pinned) override {
+  absl::Status SetPinned(const std::string& key, bool pinned, base::Deadline) override {
     return line_->On(
         [&](object::Peer& peer, object::SessionId session) { return peer.SetPinned(session, key, pinned); });
   }
