@@ -85,6 +85,10 @@ std::optional<std::vector<LeaseId>> SessionTable::Renew(SessionId session, base:
   return told;
 }
 
+void SessionTable::RenewAll(base::MonotonicTime now) {
+  for (auto& [id, session] : sessions_) session.renewed = now;
+}
+
 std::vector<SessionTable::Lapsed> SessionTable::Expire(base::MonotonicTime now) {
   std::vector<Lapsed> lapsed;
   for (auto& [id, session] : sessions_) {

@@ -59,6 +59,8 @@ class SessionTable {
   void EndWork(object::SessionId session, base::MonotonicTime now);
   // Those that lapsed and that it has not told of yet, kLapsedAtOnce of them at most.
   std::optional<std::vector<object::LeaseId>> Renew(object::SessionId session, base::MonotonicTime now);
+  // As if all had been renewed.
+  void RenewAll(base::MonotonicTime now);
   // Ends the leases whose time is over and remembers them for Renew.
   std::vector<Lapsed> Expire(base::MonotonicTime now);
   // What a lease that lapsed was of, for the one who still believes in it; null if that is not known any more.

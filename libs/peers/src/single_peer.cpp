@@ -24,10 +24,12 @@ SinglePeer::State::State(object::Backend& backend, const object::PeerSettings& s
     : backend_(backend),
       clock_(*settings.clock),
       lease_ttl_(settings.lease_ttl),
+      late_tick_(settings.late_tick),
       rules_(settings.rules),
       wake_(settings.wake),
       bytes_(backend.resource()),
-      sessions_(settings.lease_ttl) {
+      sessions_(settings.lease_ttl),
+      ticked_(clock_.Now()) {
   // Epochs never repeat, over restarts too, even where nothing is kept: they begin with the wall clock's microseconds.
   next_epoch_ = static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(clock_.WallNow().time_since_epoch()).count());
@@ -344,6 +346,7 @@ void SinglePeer::State::EndOverdue() {
   {
     base::MutexLock lock(mutex_);
     const base::MonotonicTime now = clock_.Now();
+    if (now - std::exchange(ticked_, now) > late_tick_) sessions_.RenewAll(now);
     for (SessionTable::Lapsed& lapsed : sessions_.Expire(now)) {
       reclaimed_lapsed_ += lapsed.leases.size();
       for (const LeaseId lease : lapsed.leases) KeepSubject(lapsed.session, lease);

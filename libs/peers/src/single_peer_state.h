@@ -195,6 +195,7 @@ class SinglePeer::State {
   object::Backend& backend_;
   const base::Clock& clock_;
   const base::Duration lease_ttl_;
+  const base::Duration late_tick_;
   const std::function<object::NamespaceRules(const std::string&)> rules_;
   const std::function<void()> wake_;
   ByteQuota bytes_;                   // before all that holds charges
@@ -202,6 +203,7 @@ class SinglePeer::State {
   // Held for table look-ups only, never while bytes are copied, the backend is called or a `done` runs.
   mutable base::Mutex mutex_;
   SessionTable sessions_ LARDER_GUARDED_BY(mutex_);
+  base::MonotonicTime ticked_ LARDER_GUARDED_BY(mutex_);  // when leases were last looked at
   uint64_t next_epoch_ LARDER_GUARDED_BY(mutex_);
   std::map<std::string, std::map<std::string, SealedPtr>> objects_ LARDER_GUARDED_BY(mutex_);  // namespace, key
   std::multimap<base::MonotonicTime, SealedPtr> expiry_ LARDER_GUARDED_BY(mutex_);

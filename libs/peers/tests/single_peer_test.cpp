@@ -292,6 +292,21 @@ TEST_F(SinglePeerCalls, ALeaseThatLapsesDuringItsSealIsNotReportedAsLost) {
   EXPECT_EQ(peer_->usage().create_leases, 0u);
 }
 
+TEST_F(SinglePeerCalls, ATickThatIsLateItselfEndsNoLeasesOneThatIsInTimeDoes) {
+  SinglePeer peer(backend_, {.clock = &clock_, .lease_ttl = seconds(30), .late_tick = seconds(10)});
+  Caller caller(peer, *peer.OpenSession({.ns = "team-a"}));
+  ASSERT_THAT(caller.CreateKey("k"), IsOk());
+  clock_.Advance(seconds(100));
+  peer.Tick();
+  EXPECT_EQ(peer.usage().create_leases, 1u);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(peer.usage().create_leases, 1u);
+    clock_.Advance(seconds(10));
+    peer.Tick();
+  }
+  EXPECT_EQ(peer.usage().create_leases, 0u);
+}
+
 TEST_F(SinglePeerCalls, OneCallAtATimePerCreation) {
   Caller caller = Open();
   LARDER_ASSERT_OK_AND_ASSIGN(const CreateGrant grant, caller.CreateKey("k"));

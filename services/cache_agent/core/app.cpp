@@ -29,6 +29,7 @@ namespace {
 
 // Bounds how late a lease ends, and how long freed memory waits to be zeroed when nobody asks for it.
 constexpr base::Duration kMaintenancePause = std::chrono::milliseconds(50);
+constexpr int kRenewals = 3;  // of a client within a lease TTL (docs/formats/uds.md)
 constexpr uint64_t kFewOpenFiles = 4096;
 constexpr char kPeer[] = "single";
 constexpr char kDataTransport[] = "uds";
@@ -145,6 +146,7 @@ absl::Status App::OpenStore() {
                                                                            .rules = rules,
                                                                            .wake = [this] { maintenance_->Wake(); },
                                                                            .lease_ttl = config_.lease_ttl,
+                                                                           .late_tick = config_.lease_ttl / kRenewals,
                                                                            .node = node_}));
   peer_ = std::make_unique<MeteredPeer>(std::move(peer), process_.metrics(), process_.clock());
   stops_.Push("peer", [this](base::Deadline) { peer_.reset(); });

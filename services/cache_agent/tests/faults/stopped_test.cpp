@@ -1,5 +1,8 @@
-// Clients that are stopped for longer than their leases last, and go on.
+// Clients, and an agent, that are stopped for longer than leases last, and go on.
+#include <fmt/format.h>
 #include <signal.h>
+
+#include <chrono>
 
 #include "larder/base/units.h"
 #include "tests/faults/fault_test.h"
@@ -11,6 +14,8 @@ using base::IsOk;
 using base::kMiB;
 using testing::HasSubstr;
 using testing::StartsWith;
+
+constexpr base::Duration kLeaseTtl = std::chrono::seconds(1);
 
 class Stopped : public FaultTest {
  protected:
@@ -93,6 +98,31 @@ TEST_F(Stopped, AReadersMappingStaysAsItWasThoughItsMemoryIsWanted) {
   EXPECT_EQ(stopped.Wait(), -SIGKILL);
   EXPECT_TRUE(Eventually([&] { return Look().quarantined == 0; }));
   ExpectArenaBalances(agent(), 128 * kMiB);
+}
+
+// The clients renewed in time; what they said lies unread in their sockets, behind more, when it goes on.
+TEST_F(Stopped, AnAgentThatStoodStillLongerThanALeaseEndsNoneOfClientsThatLive) {
+  constexpr int kClients = 64;
+  constexpr int kAhead = 8;
+  std::vector<std::pair<RawClient, Creating>> clients;
+  for (int i = 0; i < kClients; ++i) {
+    RawClient raw = Raw();
+    LARDER_ASSERT_OK_AND_ASSIGN(const Creating creating, raw.Create(fmt::format("k/{}", i)));
+    clients.emplace_back(std::move(raw), creating);
+  }
+  const double lapsed = Lapsed();
+  agent().Signal(SIGSTOP);
+  const auto stopped = std::chrono::steady_clock::now();
+  for (const auto& [raw, creating] : clients) {
+    for (int i = 0; i < kAhead; ++i) ASSERT_THAT(raw.Send(Op::kPing, {}, 0), IsOk());
+    ASSERT_THAT(raw.Send(Op::kRenew, {}, 0), IsOk());
+  }
+  ASSERT_TRUE(Eventually([&] { return std::chrono::steady_clock::now() - stopped > 2 * kLeaseTtl; }));
+  agent().Signal(SIGCONT);
+  for (const auto& [raw, creating] : clients) EXPECT_THAT(raw.Seal(creating, 0), IsOk());
+  EXPECT_EQ(Lapsed(), lapsed);
+  ExpectServes();
+  ExpectCreatorUntouched();
 }
 
 class StoppedReaderUnderQuota : public FaultTest {};
