@@ -55,9 +55,15 @@ void Connection::Close(std::string_view why) {
   // Last: a client that waits must find the connection lost, and make another, not hear that its session has ended.
   if (session_.value != 0) {
     if (server_.settings.tokens != nullptr) server_.settings.tokens->Revoke(token_);
-    peer_.CloseSession(session_);
+    EndSession();
   }
   closed_cb_(*this);
+}
+
+void Connection::EndSession() {
+  // Removes files, and makes those that others waited for.
+  auto work = [self = shared_from_this()] { self->peer_.CloseSession(self->session_); };
+  if (!peer_.blocks() || !HandOver(work)) work();
 }
 
 void Connection::CloseLater(std::string_view why) {
@@ -179,18 +185,20 @@ void Connection::Unhold() {
   UpdateInterest();
 }
 
+bool Connection::HandOver(std::function<void()> work) {
+  std::optional<base::Gate::Pass> pass = server_.offloaded->Enter();
+  return pass && server_.settings.executor->Submit([work = std::move(work), inside = std::make_shared<base::Gate::Pass>(
+                                                                                *std::move(pass))] { work(); });
+}
+
 void Connection::Offload(const Request& request, std::function<void()> work) {
   Hold();
-  auto self = shared_from_this();
-  std::optional<base::Gate::Pass> pass = server_.offloaded->Enter();
   peer_.BeginWork(session_);
-  const bool taken =
-      pass && server_.settings.executor->Submit(
-                  [self, work = std::move(work), inside = std::make_shared<base::Gate::Pass>(*std::move(pass))] {
-                    work();
-                    self->peer_.EndWork(self->session_);
-                    self->server_.loop->Post([self] { self->Unhold(); });
-                  });
+  const bool taken = HandOver([self = shared_from_this(), work = std::move(work)] {
+    work();
+    self->peer_.EndWork(self->session_);
+    self->server_.loop->Post([self] { self->Unhold(); });
+  });
   if (taken) return;
   peer_.EndWork(session_);
   Unhold();

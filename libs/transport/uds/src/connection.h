@@ -86,6 +86,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // ---- connection.cpp: records in and out
   void OnEvent(uint32_t events);
+  // Gives back what the session holds; where that waits for a disk, not on the loop's thread.
+  void EndSession();
   void ReadOne();
   void UpdateInterest();
   void SendQueued();
@@ -99,7 +101,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Send(const Header& header, base::ByteSpan payload, base::ByteSpan tail, std::vector<base::UniqueFd> fds)
       LARDER_EXCLUDES(mutex_);
   void CloseLater(std::string_view why);
-  // Runs `work` on the executor; reads no further record before it ends, and no lease of the client's lapses.
+  // Runs `work` on the executor; false, and nothing is done, if the listener is stopping.
+  bool HandOver(std::function<void()> work);
+  // HandOver of a request; reads no further record before it ends, and no lease of the client's lapses.
   void Offload(const Request& request, std::function<void()> work);
   // No further record is read until the Unhold. Hold on the loop's thread, or while it is held already.
   void Hold();

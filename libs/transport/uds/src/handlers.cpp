@@ -61,8 +61,11 @@ void Connection::Handle(const Request& header, base::ByteSpan payload) {
     case Op::kRelease: {
       const LeaseId lease{in.U64()};
       if (auto bad = Finished(in, "RELEASE"); !bad.ok()) return Malformed(header, bad);
-      peer_.Release(session_, lease);
-      return Reply(header, absl::OkStatus());
+      auto work = [this, header, lease] {
+        peer_.Release(session_, lease);
+        Reply(header, absl::OkStatus());
+      };
+      return peer_.blocks() ? Offload(header, work) : work();  // the last reader of a deleted object frees it
     }
     case Op::kRenew: {
       if (auto bad = Finished(in, "RENEW"); !bad.ok()) return Malformed(header, bad);
