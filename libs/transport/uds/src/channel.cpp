@@ -60,7 +60,9 @@ absl::StatusOr<object::SealResult> UdsChannel::Put(const object::CreateRequest& 
   if (bytes.size() > line_.session->welcome.inline_limit || !Link::Fits(out.size() + bytes.size())) {
     object::CreateRequest sized = request;
     sized.size_hint = bytes.size();
-    LARDER_ASSIGN_OR_RETURN(std::unique_ptr<object::ObjectWriter> writer, Create(sized, deadline));
+    line_.keeper->SendReleases();
+    LARDER_ASSIGN_OR_RETURN(std::unique_ptr<object::ObjectWriter> writer,
+                            OpenWriter(line_, sized, deadline, AnswerBy(deadline)));
     LARDER_RETURN_IF_ERROR(writer->Write(bytes));
     return writer->Seal({});
   }

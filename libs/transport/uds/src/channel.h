@@ -15,8 +15,10 @@ struct Line {
   std::shared_ptr<Session> session;
 };
 
+// No call of the writer goes on past `until`.
 absl::StatusOr<std::unique_ptr<object::ObjectWriter>> OpenWriter(const Line& line, const object::CreateRequest& request,
-                                                                 base::Deadline deadline);
+                                                                 base::Deadline deadline,
+                                                                 base::Deadline until = base::kNoDeadline);
 absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(const Line& line, const std::string& key,
                                                                  base::Deadline deadline);
 // Channel::GetMany, in BATCHes.
@@ -47,7 +49,7 @@ class UdsChannel final : public object::Channel {
   const std::string& ns() const override { return line_.session->welcome.ns; }
   const std::string& node() const override { return line_.session->welcome.node; }
   std::string token() const override;
-  bool broken() const override { return line_.session->link.broken(); }
+  bool broken() const override { return line_.session->link.AtEnd(); }
   absl::StatusOr<std::unique_ptr<object::Channel>> Redial(base::Deadline deadline) override;
 
  private:

@@ -225,7 +225,7 @@ bool Examiner::Objects() {
 bool Examiner::Window() {
   constexpr std::string_view kName = "write window";
   std::vector<uint32_t> segments;
-  const absl::Status mapped = MapWindow(line_.session->link, {}, kWindow, segments).status();
+  const absl::Status mapped = MapWindow(line_.session->link, {}, kWindow, Patience(), segments).status();
   line_.keeper->DropSegments(*line_.session, segments);
   if (mapped.ok()) return Fine(kName, "memory to write into is shared");
   if (mapped.code() == StatusCode::kResourceExhausted) {

@@ -16,7 +16,9 @@ absl::Status SessionOver() {
 }  // namespace
 
 Keeper::Keeper(std::string directory, object::DialOptions options)
-    : directory_(std::move(directory)), options_(std::move(options)) {}
+    : directory_(std::move(directory)),
+      socket_(directory_ + "/" + std::string(kSocketName)),
+      options_(std::move(options)) {}
 
 std::shared_ptr<Keeper> Keeper::Make(std::string directory, object::DialOptions options) {
   // In a forked child it is left as it is: its thread is not there to be joined, its locks may be held for ever.

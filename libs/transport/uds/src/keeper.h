@@ -39,8 +39,8 @@ struct Lease {
 // readers and writers, what is mapped. A thread of its own, from the first lease on, renews them, answers what the
 // agent asks unasked, and, while readers are open, looks for the next agent. Thread-safe.
 //
-// Locks, in this order: dialling_, saying_, a session's own, mutex_. None is held while the agent is asked, but for
-// dialling_. In a forked child nothing here is used: only directory, options and InChild().
+// Locks, in this order: saying_, a session's own, mutex_. None is held while the agent is asked. In a forked child
+// nothing here is used: only directory, options and InChild().
 class Keeper {
  public:
   static std::shared_ptr<Keeper> Make(std::string directory, object::DialOptions options);
@@ -52,9 +52,13 @@ class Keeper {
   const object::DialOptions& options() const { return options_; }
   bool InChild() const { return fork_.InChild(); }
 
-  // The session; tried for once, if there is none or it is lost. What open readers had is asked for anew on it before
-  // anybody else asks anything. UNAVAILABLE (NO_AGENT), PERMISSION_DENIED…
-  absl::StatusOr<std::shared_ptr<Session>> Connect(base::Deadline deadline) LARDER_EXCLUDES(dialling_, mutex_);
+  // By when a call of a reader or writer that begins now must end.
+  base::Deadline CallDeadline() const;
+
+  // The session; tried for once, if there is none or it has ended, after whoever else tries. What open readers had is
+  // asked for anew on it before anybody else asks anything. UNAVAILABLE (NO_AGENT, also at `deadline`),
+  // PERMISSION_DENIED…
+  absl::StatusOr<std::shared_ptr<Session>> Connect(base::Deadline deadline) LARDER_EXCLUDES(mutex_);
 
   // ---- for readers and writers
   // A lease of `lease.session` is held from now on, until End. CONNECTION_LOST if that session is over.
@@ -68,9 +72,10 @@ class Keeper {
     std::shared_ptr<Session> session;
     object::LeaseId lease;
   };
-  // Where a reader's bytes are to be asked for now. Waits for the next agent, at most for the reconnect window;
-  // UNAVAILABLE then, or why the object cannot be had again: ABORTED (EPOCH_STALE), NOT_FOUND (NO_OBJECT).
-  absl::StatusOr<Grip> GripOf(Lease& lease) LARDER_EXCLUDES(mutex_);
+  // Where a reader's bytes are to be asked for now. Waits for the next agent, at most for the reconnect window and
+  // until `deadline`; UNAVAILABLE or DEADLINE_EXCEEDED then, or why the object cannot be had again: ABORTED
+  // (EPOCH_STALE), NOT_FOUND (NO_OBJECT).
+  absl::StatusOr<Grip> GripOf(Lease& lease, base::Deadline deadline) LARDER_EXCLUDES(mutex_);
   bool IsHeld(const Lease& lease) LARDER_EXCLUDES(mutex_);
   // Releases that have waited for others of their group for so long go out now: before what may need their memory, all.
   void SendReleases(base::Duration waited = {}) LARDER_EXCLUDES(mutex_);
@@ -111,23 +116,27 @@ class Keeper {
   void AnswerNotices(const std::shared_ptr<Session>& session) LARDER_EXCLUDES(mutex_);
   // `session` has ended: what nobody reads is unmapped, its readers' leases are lost.
   void Leave(const std::shared_ptr<Session>& session) LARDER_EXCLUDES(mutex_);
-  absl::StatusOr<std::shared_ptr<Session>> Dial(base::Deadline deadline) LARDER_REQUIRES(dialling_);
+  absl::StatusOr<std::shared_ptr<Session>> ConnectInTurn(base::Deadline deadline) LARDER_EXCLUDES(mutex_);
+  absl::StatusOr<std::shared_ptr<Session>> Dial(base::Deadline deadline) LARDER_EXCLUDES(mutex_);
+  absl::Status DoesNotAnswer() const;
   void TryAgain() LARDER_EXCLUDES(mutex_);
   bool HasOrphans() const LARDER_REQUIRES(mutex_);
-  void Regain(const std::shared_ptr<Session>& session) LARDER_EXCLUDES(mutex_);
+  void Regain(const std::shared_ptr<Session>& session, base::Deadline deadline) LARDER_EXCLUDES(mutex_);
   void Adopt(const std::shared_ptr<Session>& session, std::vector<Orphan> found) LARDER_EXCLUDES(mutex_);
-  absl::Status GaveUp() const LARDER_REQUIRES(mutex_);
+  // The error of who has waited for a lease to be had again: until its deadline, or for the whole window.
+  absl::Status GaveUp(bool due) const LARDER_REQUIRES(mutex_);
 
   const std::string directory_;
+  const std::string socket_;  // in it
   const object::DialOptions options_;
   const ForkMark fork_;
 
-  base::Mutex dialling_;  // held by whoever connects
-  base::Mutex saying_;    // held while UNMAPPED is said, so that the last one tells the latest
+  base::Mutex saying_;  // held while UNMAPPED is said, so that the last one tells the latest
 
   base::Mutex mutex_;
   base::CondVar wake_;                                          // the thread
-  base::CondVar changed_;                                       // who waits for the next agent
+  base::CondVar changed_;                                       // who waits for the next agent, or to look for it
+  bool connecting_ LARDER_GUARDED_BY(mutex_) = false;           // somebody does
   std::shared_ptr<Session> session_ LARDER_GUARDED_BY(mutex_);  // null: there is none, or it was left
   std::shared_ptr<Session> greeting_ LARDER_GUARDED_BY(mutex_);
   Segments segments_ LARDER_GUARDED_BY(mutex_);  // of session_

@@ -23,33 +23,54 @@ constexpr base::Duration kLongestPause = std::chrono::seconds(1);
 
 // ---- connecting
 
+base::Deadline Keeper::CallDeadline() const { return base::DeadlineAfter(steady_clock::now(), options_.call_timeout); }
+
+absl::Status Keeper::DoesNotAnswer() const {
+  return base::Error(absl::StatusCode::kUnavailable, "NO_AGENT",
+                     "the agent at {} does not answer (is it stopped or overloaded?)", socket_);
+}
+
 absl::StatusOr<std::shared_ptr<Session>> Keeper::Connect(base::Deadline deadline) {
-  base::MutexLock dialling(dialling_);
+  {
+    base::MutexLock lock(mutex_);
+    while (connecting_) {
+      if (steady_clock::now() >= deadline) return DoesNotAnswer();
+      deadline == base::kNoDeadline ? changed_.Wait(mutex_) : (void)changed_.WaitUntil(mutex_, deadline);
+    }
+    connecting_ = true;
+  }
+  absl::StatusOr<std::shared_ptr<Session>> session = ConnectInTurn(deadline);
+  base::MutexLock lock(mutex_);
+  connecting_ = false;
+  changed_.NotifyAll();
+  return session;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> Keeper::ConnectInTurn(base::Deadline deadline) {
   std::shared_ptr<Session> session;
   {
     base::MutexLock lock(mutex_);
     session = session_;
   }
-  if (session != nullptr && !session->link.lost()) return session;
+  if (session != nullptr && !session->link.AtEnd()) return session;
   if (session != nullptr) Leave(session);
   LARDER_ASSIGN_OR_RETURN(session, Dial(deadline));
   {
     base::MutexLock lock(mutex_);
     session_ = session;
+    last_failure_ = absl::OkStatus();
     connected_ = steady_clock::now();
     next_renewal_ = connected_ + session->welcome.lease_ttl / 3;
   }
-  Regain(session);
+  Regain(session, AnswerBy(deadline));
   base::MutexLock lock(mutex_);
   woken_ = true;
   wake_.NotifyOne();
-  changed_.NotifyAll();
   return session;
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Keeper::Dial(base::Deadline deadline) {
-  const std::string path = directory_ + "/" + std::string(kSocketName);
-  LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, ConnectTo(path));
+  LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, ConnectTo(socket_));
   const std::shared_ptr<Session> session = Session::Make(*this, std::move(fd));
   uint64_t earlier = 0;
   {
@@ -63,11 +84,8 @@ absl::StatusOr<std::shared_ptr<Session>> Keeper::Dial(base::Deadline deadline) {
     base::MutexLock lock(mutex_);
     greeting_ = nullptr;
   }
-  if (greeted.code() == absl::StatusCode::kDeadlineExceeded) {
-    return base::Error(absl::StatusCode::kUnavailable, "NO_AGENT",
-                       "the agent at {} does not answer (is it stopped or overloaded?)", path);
-  }
-  if (!greeted.ok()) return base::Annotate(greeted, path);
+  if (greeted.code() == absl::StatusCode::kDeadlineExceeded) return DoesNotAnswer();
+  if (!greeted.ok()) return base::Annotate(greeted, socket_);
   return session;
 }
 
@@ -105,7 +123,7 @@ bool Keeper::HasOrphans() const {
 
 // ---- what readers had
 
-void Keeper::Regain(const std::shared_ptr<Session>& session) {
+void Keeper::Regain(const std::shared_ptr<Session>& session, base::Deadline deadline) {
   std::vector<Orphan> orphans;
   {
     base::MutexLock lock(mutex_);
@@ -116,7 +134,7 @@ void Keeper::Regain(const std::shared_ptr<Session>& session) {
     }
   }
   if (orphans.empty()) return;
-  BatchCall batch(session->link, Op::kGet, steady_clock::now() + kAnswerWait,
+  BatchCall batch(session->link, Op::kGet, std::min(deadline, steady_clock::now() + kAnswerWait),
                   [&](size_t i, uint32_t code, base::ByteSpan payload, const Record&) {
                     Orphan& orphan = orphans[i];
                     if (code != 0) {
@@ -172,7 +190,7 @@ void Keeper::Adopt(const std::shared_ptr<Session>& session, std::vector<Orphan> 
   }
 }
 
-absl::StatusOr<Keeper::Grip> Keeper::GripOf(Lease& lease) {
+absl::StatusOr<Keeper::Grip> Keeper::GripOf(Lease& lease, base::Deadline deadline) {
   base::MutexLock lock(mutex_);
   const base::MonotonicTime until = steady_clock::now() + options_.reconnect_window;
   while (true) {
@@ -184,21 +202,25 @@ absl::StatusOr<Keeper::Grip> Keeper::GripOf(Lease& lease) {
     }
     if (!lease.verdict.ok()) return lease.verdict;
     const base::MonotonicTime now = steady_clock::now();
-    if (now >= until || stopping_) return GaveUp();
+    if (now >= until || now >= deadline || stopping_) return GaveUp(now >= deadline);
     if (try_until_ < until) {
       if (now >= try_until_) next_try_ = now;
       try_until_ = until;
       woken_ = true;
       wake_.NotifyOne();
     }
-    (void)changed_.WaitUntil(mutex_, until);
+    (void)changed_.WaitUntil(mutex_, std::min(until, deadline));
   }
 }
 
-absl::Status Keeper::GaveUp() const {
-  if (options_.reconnect_window == base::Duration::zero()) return last_failure_;
+absl::Status Keeper::GaveUp(bool due) const {
+  const absl::Status why = !last_failure_.ok() ? last_failure_
+                                               : base::Error(absl::StatusCode::kAborted, "LEASE_LOST",
+                                                             "the lease lapsed, and no other was given in time");
+  if (due) return base::MakeError(absl::StatusCode::kDeadlineExceeded, base::Reason(why), base::Message(why));
+  if (options_.reconnect_window == base::Duration::zero()) return why;
   const auto window = std::chrono::duration<double>(options_.reconnect_window).count();
-  return base::Annotate(last_failure_, fmt::format("tried to connect again for {:.3g} s", window));
+  return base::Annotate(why, fmt::format("tried to connect again for {:.3g} s", window));
 }
 
 // ---- the thread
@@ -234,6 +256,7 @@ void Keeper::Look() {
   }
   if (session == nullptr) return TryAgain();
   session->link.ReadWhatCame();
+  session->link.SendUntold().IgnoreError();
   if (session->link.lost()) return Leave(session);
   AnswerNotices(session);
   SendReleases(kLook / 2);
@@ -265,7 +288,7 @@ void Keeper::AnswerNotices(const std::shared_ptr<Session>& session) {
     }
     SayUnmapped(*session, std::move(unwanted));
   }
-  if (lapses) Regain(session);
+  if (lapses) Regain(session, base::kNoDeadline);
 }
 
 void Keeper::Renew(Session& session) {

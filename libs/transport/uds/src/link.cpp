@@ -65,7 +65,8 @@ absl::Status Link::Send(Op op, uint64_t id, base::ByteSpan payload, base::ByteSp
                head.data());
   const std::array<base::ByteSpan, 3> parts{head, payload, tail};
   while (true) {
-    absl::Status sent = SendRecord(fd_.get(), parts, {}, false);
+    absl::Status sent = SendUntold();
+    if (sent.ok()) sent = SendRecord(fd_.get(), parts, {}, false);
     if (!WouldBlock(sent)) return sent;
     LARDER_RETURN_IF_ERROR(MakeRoom(deadline));
   }
@@ -127,7 +128,28 @@ absl::StatusOr<uint64_t> Link::BeginBatch(uint16_t count, base::ByteSpan items, 
 }
 
 void Link::Tell(Op op, base::ByteSpan payload, base::ByteSpan tail) {
-  if (!broken()) Send(op, 0, payload, tail, base::kNoDeadline).IgnoreError();
+  if (broken()) return;
+  std::array<std::byte, kHeaderSize> head;
+  EncodeHeader({.op = op, .length = static_cast<uint32_t>(payload.size() + tail.size())}, head.data());
+  const std::array<base::ByteSpan, 3> parts{head, payload, tail};
+  if (SendUntold().ok() && !WouldBlock(SendRecord(fd_.get(), parts, {}, false))) return;
+  std::vector<std::byte> record;
+  for (const base::ByteSpan part : parts) record.insert(record.end(), part.begin(), part.end());
+  base::MutexLock lock(mutex_);
+  untold_.push_back(std::move(record));
+  has_untold_.store(true, std::memory_order_relaxed);
+}
+
+absl::Status Link::SendUntold() {
+  if (!has_untold_.load(std::memory_order_relaxed) || broken()) return absl::OkStatus();
+  base::MutexLock lock(mutex_);
+  while (!untold_.empty()) {
+    absl::Status sent = SendRecord(fd_.get(), std::array{base::ByteSpan(untold_.front())}, {}, false);
+    if (WouldBlock(sent)) return sent;
+    untold_.pop_front();  // if it is not told, there is nobody to tell
+  }
+  has_untold_.store(false, std::memory_order_relaxed);
+  return absl::OkStatus();
 }
 
 // ---- answers
@@ -219,7 +241,13 @@ void Link::ReadWhatCame() {
   EndReading(read, 0);
 }
 
+bool Link::AtEnd() const {
+  pollfd hung_up{.fd = fd_.get(), .events = POLLRDHUP, .revents = 0};
+  return broken() || ::poll(&hung_up, 1, 0) > 0;
+}
+
 absl::Status Link::Await(uint64_t id, base::Deadline deadline, Slot& slot) {
+  if (InChild()) return Lost();  // the answer is the parent's
   base::MutexLock lock(mutex_);
   absl::Status ended;
   while (true) {

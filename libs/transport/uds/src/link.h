@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -59,12 +60,18 @@ class Link {
   absl::StatusOr<uint64_t> BeginBatch(uint16_t count, base::ByteSpan items, bool absorb, base::Deadline deadline);
   // Its answers, appended to `answers`; some of them also when it fails.
   absl::Status WaitBatch(uint64_t id, base::Deadline deadline, std::vector<Record>& answers) LARDER_EXCLUDES(mutex_);
-  // A request without an answer; best effort.
-  void Tell(Op op, base::ByteSpan payload, base::ByteSpan tail = {});
+  // A request without an answer; best effort. Never blocks: what an agent does not take now goes out ahead of the next
+  // request, or at SendUntold.
+  void Tell(Op op, base::ByteSpan payload, base::ByteSpan tail = {}) LARDER_EXCLUDES(mutex_);
+  // Sends what Tell could not, as far as the agent takes it now: UNAVAILABLE (WOULD_BLOCK) if that is not all.
+  absl::Status SendUntold() LARDER_EXCLUDES(mutex_);
 
   // Reads what has come, if nobody else is reading: records of the agent's own, or the end of the connection, that
   // otherwise lie there until somebody waits for an answer. Never blocks.
   void ReadWhatCame() LARDER_EXCLUDES(mutex_);
+  // Nothing more can be asked: it is broken, or the agent has hung up, though answers may still lie there to be read.
+  // Asks the kernel.
+  bool AtEnd() const;
 
   bool broken() const { return lost() || InChild(); }
   // Without looking whether this is a forked child.
@@ -116,6 +123,8 @@ class Link {
   base::CondVar changed_;
   bool reading_ LARDER_GUARDED_BY(mutex_) = false;
   std::map<uint64_t, Slot> slots_ LARDER_GUARDED_BY(mutex_);
+  std::deque<std::vector<std::byte>> untold_ LARDER_GUARDED_BY(mutex_);  // records, oldest first
+  std::atomic<bool> has_untold_{false};
 };
 
 }  // namespace larder::transport::uds

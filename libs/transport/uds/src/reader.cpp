@@ -34,12 +34,12 @@ class UdsReader final : public object::ObjectReader {
   bool lapsed() override { return leased_ && (keeper_->InChild() || !keeper_->IsHeld(lease_)); }
 
   // Takes what follows the object in GET's answer, which came in `record`.
-  absl::Status Fill(GetAnswer& answer, const Record& record);
+  absl::Status Fill(GetAnswer& answer, const Record& record, base::Deadline deadline);
 
  private:
-  absl::Status FetchExtents(ExtentList& list);
+  absl::Status FetchExtents(ExtentList& list, base::Deadline deadline);
   // One READ, where the bytes are now to be had; its answer.
-  absl::StatusOr<Reply> Ask(uint64_t offset, uint32_t length);
+  absl::StatusOr<Reply> Ask(uint64_t offset, uint32_t length, base::Deadline deadline);
 
   const std::shared_ptr<Keeper> keeper_;
   const object::ObjectInfo info_;
@@ -50,12 +50,12 @@ class UdsReader final : public object::ObjectReader {
   Mapped mapped_;
 };
 
-absl::StatusOr<Reply> UdsReader::Ask(uint64_t offset, uint32_t length) {
+absl::StatusOr<Reply> UdsReader::Ask(uint64_t offset, uint32_t length, base::Deadline deadline) {
   for (int tries = 1;; ++tries) {
-    LARDER_ASSIGN_OR_RETURN(const Keeper::Grip grip, keeper_->GripOf(lease_));
+    LARDER_ASSIGN_OR_RETURN(const Keeper::Grip grip, keeper_->GripOf(lease_, deadline));
     base::ByteWriter request;
     PutRead(request, {.lease = grip.lease, .offset = offset, .length = length});
-    absl::StatusOr<Reply> reply = grip.session->link.Call(Op::kRead, request.bytes());
+    absl::StatusOr<Reply> reply = grip.session->link.Call(Op::kRead, request.bytes(), deadline);
     const std::string reason = base::Reason(reply.status());
     const bool going = reason == "STOPPING";  // what it says is all that is to come
     if (reply.ok() || tries == kTries || (reason != "CONNECTION_LOST" && reason != "LEASE_LOST" && !going))
@@ -78,9 +78,10 @@ absl::Status UdsReader::Read(uint64_t offset, base::MutableByteSpan out) {
     return base::Error(absl::StatusCode::kUnavailable, "CONNECTION_LOST",
                        "'{}' was opened before a fork and is not mapped: get it again", info_.id.key);
   }
+  const base::Deadline deadline = keeper_->CallDeadline();
   while (!out.empty()) {
     const auto part = static_cast<uint32_t>(std::min<uint64_t>(out.size(), piece_));
-    LARDER_ASSIGN_OR_RETURN(const Reply reply, Ask(offset, part));
+    LARDER_ASSIGN_OR_RETURN(const Reply reply, Ask(offset, part, deadline));
     if (reply.payload.size() != part) return BadRecord("a READ of another length");
     std::copy(reply.payload.begin(), reply.payload.end(), out.begin());
     out = out.subspan(part);
@@ -89,7 +90,7 @@ absl::Status UdsReader::Read(uint64_t offset, base::MutableByteSpan out) {
   return absl::OkStatus();
 }
 
-absl::Status UdsReader::Fill(GetAnswer& answer, const Record& record) {
+absl::Status UdsReader::Fill(GetAnswer& answer, const Record& record, base::Deadline deadline) {
   form_ = answer.form;
   if (form_ == Form::kInline) {
     if (answer.bytes.size() != info_.size) return BadRecord("an inline object of another size");
@@ -100,7 +101,7 @@ absl::Status UdsReader::Fill(GetAnswer& answer, const Record& record) {
     piece_ = lease_.session->welcome.inline_limit;
     return keeper_->Hold(lease_);
   }
-  LARDER_RETURN_IF_ERROR(FetchExtents(answer.shared));
+  LARDER_RETURN_IF_ERROR(FetchExtents(answer.shared, deadline));
   const std::vector<WireExtent>& extents = answer.shared.extents;
   absl::StatusOr<Mapped> mapped = keeper_->HoldMapped(lease_, extents);
   if (base::Reason(mapped.status()) == "NO_SEGMENT") {
@@ -115,13 +116,13 @@ absl::Status UdsReader::Fill(GetAnswer& answer, const Record& record) {
   return absl::OkStatus();
 }
 
-absl::Status UdsReader::FetchExtents(ExtentList& list) {
+absl::Status UdsReader::FetchExtents(ExtentList& list, base::Deadline deadline) {
   const std::shared_ptr<Session> session = lease_.session;
   while (list.extents.size() < list.total) {
     base::ByteWriter request;
     PutExtentsRequest(request, {.lease = lease_.id, .from = static_cast<uint32_t>(list.extents.size())});
     LARDER_ASSIGN_OR_RETURN(const Reply reply,
-                            session->link.Call(Op::kExtents, request.bytes(), base::kNoDeadline, {}, true));
+                            session->link.Call(Op::kExtents, request.bytes(), AnswerBy(deadline), {}, true));
     base::ByteReader more(reply.payload);
     const std::vector<WireExtent> next = TakeExtentList(more).extents;
     LARDER_RETURN_IF_ERROR(Finished(more, "EXTENTS' reply"));
@@ -132,7 +133,7 @@ absl::Status UdsReader::FetchExtents(ExtentList& list) {
 }
 
 absl::StatusOr<std::unique_ptr<object::ObjectReader>> TakeReader(const Line& line, base::ByteSpan payload,
-                                                                 const Record& record,
+                                                                 const Record& record, base::Deadline deadline,
                                                                  std::shared_ptr<ReleaseGroup> group) {
   base::ByteReader in(payload);
   GetAnswer answer = TakeGetAnswer(in);
@@ -142,7 +143,7 @@ absl::StatusOr<std::unique_ptr<object::ObjectReader>> TakeReader(const Line& lin
   }
   answer.info.id.ns = line.session->welcome.ns;
   auto reader = std::make_unique<UdsReader>(line, answer.lease, std::move(answer.info), std::move(group));
-  LARDER_RETURN_IF_ERROR(reader->Fill(answer, record));
+  LARDER_RETURN_IF_ERROR(reader->Fill(answer, record, deadline));
   return reader;
 }
 
@@ -157,7 +158,7 @@ absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(const Line& lin
     LARDER_ASSIGN_OR_RETURN(Reply reply, line.session->link.Call(Op::kGet, out.bytes(), AnswerBy(deadline), {}, true));
     const auto payload = std::make_shared<const std::vector<std::byte>>(std::move(reply.payload));
     const Record record{.memory = {payload, payload->data()}, .payload = *payload};
-    auto reader = TakeReader(line, *payload, record, nullptr);
+    auto reader = TakeReader(line, *payload, record, deadline, nullptr);
     if (base::Reason(reader.status()) != "NO_SEGMENT" || attempt == 2) return reader;
   }
 }
@@ -173,7 +174,7 @@ std::vector<absl::StatusOr<std::unique_ptr<object::ObjectReader>>> OpenReaders(c
                     if (code != 0) {
                       readers[i] = TakeError(code, payload);
                     } else {
-                      readers[i] = TakeReader(line, payload, record, group);
+                      readers[i] = TakeReader(line, payload, record, deadline, group);
                     }
                     answered[i] = true;
                   });

@@ -8,14 +8,14 @@
 namespace larder::transport::uds {
 
 absl::StatusOr<std::shared_ptr<const Mapping>> MapWindow(Link& link, object::LeaseId lease, uint64_t size,
-                                                         std::vector<uint32_t>& segments) {
+                                                         base::Deadline deadline, std::vector<uint32_t>& segments) {
   LARDER_ASSIGN_OR_RETURN(std::shared_ptr<const Mapping> space, Mapping::Reserve(size));
   uint64_t at = 0;
   uint32_t total = 1;
   for (uint32_t from = 0; from < total;) {
     base::ByteWriter out;
     from == 0 ? PutWindow(out, {.lease = lease, .size = size}) : PutExtentsRequest(out, {.lease = lease, .from = from});
-    LARDER_ASSIGN_OR_RETURN(Reply reply, link.Call(from == 0 ? Op::kWindow : Op::kExtents, out.bytes()));
+    LARDER_ASSIGN_OR_RETURN(Reply reply, link.Call(from == 0 ? Op::kWindow : Op::kExtents, out.bytes(), deadline));
     base::ByteReader in(reply.payload);
     const ExtentList list = TakeExtentList(in);
     LARDER_RETURN_IF_ERROR(Finished(in, "WINDOW's reply"));
@@ -40,17 +40,18 @@ absl::StatusOr<std::shared_ptr<const Mapping>> MapWindow(Link& link, object::Lea
   return space;
 }
 
-bool Ring::Open() {
-  if (refused_) return false;
+absl::Status Ring::Open(base::Deadline deadline) {
+  if (refused_) return absl::OkStatus();
   segments_.clear();
-  auto mapping = MapWindow(link_, {}, kSlot * kSlots, segments_);
+  auto mapping = MapWindow(link_, {}, kSlot * kSlots, deadline, segments_);
+  if (mapping.status().code() == absl::StatusCode::kDeadlineExceeded) return mapping.status();
   if (!mapping.ok()) {
     refused_ = true;  // its bytes travel in the records; asked again after a while
-    return false;
+    return absl::OkStatus();
   }
   mapping_ = *std::move(mapping);
   for (uint64_t slot = kSlots; slot > 0; --slot) free_.push_back(slot - 1);
-  return true;
+  return absl::OkStatus();
 }
 
 Unwanted Ring::Close() {
@@ -61,9 +62,10 @@ Unwanted Ring::Close() {
   return out;
 }
 
-std::optional<uint64_t> Ring::Take() {
+absl::StatusOr<std::optional<uint64_t>> Ring::Take(base::Deadline deadline) {
   base::MutexLock lock(mutex_);
-  if (mapping_ == nullptr && !Open()) return std::nullopt;
+  if (mapping_ == nullptr) LARDER_RETURN_IF_ERROR(Open(deadline));
+  if (mapping_ == nullptr) return std::nullopt;
   used_ = true;
   if (free_.empty()) return std::nullopt;
   const uint64_t slot = free_.back();

@@ -49,9 +49,10 @@ void Session::Notice(Op op, base::ByteSpan payload) {
   if (op == Op::kLapsed) keeper_.Lapsed(*this, TakeLeases(in));
 }
 
-absl::StatusOr<std::shared_ptr<const Mapping>> Session::OpenWindow(object::LeaseId lease, uint64_t size) {
+absl::StatusOr<std::shared_ptr<const Mapping>> Session::OpenWindow(object::LeaseId lease, uint64_t size,
+                                                                   base::Deadline deadline) {
   std::vector<uint32_t> segments;
-  LARDER_ASSIGN_OR_RETURN(std::shared_ptr<const Mapping> window, MapWindow(link, lease, size, segments));
+  LARDER_ASSIGN_OR_RETURN(std::shared_ptr<const Mapping> window, MapWindow(link, lease, size, deadline, segments));
   base::MutexLock lock(mutex_);
   std::erase_if(windows_, [](const auto& known) { return known.expired(); });
   windows_.push_back(window);

@@ -24,8 +24,8 @@ class Ring {
 
   explicit Ring(Link& link) : link_(link) {}
   // A slot for one writer, to be given back when the agent has copied it. None if all are taken, or the agent gives no
-  // ring.
-  std::optional<uint64_t> Take() LARDER_EXCLUDES(mutex_);
+  // ring; DEADLINE_EXCEEDED if it does not answer whether it does.
+  absl::StatusOr<std::optional<uint64_t>> Take(base::Deadline deadline) LARDER_EXCLUDES(mutex_);
   void Give(uint64_t slot) LARDER_EXCLUDES(mutex_);
   base::MutableByteSpan bytes(uint64_t slot) const { return {mapping_->data() + slot * kSlot, kSlot}; }
   // Unmaps it if nobody has written since the last call; its segments are for UNMAPPED.
@@ -36,7 +36,8 @@ class Ring {
   std::weak_ptr<const Mapping> Leave() LARDER_EXCLUDES(mutex_);
 
  private:
-  bool Open() LARDER_REQUIRES(mutex_);
+  // OK also when it is refused.
+  absl::Status Open(base::Deadline deadline) LARDER_REQUIRES(mutex_);
   Unwanted Close() LARDER_REQUIRES(mutex_);
   bool idle() const LARDER_REQUIRES(mutex_) { return mapping_ != nullptr && free_.size() == kSlots; }
   Link& link_;
@@ -60,8 +61,8 @@ class Session final : public Absorber {
   void Notice(Op op, base::ByteSpan payload) override;
 
   // Memory to write to, shared with the agent: a creation's own window. RESOURCE_EXHAUSTED when there is none.
-  absl::StatusOr<std::shared_ptr<const Mapping>> OpenWindow(object::LeaseId lease, uint64_t size)
-      LARDER_EXCLUDES(mutex_);
+  absl::StatusOr<std::shared_ptr<const Mapping>> OpenWindow(object::LeaseId lease, uint64_t size,
+                                                            base::Deadline deadline) LARDER_EXCLUDES(mutex_);
   // The connection has ended: what writers still have mapped of its ring and windows.
   std::vector<std::weak_ptr<const Mapping>> Leave() LARDER_EXCLUDES(mutex_);
   void Release(object::LeaseId lease);
@@ -80,7 +81,7 @@ class Session final : public Absorber {
 // Asks for a window (`lease` 0: the ring) and maps it; RESOURCE_EXHAUSTED when there is none to be had. `segments` gets
 // their ids.
 absl::StatusOr<std::shared_ptr<const Mapping>> MapWindow(Link& link, object::LeaseId lease, uint64_t size,
-                                                         std::vector<uint32_t>& segments);
+                                                         base::Deadline deadline, std::vector<uint32_t>& segments);
 
 // A call that may wait at most until `deadline`: what to tell the agent, and how long to wait for its answer.
 uint32_t WaitMs(base::Deadline deadline);

@@ -22,8 +22,9 @@ absl::Status Ended() {
 
 class UdsWriter final : public object::ObjectWriter {
  public:
-  UdsWriter(const Line& line, object::LeaseId lease, object::Epoch epoch, const object::CreateRequest& request)
-      : keeper_(line.keeper), session_(line.session), key_(request.key), size_hint_(request.size_hint) {
+  UdsWriter(const Line& line, object::LeaseId lease, object::Epoch epoch, const object::CreateRequest& request,
+            base::Deadline until)
+      : keeper_(line.keeper), session_(line.session), key_(request.key), size_hint_(request.size_hint), until_(until) {
     lease_.kind = Lease::Kind::kCreate;
     lease_.key = key_;
     lease_.epoch = epoch;
@@ -33,6 +34,7 @@ class UdsWriter final : public object::ObjectWriter {
   ~UdsWriter() override {
     if (keeper_->InChild()) return;
     if (mode_ != Mode::kEnded) {
+      StartCall();
       GiveUp();
       TellDiscard();
     }
@@ -44,8 +46,14 @@ class UdsWriter final : public object::ObjectWriter {
   object::Epoch epoch() const override { return lease_.epoch; }
   absl::StatusOr<base::MutableByteSpan> Buffer(uint64_t size) override;
   absl::Status Write(base::ByteSpan bytes) override;
-  absl::StatusOr<base::MutableByteSpan> Prepare(uint64_t want) override;
-  absl::Status Commit(uint64_t written) override;
+  absl::StatusOr<base::MutableByteSpan> Prepare(uint64_t want) override {
+    StartCall();
+    return Room(want);
+  }
+  absl::Status Commit(uint64_t written) override {
+    StartCall();
+    return Append(written);
+  }
   absl::StatusOr<object::SealResult> Seal(const base::Digest& expected) override;
   absl::Status Discard() override;
 
@@ -57,6 +65,10 @@ class UdsWriter final : public object::ObjectWriter {
     kBuffer,  // the window is the object
     kEnded,
   };
+  void StartCall() { deadline_ = std::min(until_, keeper_->CallDeadline()); }
+  // Prepare and Commit, as parts of a call.
+  absl::StatusOr<base::MutableByteSpan> Room(uint64_t want);
+  absl::Status Append(uint64_t written);
   absl::Status SendInline();
   absl::Status SendShared(Source source, uint64_t offset, uint64_t length);
   absl::Status SendSlot();
@@ -67,12 +79,13 @@ class UdsWriter final : public object::ObjectWriter {
   // Ends the creation with an error that names it.
   absl::Status Fail(const absl::Status& why);
   absl::Status Named(const absl::Status& why) const;
+  absl::Status Forked() const;
   // Whether it can go on, as far as is known without asking.
   absl::Status CheckOpen();
   CreationLease creation() const { return {.lease = lease_.id, .epoch = lease_.epoch}; }
   base::ByteWriter DiscardRequest() const;
   void TellDiscard() { session_->link.Tell(Op::kDiscard, DiscardRequest().bytes()); }
-  // Gives back what is shared, after the agent has stopped copying from it.
+  // Gives back what is shared, after the agent has stopped copying from it, or the connection has ended.
   void GiveUp();
   // Sends what is left to send; Drain waits for the answers.
   absl::Status FlushAll();
@@ -81,6 +94,8 @@ class UdsWriter final : public object::ObjectWriter {
   const std::shared_ptr<Session> session_;
   const std::string key_;
   const uint64_t size_hint_;
+  const base::Deadline until_;  // of all calls together
+  base::Deadline deadline_;     // of the present one
   Lease lease_;
   Mode mode_ = Mode::kFresh;
   uint64_t sent_ = 0;  // bytes in WRITEs so far
@@ -102,7 +117,7 @@ class UdsWriter final : public object::ObjectWriter {
 void UdsWriter::GiveUp() {
   window_.reset();
   for (const Sent& sent : in_flight_) {
-    session_->link.Wait(sent.request).status().IgnoreError();
+    session_->link.Wait(sent.request, deadline_).status().IgnoreError();
     if (sent.slot) session_->ring.Give(*sent.slot);
   }
   in_flight_.clear();
@@ -120,6 +135,11 @@ absl::Status UdsWriter::Named(const absl::Status& why) const {
   return base::Annotate(why, fmt::format("creation of {} (epoch {})", name, lease_.epoch.value));
 }
 
+absl::Status UdsWriter::Forked() const {
+  return Named(base::Error(absl::StatusCode::kUnavailable, "CONNECTION_LOST",
+                           "it was begun before a fork and is the parent's: create it again"));
+}
+
 absl::Status UdsWriter::Fail(const absl::Status& why) {
   GiveUp();
   if (mode_ != Mode::kEnded) TellDiscard();
@@ -129,6 +149,7 @@ absl::Status UdsWriter::Fail(const absl::Status& why) {
 
 absl::Status UdsWriter::CheckOpen() {
   if (mode_ == Mode::kEnded) return Ended();
+  if (keeper_->InChild()) return Forked();
   if (lease_.lapsed.load(std::memory_order_relaxed)) {
     return Fail(base::Error(absl::StatusCode::kAborted, "LEASE_LOST",
                             "its lease was not renewed in time and has lapsed: create it again"));
@@ -144,7 +165,7 @@ absl::Status UdsWriter::Drain(size_t left) {
   while (in_flight_.size() > left) {
     const Sent sent = in_flight_.front();
     in_flight_.pop_front();
-    const auto reply = session_->link.Wait(sent.request);
+    const auto reply = session_->link.Wait(sent.request, deadline_);
     if (sent.slot) session_->ring.Give(*sent.slot);
     if (!reply.ok()) return Fail(reply.status());
   }
@@ -155,7 +176,8 @@ absl::Status UdsWriter::SendInline() {
   if (small_used_ == 0) return absl::OkStatus();
   base::ByteWriter out;
   PutWrite(out, {.creation = creation(), .source = Source::kInline});  // its bytes follow
-  const auto id = session_->link.Begin(Op::kWrite, out.bytes(), base::ByteSpan(small_).first(small_used_));
+  const base::ByteSpan bytes = base::ByteSpan(small_).first(small_used_);
+  const auto id = session_->link.Begin(Op::kWrite, out.bytes(), bytes, false, deadline_);
   if (!id.ok()) return Fail(id.status());
   in_flight_.push_back({.request = *id});
   sent_ += small_used_;
@@ -166,7 +188,7 @@ absl::Status UdsWriter::SendInline() {
 absl::Status UdsWriter::SendShared(Source source, uint64_t offset, uint64_t length) {
   base::ByteWriter out;
   PutWrite(out, {.creation = creation(), .source = source, .offset = offset, .length = static_cast<uint32_t>(length)});
-  const auto id = session_->link.Begin(Op::kWrite, out.bytes());
+  const auto id = session_->link.Begin(Op::kWrite, out.bytes(), {}, false, deadline_);
   if (!id.ok()) return Fail(id.status());
   in_flight_.push_back(
       {.request = *id, .slot = source == Source::kRing ? std::exchange(slot_, std::nullopt) : std::nullopt});
@@ -181,21 +203,24 @@ absl::Status UdsWriter::SendSlot() {
 
 absl::Status UdsWriter::TakeSlot() {
   slot_used_ = 0;
-  while (!(slot_ = session_->ring.Take())) {
-    if (in_flight_.empty()) break;
+  while (true) {
+    const absl::StatusOr<std::optional<uint64_t>> taken = session_->ring.Take(deadline_);
+    if (!taken.ok()) return Fail(taken.status());
+    slot_ = *taken;
+    if (slot_ || in_flight_.empty()) return absl::OkStatus();
     LARDER_RETURN_IF_ERROR(Drain(in_flight_.size() - 1));
   }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<base::MutableByteSpan> UdsWriter::Buffer(uint64_t size) {
+  StartCall();
   LARDER_RETURN_IF_ERROR(CheckOpen());
   if (mode_ != Mode::kFresh) return Mixed();
   mode_ = Mode::kBuffer;
   window_size_ = size;
   if (size == 0) return base::MutableByteSpan();
   if (size > session_->welcome.inline_limit) {
-    auto window = session_->OpenWindow(lease_.id, size);
+    auto window = session_->OpenWindow(lease_.id, size, deadline_);
     if (window.ok()) {
       window_ = *std::move(window);
       return base::MutableByteSpan(window_->data(), size);
@@ -207,7 +232,7 @@ absl::StatusOr<base::MutableByteSpan> UdsWriter::Buffer(uint64_t size) {
   return base::MutableByteSpan(small_);
 }
 
-absl::StatusOr<base::MutableByteSpan> UdsWriter::Prepare(uint64_t want) {
+absl::StatusOr<base::MutableByteSpan> UdsWriter::Room(uint64_t want) {
   LARDER_RETURN_IF_ERROR(CheckOpen());
   if (mode_ == Mode::kBuffer) return Mixed();
   if (mode_ == Mode::kFresh) mode_ = Mode::kInline;
@@ -230,8 +255,8 @@ absl::StatusOr<base::MutableByteSpan> UdsWriter::Prepare(uint64_t want) {
   return base::MutableByteSpan(small_).subspan(small_used_, std::min<uint64_t>(want, small_.size() - small_used_));
 }
 
-absl::Status UdsWriter::Commit(uint64_t written) {
-  if (mode_ == Mode::kEnded) return Ended();
+absl::Status UdsWriter::Append(uint64_t written) {
+  LARDER_RETURN_IF_ERROR(CheckOpen());
   if (!slot_) {
     small_used_ += written;
     return absl::OkStatus();
@@ -241,11 +266,12 @@ absl::Status UdsWriter::Commit(uint64_t written) {
 }
 
 absl::Status UdsWriter::Write(base::ByteSpan bytes) {
+  StartCall();
   while (!bytes.empty()) {
-    LARDER_ASSIGN_OR_RETURN(const base::MutableByteSpan to, Prepare(bytes.size()));
+    LARDER_ASSIGN_OR_RETURN(const base::MutableByteSpan to, Room(bytes.size()));
     const size_t part = std::min(to.size(), bytes.size());
     std::memcpy(to.data(), bytes.data(), part);
-    LARDER_RETURN_IF_ERROR(Commit(part));
+    LARDER_RETURN_IF_ERROR(Append(part));
     bytes = bytes.subspan(part);
   }
   return absl::OkStatus();
@@ -276,6 +302,7 @@ absl::Status UdsWriter::FlushAll() {
 }
 
 absl::StatusOr<object::SealResult> UdsWriter::Seal(const base::Digest& expected) {
+  StartCall();
   LARDER_RETURN_IF_ERROR(CheckOpen());
   LARDER_RETURN_IF_ERROR(FlushAll());
   if (window_ != nullptr) {
@@ -286,12 +313,12 @@ absl::StatusOr<object::SealResult> UdsWriter::Seal(const base::Digest& expected)
   }
   base::ByteWriter out;
   PutSeal(out, {.creation = creation(), .request = {.size = sent_, .expected = expected}});
-  const absl::StatusOr<uint64_t> seal = session_->link.Begin(Op::kSeal, out.bytes());
+  const absl::StatusOr<uint64_t> seal = session_->link.Begin(Op::kSeal, out.bytes(), {}, false, deadline_);
   if (!seal.ok()) return Fail(seal.status());
   const absl::Status written = Drain(0);
   GiveUp();
   mode_ = Mode::kEnded;  // also by failure
-  const absl::StatusOr<Reply> reply = session_->link.Wait(*seal);
+  const absl::StatusOr<Reply> reply = session_->link.Wait(*seal, deadline_);
   LARDER_RETURN_IF_ERROR(written);
   if (!reply.ok()) return Named(reply.status());
   base::ByteReader in(reply->payload);
@@ -303,22 +330,24 @@ absl::StatusOr<object::SealResult> UdsWriter::Seal(const base::Digest& expected)
 
 absl::Status UdsWriter::Discard() {
   if (mode_ == Mode::kEnded) return absl::OkStatus();
+  if (keeper_->InChild()) return Forked();
+  StartCall();
   GiveUp();
   mode_ = Mode::kEnded;
-  return session_->link.Call(Op::kDiscard, DiscardRequest().bytes()).status();
+  return session_->link.Call(Op::kDiscard, DiscardRequest().bytes(), deadline_).status();
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<object::ObjectWriter>> OpenWriter(const Line& line, const object::CreateRequest& request,
-                                                                 base::Deadline deadline) {
+                                                                 base::Deadline deadline, base::Deadline until) {
   base::ByteWriter out;
   PutCreation(out, {.request = request, .wait_ms = WaitMs(deadline)});
   LARDER_ASSIGN_OR_RETURN(const Reply reply, line.session->link.Call(Op::kCreate, out.bytes(), AnswerBy(deadline)));
   base::ByteReader in(reply.payload);
   const auto [lease, epoch] = TakeCreationLease(in);
   LARDER_RETURN_IF_ERROR(Finished(in, "CREATE's reply"));
-  auto writer = std::make_unique<UdsWriter>(line, lease, epoch, request);
+  auto writer = std::make_unique<UdsWriter>(line, lease, epoch, request, until);
   LARDER_RETURN_IF_ERROR(writer->Hold());
   return writer;
 }

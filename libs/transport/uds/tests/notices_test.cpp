@@ -31,14 +31,6 @@ class Notices : public ScriptedTest {
     base::ByteReader in = unmapped.in();
     return TakeUnmapped(in).segments;
   }
-  // A creation of "w", epoch 7, lease 5.
-  std::unique_ptr<object::ObjectWriter> CreateW(object::Channel& channel, AgentEnd& agent) {
-    auto created = Beside([&] { return channel.Create({.key = "w"}, base::kNoDeadline); });
-    agent.Reply(agent.Expect(Op::kCreate), base::ByteWriter().U64(5).U64(7));
-    auto writer = created.get();
-    EXPECT_THAT(writer.status(), IsOk());
-    return *std::move(writer);
-  }
 };
 
 TEST_F(Notices, AnIdleClientGivesBackSegmentsThatNobodyReads) {

@@ -104,6 +104,14 @@ void AgentEnd::WaitUntilRead() {
   for (int i = 0; i < 2; ++i) Reply(Expect(Op::kRenew), base::ByteWriter().U16(0));
 }
 
+void AgentEnd::Greet(const Request& hello, base::Duration lease_ttl) {
+  base::ByteWriter out;
+  out.U64(1).Raw(std::vector<std::byte>(16));
+  out.U32(static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(lease_ttl).count()));
+  out.U32(kInlineLimit).U32(kPieceLimit).Str("default").Str("node-0").Str("scripted");
+  Reply(hello, out);
+}
+
 // ---- the socket
 
 ScriptedAgent::ScriptedAgent(const std::string& directory) : path_(directory + "/" + std::string(kSocketName)) {
@@ -112,18 +120,20 @@ ScriptedAgent::ScriptedAgent(const std::string& directory) : path_(directory + "
   listener_ = *std::move(listening);
 }
 
-AgentEnd ScriptedAgent::Accept(base::Duration lease_ttl) {
+AgentEnd ScriptedAgent::Meet(Request& hello) {
   AwaitReadable(listener_.get(), "a client");
   AgentEnd end(base::UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
-  const Request hello = end.Expect(Op::kHello);
+  hello = end.Expect(Op::kHello);
   base::ByteReader in = hello.in();
   in.Str();
   end.earlier_bytes = in.U64();
-  base::ByteWriter out;
-  out.U64(1).Raw(std::vector<std::byte>(16));
-  out.U32(static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(lease_ttl).count()));
-  out.U32(kInlineLimit).U32(kPieceLimit).Str("default").Str("node-0").Str("scripted");
-  end.Reply(hello, out);
+  return end;
+}
+
+AgentEnd ScriptedAgent::Accept(base::Duration lease_ttl) {
+  Request hello;
+  AgentEnd end = Meet(hello);
+  end.Greet(hello, lease_ttl);
   return end;
 }
 

@@ -52,6 +52,8 @@ class AgentEnd {
   void Tell(Op op, const base::ByteWriter& payload);
   // Returns once the client has read all that was said before: it has had an answer that came later.
   void WaitUntilRead();
+  // Answers HELLO. `lease_ttl`: three renewals in it.
+  void Greet(const Request& hello, base::Duration lease_ttl = std::chrono::seconds(30));
   void Close() { fd_.Reset(); }
 
   uint64_t earlier_bytes = 0;  // that HELLO told
@@ -67,7 +69,9 @@ class ScriptedAgent {
  public:
   // Listens at `directory`/data.sock.
   explicit ScriptedAgent(const std::string& directory);
-  // The next client, greeted. `lease_ttl`: three renewals in it.
+  // The next client, whose HELLO is not answered yet.
+  AgentEnd Meet(Request& hello);
+  // The next client, greeted.
   AgentEnd Accept(base::Duration lease_ttl = std::chrono::seconds(30));
   // Nobody can connect any more.
   void Stop();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "larder/arena/arena.h"
 #include "larder/base/testing/status_matchers.h"
@@ -69,6 +70,45 @@ class ScriptedTest : public testing::Test {
     EXPECT_THAT(reader.status(), base::IsOk());
     return *std::move(reader);
   }
+  // A get of a long object, whose bytes are then asked for one READ at a time.
+  static std::unique_ptr<object::ObjectReader> GetStream(object::Channel& channel, AgentEnd& agent,
+                                                         const std::string& key, uint64_t epoch, uint64_t lease) {
+    auto got = Beside([&] { return channel.Get(key, base::kNoDeadline); });
+    agent.Reply(agent.Expect(Op::kGet), StreamObject(lease, key, epoch, base::kMiB));
+    auto reader = got.get();
+    EXPECT_THAT(reader.status(), base::IsOk());
+    return *std::move(reader);
+  }
+  // A creation of "w", epoch 7, lease 5.
+  static std::unique_ptr<object::ObjectWriter> CreateW(object::Channel& channel, AgentEnd& agent,
+                                                       uint64_t size_hint = 0) {
+    auto created = Beside([&] { return channel.Create({.key = "w", .size_hint = size_hint}, base::kNoDeadline); });
+    agent.Reply(agent.Expect(Op::kCreate), base::ByteWriter().U64(5).U64(7));
+    auto writer = created.get();
+    EXPECT_THAT(writer.status(), base::IsOk());
+    return *std::move(writer);
+  }
+  // Answers WINDOW with memory to write `size` bytes to.
+  void GiveWindow(AgentEnd& agent, uint64_t size) {
+    const Request asked = agent.Expect(Op::kWindow);
+    windows_.push_back(*arena_->AllocateWindow("default", windows_.size() + 1, size));
+    std::vector<WireExtent> extents;
+    std::vector<base::UniqueFd> fds;
+    std::vector<int> numbers;
+    for (const arena::Range& range : windows_.back()) {
+      fds.push_back(*range.OpenWritable());
+      numbers.push_back(fds.back().get());
+      extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()),
+                         .has_descriptor = true,
+                         .segment_size = range.memory()->size(),
+                         .offset = range.offset(),
+                         .length = range.size()});
+    }
+    base::ByteWriter given;
+    given.U32(static_cast<uint32_t>(extents.size()));
+    PutExtents(given, extents);
+    agent.Reply(asked, given, numbers);
+  }
   static uint64_t LeaseOf(const Request& request) { return request.in().U64(); }
   // Nothing maps `slab` but the agent, says the kernel.
   bool IsUnmapped(Slab slab) {
@@ -81,6 +121,7 @@ class ScriptedTest : public testing::Test {
   base::TempDir dir_;
   ScriptedAgent agent_{directory()};
   std::unique_ptr<arena::Arena> arena_ = *arena::Arena::Create({.size = 32 * base::kMiB, .slab_size = base::kMiB});
+  std::vector<std::vector<arena::Range>> windows_;
 };
 
 }  // namespace larder::transport::uds

@@ -3,6 +3,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tests/scripted_test.h"
 
 namespace larder::transport::uds {
@@ -20,15 +22,6 @@ class Successor : public ScriptedTest {
     return Dial(agent, {.reconnect_window = std::chrono::seconds(10)}, kShortTtl);
   }
 
-  // A get of a long object, whose bytes are then asked for one READ at a time.
-  std::unique_ptr<object::ObjectReader> GetStream(object::Channel& channel, AgentEnd& agent, const std::string& key,
-                                                  uint64_t epoch, uint64_t lease) {
-    auto got = Beside([&] { return channel.Get(key, base::kNoDeadline); });
-    agent.Reply(agent.Expect(Op::kGet), StreamObject(lease, key, epoch, base::kMiB));
-    auto reader = got.get();
-    EXPECT_THAT(reader.status(), IsOk());
-    return *std::move(reader);
-  }
   // The new agent's answer to the first thing it is asked, which is for what readers had.
   static void AnswerAgain(AgentEnd& agent, const std::string& key, Answer answer) {
     Request batch;
@@ -99,24 +92,7 @@ TEST_F(Successor, AWindowThatIsStillWrittenToIsOfAnEarlierAgentToo) {
     return writer;
   });
   agent->Reply(agent->Expect(Op::kCreate), base::ByteWriter().U64(5).U64(7));
-  auto window = arena_->AllocateWindow("default", 1, 2 * base::kMiB);
-  ASSERT_THAT(window.status(), IsOk());
-  std::vector<WireExtent> extents;
-  std::vector<base::UniqueFd> fds;
-  std::vector<int> numbers;
-  for (const arena::Range& range : *window) {
-    fds.push_back(*range.OpenWritable());
-    numbers.push_back(fds.back().get());
-    extents.push_back({.segment = static_cast<uint32_t>(range.memory()->id()),
-                       .has_descriptor = true,
-                       .segment_size = range.memory()->size(),
-                       .offset = range.offset(),
-                       .length = range.size()});
-  }
-  base::ByteWriter given;
-  given.U32(static_cast<uint32_t>(extents.size()));
-  PutExtents(given, extents);
-  agent->Reply(agent->Expect(Op::kWindow), given, numbers);
+  GiveWindow(*agent, 2 * base::kMiB);
   auto writer = buffered.get();
   ASSERT_THAT(writer.status(), IsOk());
   agent->Close();
@@ -267,6 +243,63 @@ TEST_F(Successor, AForkedChildKeepsItsHandsOffTheParentsConnection) {
   EXPECT_FALSE(channel->broken());
   reader.reset();
   EXPECT_EQ(LeaseOf(agent->Expect(Op::kRelease)), 11u) << "nothing came before it";
+}
+
+// The child would take its parent's answers, and write over its bytes.
+TEST_F(Successor, AForkedChildLeavesAWriterToTheParent) {
+  constexpr uint64_t kSlot = 256 * base::kKiB, kSlots = 16;  // of the ring
+  std::optional<AgentEnd> agent;
+  auto channel = Dial(agent);
+  auto writer = CreateW(*channel, *agent, base::kMiB);
+  const std::vector<std::byte> slot(kSlot, std::byte{'p'});
+  auto writing = Beside([&] { return writer->Write(slot); });
+  GiveWindow(*agent, kSlots * kSlot);
+  ASSERT_THAT(writing.get(), IsOk());
+  const Request on_its_way = agent->Expect(Op::kWrite);
+  const auto room = writer->Prepare(100);
+  ASSERT_THAT(room, IsOk());
+  std::ranges::fill(*room, std::byte{'p'});
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(10);  // instead of hanging for ever
+    const std::vector<std::byte> bytes(100, std::byte{'c'});
+    bool right = true;
+    for (const absl::Status& call : {writer->Write(bytes), writer->Commit(100), writer->Prepare(100).status(),
+                                     writer->Buffer(100).status(), writer->Seal({}).status(), writer->Discard()}) {
+      right = right && call.code() == absl::StatusCode::kUnavailable && base::Reason(call) == "CONNECTION_LOST" &&
+              base::Message(call).find("'w'") != std::string::npos;
+    }
+    writer.reset();
+    ::_exit(right ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(std::ranges::count(*room, std::byte{'p'}), 100);
+  EXPECT_THAT(writer->Commit(100), IsOk());
+  auto sealing = Beside([&] { return writer->Seal({}); });
+  agent->Reply(on_its_way, base::ByteWriter().U64(kSlot));
+  agent->Reply(agent->Expect(Op::kWrite), base::ByteWriter().U64(kSlot + 100));
+  base::ByteWriter sealed;
+  PutSealed(sealed, {.info = Sealed("w", 7, kSlot + 100)});
+  agent->Reply(agent->Expect(Op::kSeal), sealed);
+  EXPECT_THAT(sealing.get(), IsOk());
+}
+
+// Whoever sends nothing but what must not be sent twice depends on it.
+TEST_F(Successor, AChannelWhoseAgentHasHungUpIsBrokenBeforeAnythingIsAsked) {
+  std::optional<AgentEnd> agent;
+  auto channel = Dial(agent);
+  EXPECT_FALSE(channel->broken());
+  base::ByteWriter none;
+  PutSegments(none, {});
+  agent->Tell(Op::kRevoke, none);
+  EXPECT_FALSE(channel->broken());
+  agent->Close();
+  EXPECT_TRUE(channel->broken()) << "also behind what is still to be read";
+  auto again = Beside([&] { return channel->Redial(base::kNoDeadline); });
+  agent_.Accept();
+  EXPECT_THAT(again.get(), IsOk());
 }
 
 }  // namespace

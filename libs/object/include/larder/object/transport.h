@@ -17,7 +17,9 @@
 
 namespace larder::object {
 
-// The client's side of one creation. Dropped unsealed, it discards. One caller at a time.
+// The client's side of one creation. Dropped unsealed, it discards. One caller at a time. A call that takes longer than
+// DialOptions::call_timeout ends the creation, as any error does: DEADLINE_EXCEEDED (NO_ANSWER); a seal may have
+// happened. In a forked child: UNAVAILABLE (CONNECTION_LOST), and the parent's creation is untouched.
 class ObjectWriter {
  public:
   virtual ~ObjectWriter() = default;
@@ -32,6 +34,7 @@ class ObjectWriter {
   virtual absl::StatusOr<base::MutableByteSpan> Prepare(uint64_t want) = 0;
   virtual absl::Status Commit(uint64_t written) = 0;
   virtual absl::StatusOr<SealResult> Seal(const base::Digest& expected) = 0;
+  // OK as well when the creation has ended.
   virtual absl::Status Discard() = 0;
 };
 
@@ -45,7 +48,8 @@ class ObjectReader {
   virtual std::optional<base::ByteSpan> Bytes() const = 0;
   // Copies the bytes from `offset`; works on every transport. OUT_OF_RANGE past the end. Where Bytes() gives none:
   // UNAVAILABLE when the agent is gone and does not come back, ABORTED (EPOCH_STALE) when it came back with another
-  // object under the key, NOT_FOUND (NO_OBJECT) without one.
+  // object under the key, NOT_FOUND (NO_OBJECT) without one, DEADLINE_EXCEEDED after DialOptions::call_timeout; it may
+  // be asked again.
   virtual absl::Status Read(uint64_t offset, base::MutableByteSpan out) = 0;
   // The agent keeps no lease for it: it ended the lease, or is gone, and none could be had again yet.
   virtual bool lapsed() { return false; }
@@ -84,6 +88,7 @@ class Channel {
   virtual const std::string& node() const = 0;
   // With it, a gRPC call at the agent's control address acts as this session; empty: there is no such thing.
   virtual std::string token() const { return ""; }
+  // Nothing more can be asked: it is lost, or the agent has hung up, which nobody need have noticed before.
   virtual bool broken() const = 0;
   // A session with whoever serves the address now, in place of this one, which is broken: its open readers go on there.
   // Tries once. UNIMPLEMENTED, as here, where a session leaves nothing behind: dial anew.
@@ -95,6 +100,8 @@ struct DialOptions {
   base::Deadline deadline = base::kNoDeadline;
   // How long open readers look for the next agent by themselves after their session was lost; 0: not at all.
   base::Duration reconnect_window{};
+  // The longest time that each call of a reader or writer may take; max: no limit.
+  base::Duration call_timeout = base::Duration::max();
 };
 
 // The agent's side: serves a peer until stopped.
