@@ -72,7 +72,8 @@ absl::StatusOr<Client::Channel> Client::Current(base::Deadline deadline) {
   }
   LARDER_ASSIGN_OR_RETURN(channel_, transport_.dial(address_, {.ns = options_.ns,
                                                                .deadline = deadline,
-                                                               .reconnect_window = options_.reconnect_window}));
+                                                               .reconnect_window = options_.reconnect_window,
+                                                               .call_timeout = options_.timeout}));
   return channel_;
 }
 
@@ -99,7 +100,8 @@ template <typename T>
 T Client::Run(bool repeatable, const Ask<T>& ask) {
   const base::Deadline deadline = DeadlineNow();
   for (int repeats = 0;; ++repeats) {
-    absl::StatusOr<Channel> channel = repeatable ? Connected(options_.reconnect_window, deadline) : Current(deadline);
+    // Also for what must not be repeated: nothing of it is sent before there is a connection.
+    absl::StatusOr<Channel> channel = Connected(options_.reconnect_window, deadline);
     if (!channel.ok()) return T(channel.status());
     T result = ask(**channel, deadline);
     if (!ConnectionFailed(StatusOf(result)) || !repeatable || repeats == options_.retries) return result;

@@ -17,10 +17,10 @@ namespace larder::client {
 
 struct Options {
   std::string ns;                                                 // empty: the agent's choice
-  base::Duration timeout = base::Duration::max();                 // of each call; max: none
+  base::Duration timeout = base::Duration::max();                 // of each call, also of readers, writers; max: none
   int retries = 3;                                                // of what is safe to repeat
   base::Duration first_backoff = std::chrono::milliseconds(100);  // doubles with each retry up to 1 s, jittered by half
-  // How long a call that is safe to repeat waits for an agent that was there before and is gone.
+  // How long a call waits for an agent that was there before and is gone.
   base::Duration reconnect_window = std::chrono::seconds(30);
   // How to wait between retries; empty: the thread sleeps.
   std::function<void(base::Duration)> wait;
@@ -31,12 +31,14 @@ struct Options {
 
 // A program's way to its node's agent. Thread-safe. Readers and writers may outlive the client.
 //
-// When the agent is gone, calls that are safe to repeat wait for the next one and go on there: all but a Put under a
-// key that neither overwrites nor accepts the same content, which fails with UNAVAILABLE once it was asked, or when no
-// agent is there at once. A call gives up when the reconnect window ends: UNAVAILABLE, naming the address. Readers stay
-// valid, and their leases are had again from the next agent if it has the same objects; a writer fails with
-// UNAVAILABLE, and nothing of it remains. A forked child connects anew; what it inherits stays readable and else does
-// nothing.
+// When the agent is gone, calls wait for the next one and go on there. A Put under a key that neither overwrites nor
+// accepts the same content is not sent twice: it fails with UNAVAILABLE (CONNECTION_LOST) if its answer was lost. A
+// call gives up when the reconnect window ends: UNAVAILABLE, naming the address. A call that is not done within the
+// timeout, and a second that the agent has to answer: DEADLINE_EXCEEDED; what was asked may still happen, a writer's
+// creation has ended, a reader may be asked again. Such a call ends the connection, and so the creations that share it.
+// Readers stay valid, and their leases are had again from the next agent if it has the same objects; a writer fails
+// with UNAVAILABLE, and nothing of it remains. A forked child connects anew; what it inherits stays readable and else
+// does nothing.
 class Client {
  public:
   // `endpoint` is "SCHEME://ADDRESS", as in uds:///run/larder. INVALID_ARGUMENT (UNKNOWN_SCHEME, BAD_URI), UNAVAILABLE
