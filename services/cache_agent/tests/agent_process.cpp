@@ -37,10 +37,10 @@ struct Pipe {
   }
 };
 
-std::vector<std::string> AgentCommand(const fs::path& dir, const fs::path& socket_dir, std::vector<std::string> flags) {
-  std::vector<std::string> argv = {
-      AgentBinary(),        "--listen-admin=127.0.0.1:0",          "--log-format=json",
-      "--node-name=node-0", "--socket-dir=" + socket_dir.string(), "--data-dir=" + (dir / "data").string()};
+std::vector<std::string> AgentCommand(const fs::path& dir, const fs::path& socket_dir,
+                                      const std::vector<std::string>& flags, std::vector<std::string> argv) {
+  argv.insert(argv.end(), {AgentBinary(), "--listen-admin=127.0.0.1:0", "--log-format=json", "--node-name=node-0",
+                           "--socket-dir=" + socket_dir.string(), "--data-dir=" + (dir / "data").string()});
   argv.insert(argv.end(), flags.begin(), flags.end());
   return argv;
 }
@@ -127,9 +127,9 @@ std::string AgentBinary() {
   return chosen != nullptr ? chosen : LARDER_AGENT_BINARY;
 }
 
-AgentProcess::AgentProcess(const fs::path& dir, std::vector<std::string> flags)
+AgentProcess::AgentProcess(const fs::path& dir, std::vector<std::string> flags, std::vector<std::string> wrapper)
     : socket_dir_(dir / "run"),
-      child_(AgentCommand(dir, socket_dir_, std::move(flags)), ChildProcess::Output::kStderr) {
+      child_(AgentCommand(dir, socket_dir_, flags, std::move(wrapper)), ChildProcess::Output::kStderr) {
   std::string said;
   while (true) {
     const std::string line = child_.ReadLine();

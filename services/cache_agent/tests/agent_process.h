@@ -46,7 +46,8 @@ std::string AgentBinary();
 // The real larder-agent, started in directories below `dir` and serving when the constructor returns.
 class AgentProcess {
  public:
-  AgentProcess(const std::filesystem::path& dir, std::vector<std::string> flags);
+  // `wrapper` is a command that runs the one that follows it, in its own process.
+  AgentProcess(const std::filesystem::path& dir, std::vector<std::string> flags, std::vector<std::string> wrapper = {});
 
   std::string endpoint() const;
   std::filesystem::path socket_dir() const { return socket_dir_; }

@@ -1,18 +1,11 @@
 // Proof that a get hands over memory, not bytes: what crosses the socket is counted, what is mapped is looked up.
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include <array>
-#include <atomic>
 #include <cstring>
 #include <fstream>
 #include <random>
-#include <thread>
 
 #include "larder/base/digest.h"
 #include "larder/base/testing/status_matchers.h"
@@ -20,6 +13,7 @@
 #include "larder/base/units.h"
 #include "larder/client/client.h"
 #include "tests/agent_process.h"
+#include "tests/record_proxy.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -33,71 +27,6 @@ using base::IsOk;
 using base::kMiB;
 
 constexpr uint64_t kSize = 32 * kMiB;
-constexpr size_t kLargestRecord = 128 * 1024;
-constexpr size_t kMostFds = 64;
-
-sockaddr_un AddressOf(const fs::path& path) {
-  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  return address;
-}
-
-// Stands between one client and the agent, passes records with their descriptors on, and counts the bytes.
-class CountingProxy {
- public:
-  CountingProxy(const fs::path& client_dir, const fs::path& agent_dir) {
-    fs::create_directories(client_dir);
-    const sockaddr_un here = AddressOf(client_dir / "data.sock");
-    const sockaddr_un there = AddressOf(agent_dir / "data.sock");
-    listener_.Reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    agent_.Reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&here), sizeof here), 0);
-    EXPECT_EQ(::listen(listener_.get(), 1), 0);
-    EXPECT_EQ(::connect(agent_.get(), reinterpret_cast<const sockaddr*>(&there), sizeof there), 0);
-    thread_ = std::thread([this] { Run(); });
-  }
-  ~CountingProxy() { thread_.join(); }  // ends with the client's connection
-  uint64_t bytes() const { return bytes_; }
-  uint64_t fds() const { return fds_; }
-
- private:
-  void Run() {
-    base::UniqueFd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    std::array<pollfd, 2> ready = {pollfd{.fd = client.get(), .events = POLLIN},
-                                   pollfd{.fd = agent_.get(), .events = POLLIN}};
-    while (::poll(ready.data(), ready.size(), -1) > 0) {
-      if (ready[0].revents != 0 && !PassOn(client.get(), agent_.get())) return;
-      if (ready[1].revents != 0 && !PassOn(agent_.get(), client.get())) return;
-    }
-  }
-  bool PassOn(int from, int to) {
-    static thread_local std::vector<char> record(kLargestRecord);
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMostFds)> control{};
-    iovec part = {record.data(), record.size()};
-    msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.data(), .msg_controllen = control.size()};
-    const ssize_t size = ::recvmsg(from, &message, MSG_CMSG_CLOEXEC);
-    if (size <= 0) return false;
-    bytes_ += static_cast<uint64_t>(size);
-    part.iov_len = static_cast<size_t>(size);
-    const bool sent = ::sendmsg(to, &message, MSG_NOSIGNAL) == size;
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-      for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); ++i) {
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
-        ::close(fd);
-        ++fds_;
-      }
-    }
-    return sent;
-  }
-
-  base::UniqueFd listener_;
-  base::UniqueFd agent_;
-  std::atomic<uint64_t> bytes_ = 0;
-  std::atomic<uint64_t> fds_ = 0;
-  std::thread thread_;
-};
 
 // The inodes that this process has mapped within `bytes`.
 std::vector<uint64_t> MappedInodes(base::ByteSpan bytes) {
@@ -148,7 +77,7 @@ class ZeroCopy : public testing::Test {
 };
 
 TEST_F(ZeroCopy, AGetCrossesTheSocketWithoutItsBytes) {
-  CountingProxy proxy(dir_ / "proxy", agent_.socket_dir());
+  RecordProxy proxy(dir_ / "proxy", agent_.socket_dir());
   {
     LARDER_ASSERT_OK_AND_ASSIGN(auto client, client::Client::Connect("uds://" + (dir_ / "proxy").string()));
     LARDER_ASSERT_OK_AND_ASSIGN(auto reader, client->Get("big"));
@@ -162,7 +91,7 @@ TEST_F(ZeroCopy, AGetCrossesTheSocketWithoutItsBytes) {
 }
 
 TEST_F(ZeroCopy, APutThroughTheBufferCrossesItWithoutItsBytes) {
-  CountingProxy proxy(dir_ / "proxy", agent_.socket_dir());
+  RecordProxy proxy(dir_ / "proxy", agent_.socket_dir());
   {
     LARDER_ASSERT_OK_AND_ASSIGN(auto client, client::Client::Connect("uds://" + (dir_ / "proxy").string()));
     LARDER_ASSERT_OK_AND_ASSIGN(auto writer, client->Create({.key = "written"}));

@@ -13,10 +13,27 @@
 namespace larder::cache_agent {
 
 // What a client can be in the middle of.
-enum class Doing { kConnecting, kInlineWrite, kWindowWrite, kRingWrite, kSealing, kReading, kWaiting, kBatch };
-inline constexpr std::array kAllDoings = {Doing::kConnecting, Doing::kInlineWrite, Doing::kWindowWrite,
-                                          Doing::kRingWrite,  Doing::kSealing,     Doing::kReading,
-                                          Doing::kWaiting,    Doing::kBatch};
+enum class Doing {
+  kConnecting,
+  kIdle,
+  kCreating,
+  kInlineWrite,
+  kWindowWrite,
+  kRingWrite,
+  kWritten,
+  kSealing,
+  kInlineRead,
+  kReading,
+  kStreamRead,
+  kReleasing,
+  kDeleting,
+  kWaiting,
+  kBatch,
+};
+inline constexpr std::array kAllDoings = {
+    Doing::kConnecting, Doing::kIdle,      Doing::kCreating, Doing::kInlineWrite, Doing::kWindowWrite,
+    Doing::kRingWrite,  Doing::kWritten,   Doing::kSealing,  Doing::kInlineRead,  Doing::kReading,
+    Doing::kStreamRead, Doing::kReleasing, Doing::kDeleting, Doing::kWaiting,     Doing::kBatch};
 // A word that is part of a test's name, a command and a key.
 std::string_view DoingName(Doing doing);
 // Throws std::invalid_argument.
@@ -57,8 +74,13 @@ class BusyClient {
   BusyClient(RawClient raw, Doing doing, std::string key)
       : raw_(std::move(raw)), doing_(doing), key_(std::move(key)), content_(Pattern(key_, SizeOf(doing))) {}
   absl::Status BeginCreation();
+  absl::Status BeginRead();
+  absl::Status BeginDelete();
   absl::Status BeginBatch();
   absl::Status Write(uint64_t from, uint64_t to);
+  absl::Status WriteInline(base::ByteSpan bytes) const;
+  absl::Status FinishCreation();
+  absl::Status FinishRead();
 
   RawClient raw_;
   Doing doing_;
@@ -67,6 +89,7 @@ class BusyClient {
   Creating creating_;
   Got got_;
   std::vector<Memory> memory_;
+  std::vector<std::byte> streamed_;  // the first of a stream
 };
 
 }  // namespace larder::cache_agent

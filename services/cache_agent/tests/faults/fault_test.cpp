@@ -22,8 +22,8 @@ int NumberFromEnv(const char* name, int otherwise) {
   return text == nullptr ? otherwise : std::atoi(text);
 }
 
-void FaultTest::Start(std::vector<std::string> flags) {
-  agent_ = std::make_unique<AgentProcess>(dir_.path(), std::move(flags));
+void FaultTest::Start(std::vector<std::string> flags, std::vector<std::string> wrapper) {
+  agent_ = std::make_unique<AgentProcess>(dir_.path(), std::move(flags), std::move(wrapper));
   creator_ = Connect();
   for (const auto& [key, size] : {std::pair(kKeptKey, kKeptSize), std::pair(kSmallKey, kSmallSize)}) {
     ASSERT_THAT(creator_->Put({.key = key}, base::AsBytes(Pattern(key, size))), IsOk());
@@ -35,13 +35,12 @@ void FaultTest::Start(std::vector<std::string> flags) {
 }
 
 void FaultTest::Restart(std::vector<std::string> flags) {
-  busy_.reset();
-  creator_.reset();
+  EndCreator();
   agent_.reset();
   agent_ = std::make_unique<AgentProcess>(dir_.path(), std::move(flags));
 }
 
-void FaultTest::TearDown() {
+void FaultTest::EndCreator() {
   busy_.reset();
   creator_.reset();
 }
@@ -123,6 +122,13 @@ void FaultTest::ExpectCreatorUntouched() {
   ASSERT_THAT(busy_->Seal(base::Crc32cDigest(base::Crc32c(base::AsBytes(content)))), IsOk());
   busy_.reset();
   EXPECT_THAT(creator_->Delete(kBusyKey), IsOk());
+}
+
+void FaultTest::ExpectCreatorLost() {
+  const std::string rest = Pattern(kBusyKey, kBusySize / 2);
+  absl::Status lost = busy_->Write(base::AsBytes(rest));
+  if (lost.ok()) lost = busy_->Seal(base::Digest()).status();
+  EXPECT_THAT(lost, base::StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
 }
 
 void ExpectArenaBalances(const AgentProcess& agent, double arena) {

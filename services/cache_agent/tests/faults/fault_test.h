@@ -22,10 +22,10 @@ int NumberFromEnv(const char* name, int otherwise);
 class FaultTest : public testing::Test {
  protected:
   // Starts the agent, puts what busy clients expect, and begins to create kBusyKey.
-  void Start(std::vector<std::string> flags = {});
+  void Start(std::vector<std::string> flags = {}, std::vector<std::string> wrapper = {});
   // The same directories, after the agent's end.
   void Restart(std::vector<std::string> flags = {});
-  void TearDown() override;
+  void TearDown() override { EndCreator(); }
 
   AgentProcess& agent() { return *agent_; }
   std::unique_ptr<client::Client> Connect(client::Options options = {}) const;
@@ -46,6 +46,10 @@ class FaultTest : public testing::Test {
   void ExpectServes() const;
   // The honest creation that was begun before everything goes on, seals, and is read.
   void ExpectCreatorUntouched();
+  // The agent is gone, which the honest creator hears.
+  void ExpectCreatorLost();
+  // The honest creator leaves.
+  void EndCreator();
 
   base::TempDir dir_;
   std::unique_ptr<AgentProcess> agent_;

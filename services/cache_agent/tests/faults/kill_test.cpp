@@ -10,7 +10,7 @@ namespace {
 using base::FormatBytes;
 using base::kMiB;
 
-constexpr int kWave = 32;  // four of each kind; their windows are within what one namespace may have
+constexpr int kWave = 30;  // two of each kind; their windows are within what one namespace may have
 
 class Kills : public FaultTest {
  protected:

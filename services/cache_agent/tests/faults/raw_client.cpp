@@ -126,6 +126,12 @@ base::ByteWriter PutOf(const std::string& key, base::ByteSpan bytes, const Creat
   return out;
 }
 
+base::ByteWriter SealOf(const Creating& creating, uint64_t size, const base::Digest& expected) {
+  base::ByteWriter out = LeaseOf(creating);
+  PutDigest(out.U64(size), expected);
+  return out;
+}
+
 base::ByteWriter GetOf(const std::string& key, uint32_t flags) {
   base::ByteWriter out;
   out.U32(flags).U32(0).Str(key);
@@ -242,7 +248,12 @@ absl::Status RawClient::Hello(const std::string& ns, uint64_t earlier_bytes) con
 }
 
 absl::StatusOr<Creating> RawClient::Create(const std::string& key, const CreationOptions& options) const {
-  LARDER_ASSIGN_OR_RETURN(const Record reply, Ask(Op::kCreate, CreationOf(key, options)));
+  LARDER_RETURN_IF_ERROR(Send(Op::kCreate, CreationOf(key, options)));
+  return ReceiveCreating();
+}
+
+absl::StatusOr<Creating> RawClient::ReceiveCreating() const {
+  LARDER_ASSIGN_OR_RETURN(const Record reply, ReceiveReply());
   base::ByteReader in(reply.payload);
   Creating creating{.lease = in.U64()};
   creating.epoch = in.U64();
@@ -264,8 +275,8 @@ absl::Status RawClient::WriteShared(const Creating& creating, bool from_ring, ui
   return Ask(Op::kWrite, LeaseOf(creating).U8(from_ring ? kFromRing : kFromWindow).U64(offset).U32(length)).status();
 }
 
-absl::Status RawClient::Seal(const Creating& creating, uint64_t size) const {
-  return Ask(Op::kSeal, LeaseOf(creating).U64(size).U8(kNoDigest)).status();
+absl::Status RawClient::Seal(const Creating& creating, uint64_t size, const base::Digest& expected) const {
+  return Ask(Op::kSeal, SealOf(creating, size, expected)).status();
 }
 
 absl::Status RawClient::Discard(const Creating& creating) const {
@@ -277,7 +288,17 @@ absl::Status RawClient::Put(const std::string& key, base::ByteSpan bytes, const 
 }
 
 absl::StatusOr<Got> RawClient::Get(const std::string& key, uint32_t flags) const {
-  LARDER_ASSIGN_OR_RETURN(Record reply, Ask(Op::kGet, GetOf(key, flags)));
+  LARDER_RETURN_IF_ERROR(Send(Op::kGet, GetOf(key, flags)));
+  return ReceiveGot();
+}
+
+absl::StatusOr<std::vector<std::byte>> RawClient::Read(uint64_t lease, uint64_t offset, uint32_t length) const {
+  LARDER_ASSIGN_OR_RETURN(Record reply, Ask(Op::kRead, base::ByteWriter().U64(lease).U64(offset).U32(length)));
+  return std::move(reply.payload);
+}
+
+absl::StatusOr<Got> RawClient::ReceiveGot() const {
+  LARDER_ASSIGN_OR_RETURN(Record reply, ReceiveReply());
   base::ByteReader in(reply.payload);
   Got got{.lease = in.U64()};
   TakeObject(in, got);

@@ -79,6 +79,8 @@ struct Creating {
 struct Shared {
   std::vector<WireExtent> extents;
   std::vector<base::UniqueFd> fds;
+  // The process could take none (MSG_CTRUNC).
+  bool WithoutDescriptors() const { return !extents.empty() && fds.empty(); }
 };
 // What a GET was answered with: `bytes` if they came inline, else `shared` and a lease.
 struct Got {
@@ -88,6 +90,9 @@ struct Got {
   std::vector<std::byte> bytes;
   Shared shared;
 };
+
+// GET's flag: send no descriptors.
+inline constexpr uint32_t kNoDescriptors = 1;
 
 struct CreationOptions {
   uint64_t size_hint = 0;
@@ -99,6 +104,7 @@ base::ByteWriter CreationOf(const std::string& key, const CreationOptions& optio
 base::ByteWriter PutOf(const std::string& key, base::ByteSpan bytes, const CreationOptions& options = {},
                        const base::Digest& expected = {});
 base::ByteWriter GetOf(const std::string& key, uint32_t flags = 0);
+base::ByteWriter SealOf(const Creating& creating, uint64_t size, const base::Digest& expected = {});
 // A whole record: header and payload.
 std::vector<std::byte> RecordOf(Op op, base::ByteSpan payload, uint64_t id = 1);
 
@@ -133,15 +139,20 @@ class RawClient {
 
   absl::Status Hello(const std::string& ns, uint64_t earlier_bytes = 0) const;
   absl::StatusOr<Creating> Create(const std::string& key, const CreationOptions& options = {}) const;
+  // The reply to a CREATE that was sent.
+  absl::StatusOr<Creating> ReceiveCreating() const;
   // `lease` 0: the ring.
   absl::StatusOr<Shared> Window(uint64_t lease, uint64_t size) const;
   absl::Status WriteInline(const Creating& creating, base::ByteSpan bytes) const;
   // From the creation's window, or from the ring.
   absl::Status WriteShared(const Creating& creating, bool from_ring, uint64_t offset, uint32_t length) const;
-  absl::Status Seal(const Creating& creating, uint64_t size) const;
+  absl::Status Seal(const Creating& creating, uint64_t size, const base::Digest& expected = {}) const;
   absl::Status Discard(const Creating& creating) const;
   absl::Status Put(const std::string& key, base::ByteSpan bytes, const CreationOptions& options = {}) const;
   absl::StatusOr<Got> Get(const std::string& key, uint32_t flags = 0) const;
+  // The reply to a GET that was sent.
+  absl::StatusOr<Got> ReceiveGot() const;
+  absl::StatusOr<std::vector<std::byte>> Read(uint64_t lease, uint64_t offset, uint32_t length) const;
   absl::Status Delete(const std::string& key) const;
   absl::Status Release(uint64_t lease) const;
   absl::Status Unmapped(std::span<const uint32_t> segments, uint64_t earlier_bytes = 0) const;

@@ -58,10 +58,16 @@ Witness::~Witness() {
   thread_.join();
 }
 
-absl::Status Witness::Check(const std::string& key, const object::ObjectReader& reader) {
+absl::Status Witness::Check(const std::string& key, object::ObjectReader& reader) {
   const auto it = std::ranges::find(objects_, key, &std::pair<std::string, std::string>::first);
-  const auto bytes = reader.Bytes();
-  if (bytes && base::AsText(*bytes) == it->second) return absl::OkStatus();
+  std::string copy;
+  std::optional<base::ByteSpan> bytes = reader.Bytes();
+  if (!bytes) {
+    copy.resize(reader.info().size);
+    LARDER_RETURN_IF_ERROR(reader.Read(0, std::as_writable_bytes(std::span(copy))));
+    bytes = base::AsBytes(copy);
+  }
+  if (base::AsText(*bytes) == it->second) return absl::OkStatus();
   return absl::DataLossError("other bytes than were sealed");
 }
 

@@ -39,7 +39,7 @@ class Witness {
  private:
   void Run();
   absl::Status Round(int number);
-  absl::Status Check(const std::string& key, const object::ObjectReader& reader);
+  absl::Status Check(const std::string& key, object::ObjectReader& reader);
 
   const std::string ns_;
   std::unique_ptr<client::Client> client_;
