@@ -48,6 +48,7 @@ std::string_view ReasonOfNoSpace(const Cell& cell) {
   if (cell.party != Party::kAgent) return "it is the agent that stores what clients write";
   if (cell.at().upkeep != Upkeep::kNone) return "room is short there without our doing";
   if (cell.doing() == Doing::kConnecting || cell.doing() == Doing::kIdle) return "that takes no room";
+  if (cell.doing() == Doing::kSealing) return "the seal that was sent has its room: see Written";
   return "";
 }
 

@@ -181,7 +181,7 @@ void FaultMatrix::AwaitStopHurts(double lapsed) const {
 
 void FaultMatrix::FillUp() {
   filler_ = Connect();
-  for (const uint64_t size : {2 * kMiB, 128 * kKiB, 66 * kKiB, 4 * kKiB, uint64_t{1}}) {
+  for (const uint64_t size : {2 * kMiB, 66 * kKiB, uint64_t{1}}) {
     const std::string bytes(size, 'f');
     absl::Status put;
     while (put.ok()) {
