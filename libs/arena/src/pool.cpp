@@ -31,17 +31,18 @@ absl::Status Pool::Start() {
   // The proof must fail while another description or mapping exists, and succeed after; else never use memory again.
   LARDER_ASSIGN_OR_RETURN(SlabPtr probe, Slab::Make(kPage, ids_));
   LARDER_RETURN_IF_ERROR(probe->Assign(SlabUse::kSealed, "probe"));
-  bool proof = probe->ProvenUnshared();
+  const auto unshared = [&] { return probe->TryProof() == Slab::Proof::kUnshared; };
+  bool proof = unshared();
   {
     LARDER_ASSIGN_OR_RETURN(base::UniqueFd other, probe->OpenReadOnly());
-    proof = proof && !probe->ProvenUnshared();
+    proof = proof && !unshared();
     void* at = ::mmap(nullptr, kPage, PROT_READ, MAP_SHARED, other.get(), 0);
     if (at == MAP_FAILED) return base::ErrnoError(errno, "map a memfd");
     other.Reset();
-    proof = proof && !probe->ProvenUnshared();
+    proof = proof && !unshared();
     ::munmap(at, kPage);
   }
-  recycles_ = proof && probe->ProvenUnshared();
+  recycles_ = proof && unshared();
 
   std::vector<SlabPtr> slabs;
   for (uint64_t made = 0; made + slab_size_ <= limit_; made += slab_size_) {

@@ -86,6 +86,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void BookWindow(const std::string& ns, int64_t bytes) LARDER_REQUIRES(mutex_);
   // Nobody else sees it any more, as far as the kernel can say.
   void Clean(SlabPtr slab) LARDER_REQUIRES(mutex_);
+  // It cannot be used again.
+  void Discard(SlabPtr slab) LARDER_REQUIRES(mutex_);
   uint64_t OpenRoom(const std::string& ns) const LARDER_REQUIRES(mutex_);
   bool IsSparse(const Slab& slab) const LARDER_REQUIRES(mutex_);
   void ZeroDirty() LARDER_EXCLUDES(mutex_);

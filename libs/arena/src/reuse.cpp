@@ -6,15 +6,19 @@ namespace larder::arena {
 void Pool::Retire(SlabPtr slab) {
   in_use_ -= slab->size();
   if (slab->use == SlabUse::kSealed) Book(slab->ns, &Account::sealed, -static_cast<int64_t>(slab->size()));
-  if (!recycles_) {
-    if (slab->use == SlabUse::kWindow) BookWindow(slab->ns, -static_cast<int64_t>(slab->size()));
-    return Drop(std::move(slab));
+  switch (recycles_ ? slab->TryProof() : Slab::Proof::kNone) {
+    case Slab::Proof::kUnshared:
+      return Clean(std::move(slab));
+    case Slab::Proof::kShared:
+      return Quarantine(std::move(slab));
+    case Slab::Proof::kNone:
+      return Discard(std::move(slab));
   }
-  if (slab->ProvenUnshared()) {
-    Clean(std::move(slab));
-  } else {
-    Quarantine(std::move(slab));
-  }
+}
+
+void Pool::Discard(SlabPtr slab) {
+  if (slab->use == SlabUse::kWindow) BookWindow(slab->ns, -static_cast<int64_t>(slab->size()));
+  Drop(std::move(slab));
 }
 
 void Pool::Clean(SlabPtr slab) {
@@ -32,13 +36,14 @@ void Pool::ReleaseProven() {
   std::deque<SlabPtr> tried;
   tried.swap(quarantine_);
   for (SlabPtr& slab : tried) {
-    if (!slab->ProvenUnshared()) {
+    const Slab::Proof proof = slab->TryProof();
+    if (proof == Slab::Proof::kShared) {
       quarantine_.push_back(std::move(slab));
       continue;
     }
     held_bytes_ -= slab->size();
     Book(slab->ns, &Account::quarantined, -static_cast<int64_t>(slab->size()));
-    Clean(std::move(slab));
+    proof == Slab::Proof::kUnshared ? Clean(std::move(slab)) : Discard(std::move(slab));
   }
 }
 

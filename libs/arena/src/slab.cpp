@@ -85,10 +85,10 @@ absl::Status Slab::Assign(SlabUse new_use, std::string new_ns, uint64_t new_owne
   return absl::OkStatus();
 }
 
-bool Slab::ProvenUnshared() const {
-  if (::fcntl(counted_.get(), F_SETLEASE, F_WRLCK) != 0) return false;
+Slab::Proof Slab::TryProof() const {
+  if (::fcntl(counted_.get(), F_SETLEASE, F_WRLCK) != 0) return errno == EACCES ? Proof::kNone : Proof::kShared;
   ::fcntl(counted_.get(), F_SETLEASE, F_UNLCK);
-  return true;
+  return Proof::kUnshared;
 }
 
 void Slab::Zero() {

@@ -48,8 +48,13 @@ class Slab final : public object::SharedMemory {
 
   // Seals it for one use, one namespace and, as a window, one owner, for ever.
   absl::Status Assign(SlabUse use, std::string ns, uint64_t owner = 0);
-  // True if no other open description, mapping or descriptor in flight exists: only then may content be replaced.
-  bool ProvenUnshared() const;
+  // Whether another open description, mapping or descriptor in flight exists: only if not may content be replaced.
+  enum class Proof {
+    kUnshared,
+    kShared,
+    kNone,  // the kernel does not say, and never will: somebody changed the file's owner
+  };
+  Proof TryProof() const;
   // As new. Only after the proof, and while no range is in it.
   void Zero();
 

@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -314,6 +317,50 @@ TEST(Arena, ADroppedSlabIsInQuarantineUntilNobodyHasItsMemory) {
   arena->Maintain();
   EXPECT_EQ(arena->HeldBeside("a"), 0u);
   EXPECT_EQ(arena->usage().quarantined, 0u);
+}
+
+// Takes the right to lease what others own from this thread, as containers do not have it.
+class WithoutLeaseRight {
+ public:
+  WithoutLeaseRight() { Set(false); }
+  ~WithoutLeaseRight() { Set(true); }
+
+ private:
+  static void Set(bool on) {
+    __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    __user_cap_data_struct data[2] = {};
+    ASSERT_EQ(::syscall(SYS_capget, &header, data), 0);
+    const uint32_t bit = 1u << CAP_LEASE;
+    data[0].effective = on ? data[0].effective | bit : data[0].effective & ~bit;
+    ASSERT_EQ(::syscall(SYS_capset, &header, data), 0);
+  }
+};
+
+TEST(Arena, AFileThatIsGivenAwayIsNoLossOfMemory) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  const WithoutLeaseRight without;
+  auto arena = MakeArena(4);
+  std::vector<base::UniqueFd> kept;
+  for (const bool while_in_use : {true, false}) {
+    auto range = arena->AllocateSealed("a", kMiB, kMiB);
+    auto window = arena->AllocateWindow("a", 1, kMiB);
+    ASSERT_THAT(range.status(), IsOk());
+    ASSERT_THAT(window.status(), IsOk());
+    kept.push_back(*range->memory()->OpenReadOnly());
+    kept.push_back(*window->front().OpenWritable());
+    const auto give_away = [&] {
+      for (const base::UniqueFd& fd : kept) ASSERT_EQ(::fchown(fd.get(), 1000, 1000), 0);
+    };
+    if (while_in_use) give_away();
+    *range = Range();
+    window->clear();
+    if (!while_in_use) give_away();
+    arena->Maintain();
+    EXPECT_EQ(arena->usage().quarantined, kMiB) << "the window's pages go with it";
+    kept.clear();
+    arena->Maintain();
+    EXPECT_EQ(arena->usage().free, arena->usage().limit);
+  }
 }
 
 TEST(Arena, WhatLittleHoldsUpMuchCountsAgainstItsNamespace) {
