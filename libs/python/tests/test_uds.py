@@ -5,6 +5,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 import unittest
 import warnings
 from unittest import mock
@@ -13,7 +14,7 @@ import fake_agent
 import larder
 from content import KIB, MIB, pattern
 from fake_agent import PATIENCE, FakeAgent, Refused
-from larder import _link
+from larder import _leases, _link
 from larder._mapping import Mapping, SegmentCache
 
 PAGE = fake_agent.PAGE
@@ -77,6 +78,21 @@ class ConnectTest(UdsTest):
         self.agent.token = bytes(16)
         self.assertEqual(self.connect().token, b"")
 
+    def test_an_agent_that_does_not_answer_is_unavailable_and_leaves_no_thread(self):
+        with (
+            self.agent.hold(fake_agent.HELLO),
+            mock.patch("larder._connection.HELLO_TIMEOUT", 0.01),
+            mock.patch("threading.excepthook") as failed,
+        ):
+            with self.assertRaises(larder.Unavailable) as caught:
+                self.connect(timeout=None)
+            for thread in threading.enumerate():
+                if thread.name == "larder-keeper":
+                    thread.join(PATIENCE)
+        self.assertEqual(caught.exception.reason, "NO_AGENT")
+        self.assertIn(f"tried to connect 4 times: no answer at {self.agent.path}", str(caught.exception))
+        failed.assert_not_called()
+
     def test_a_path_no_socket_address_can_hold_is_invalid(self):
         self.assertRaises(larder.InvalidArgument, larder.connect, "uds:///" + "x" * 200)
 
@@ -137,6 +153,14 @@ class ConnectTest(UdsTest):
         self.agent.cut.add(fake_agent.GET)
         with self.client.get_many(items) as found:
             self.assertEqual([obj.buffer.tobytes() for obj in found], list(items.values()))
+
+    def test_having_leases_again_takes_no_longer_than_the_call_may(self):
+        self.agent.add("k", pattern(MIB))
+        client = self.connect(timeout=2)
+        with client.get("k"), mock.patch("larder._leases.regain", wraps=_leases.regain) as regain:
+            self.agent.restart()
+            client.stat("k")
+            self.assertLessEqual(regain.call_args.args[2], time.monotonic() + 2)
 
     def test_open_views_survive_the_agent_and_the_next_hello_tells_of_them(self):
         self.client.put("k", pattern(MIB))

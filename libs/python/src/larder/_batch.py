@@ -64,7 +64,7 @@ class _Records:
             self._flying.append((call, indices))
 
     def land(self) -> None:
-        call, indices = self._flying.popleft()
+        call, indices = self._flying[0]
         try:
             self._settle(indices, self._connection.wait(call, self._deadline))
         except errors.Error as error:
@@ -74,6 +74,7 @@ class _Records:
             elif error is call.error:  # what it holds ended with the connection
                 self._connection.leave(call.undo_all)
             self._settle(indices, [outcome or Outcome(error=error) for outcome in kept])
+        del self._flying[0]
 
     def finish(self) -> None:
         self.send()
@@ -119,9 +120,9 @@ def ask_many(
                 records.add(index, payload)
         records.finish()
         for index, outcome in enumerate(records.outcomes):
-            records.outcomes[index] = None
             if outcome is not None:
                 results[index] = outcome.error or _finished(finish, outcome.result)
+            records.outcomes[index] = None
         return results
     except BaseException:
         records.give_up()

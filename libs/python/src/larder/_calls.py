@@ -14,9 +14,10 @@ from larder._wire import Op
 
 
 class Call:
-    """A request on its way. Whoever started it passes it to wait() or abandon(), once."""
+    """A request on its way. Whoever started it passes it to wait() or abandon()."""
 
-    __slots__ = ("op", "request", "receive", "undo", "signal", "admitted", "done", "abandoned", "result", "error")
+    __slots__ = ("op", "request", "receive", "undo", "signal", "active", "admitted", "sent", "done")
+    __slots__ += ("abandoned", "result", "error")
 
     def __init__(self, op: Op, receive: Optional[Callable], undo: Optional[Callable]) -> None:
         self.op = op
@@ -24,7 +25,9 @@ class Call:
         self.receive = receive  # (payload, Descriptors or None if some were lost) -> result; on the leader's thread
         self.undo = undo  # (result), when nobody wants it any more; under the guard
         self.signal = Signal()
+        self.active = False  # started, and neither waited for nor abandoned
         self.admitted = False
+        self.sent = False  # or about to be, with nothing in between
         self.done = False
         self.abandoned = False
         self.result: Any = None

@@ -12,10 +12,10 @@ from typing import Callable, Optional
 
 from larder import _wire, errors
 from larder._calls import Call
-from larder._leases import ReadLease, regain
+from larder._leases import ReadLease, ReleaseGroup, regain
 from larder._link import Link, remaining
 from larder._mapping import Mapping, SegmentCache
-from larder._sync import Guard
+from larder._sync import LeftWork
 from larder._wire import Op
 
 IDLE_MAPPED_BYTES = 256 << 20  # of segments that no view shows, kept for a while for the next get
@@ -62,10 +62,12 @@ class Connection(Link):
         self._keeper_reads = False
         self._mapped_before = mapped_before
         self._said_before = mapped_before()
+        self._welcome = False  # HELLO has been answered
         self._on_loss = on_loss
         try:
             payload = _wire.hello(namespace, self._said_before, "larder-python")
             self.hello = _wire.decode_hello(self.ask(Op.HELLO, payload, deadline))
+            self._welcome = True
         except BaseException:
             self._socket.close()
             raise
@@ -78,12 +80,12 @@ class Connection(Link):
 
     def used_bytes(self) -> int:
         """Of segments that views of this process still show, and of windows that writers still have."""
-        with self.guard:
+        with self.left, self.guard:
             return self.segments.used_bytes() + sum(self._windows.values())
 
     def take_lost_leases(self) -> list[ReadLease]:
         """The read leases that have lapsed, or ended with the connection."""
-        with self.guard:
+        with self.left, self.guard:
             if self.lost:
                 self._lose_all()
             leases, self._lost_leases = self._lost_leases, []
@@ -91,7 +93,7 @@ class Connection(Link):
 
     def has_lost_leases(self) -> bool:
         """There are readers who should have theirs again."""
-        with self.guard:
+        with self.left, self.guard:
             if self.lost:
                 self._lose_all()
             return any(not lease.over for lease in self._lost_leases)
@@ -129,37 +131,42 @@ class Connection(Link):
 
     def let_go(self, number: int, ending: Optional[bytes] = None) -> None:
         """Under the guard: a creation's lease is over, by the record `ending` if that is still to be said."""
-        held = self._leases.pop(number, self) is not self and number not in self._lapsed
+        if number in self._leases:
+            if number not in self._lapsed and ending is not None and not self.lost:
+                self._outbox.append(ending)
+            del self._leases[number]
         self._lapsed.discard(number)
-        if held and ending is not None and not self.lost:
-            self._outbox.append(ending)
-            self._flush()
+        self._flush()
         self._close_if_over()
 
     def let_go_reading(self, number: int) -> None:
         """Under the guard: a read lease is over, if it is still held here. One of a group waits for the others."""
-        lease = self._leases.pop(number, self)
-        if lease is not self and not self.lost:
+        group: Optional[ReleaseGroup] = None
+        if number in self._leases:
+            lease = self._leases[number]
+            del self._leases[number]
             if lease is not None and lease.group is not None:
-                lease.group.open -= 1
-            self._releases.append(number)
-            together = lease is not None and lease.group is not None and lease.group.open > 0
-            if not together or len(self._releases) == _wire.MAX_BATCH:
-                self._queue_releases()
-                self._flush()
+                group = lease.group
+                group.open -= 1
+            if not self.lost:
+                self._releases.append(number)
+        if not self.lost and (group is None or group.open == 0 or len(self._releases) >= _wire.MAX_BATCH):
+            self._queue_releases()
+            self._flush()
         self._close_if_over()
 
     def _queue_releases(self) -> None:
         """Under the guard."""
-        if not self._releases:
+        count = min(len(self._releases), _wire.MAX_BATCH)
+        if not count:
             return
-        payloads = [_wire.release(number) for number in self._releases]
-        op, payload = (Op.RELEASE, payloads[0]) if len(payloads) == 1 else (Op.BATCH, _wire.batch(Op.RELEASE, payloads))
-        self._releases.clear()
+        payloads = [_wire.release(number) for number in self._releases[:count]]
+        op, payload = (Op.RELEASE, payloads[0]) if count == 1 else (Op.BATCH, _wire.batch(Op.RELEASE, payloads))
         self._outbox.append(_wire.record(op, 0, payload))
+        del self._releases[:count]
 
     def _mark_lapsed(self, numbers: list[int]) -> None:
-        with self.guard:
+        with self.left, self.guard:
             for number in numbers:
                 lease = self._leases.get(number, self)
                 if lease is None:
@@ -188,7 +195,7 @@ class Connection(Link):
     def _notice(self, op: int, payload: memoryview) -> None:
         """What the agent says of its own accord."""
         if op == Op.REVOKE:
-            with self.guard:
+            with self.left, self.guard:
                 self.tell_unmapped(self.segments.asked_back(_wire.decode_segments(payload)))
         elif op == Op.LAPSED:
             self._mark_lapsed(_wire.decode_leases(payload))
@@ -198,14 +205,14 @@ class Connection(Link):
     def keep(self) -> None:
         """Sees to it that a thread renews leases while some are held, drops idle segments, answers what the agent asks,
         and reads what given-up calls still bring."""
-        with self.guard:
-            if self._keeper is not None or self.lost or not self._needs_keeper():
+        with self.left, self.guard:
+            if self._keeper is not None or self.lost or not self._welcome or not self._needs_keeper():
                 return
             keeper = self._keeper = threading.Thread(target=self._keep, name="larder-keeper", daemon=True)
         try:
             keeper.start()
         except RuntimeError as error:
-            with self.guard:
+            with self.left, self.guard:
                 self._keeper = None
             raise errors.ResourceExhausted(f"no thread to renew leases: {error}", reason="NO_THREAD") from error
 
@@ -225,7 +232,7 @@ class Connection(Link):
             self._say_what_is_left()
             if not self.lost and remaining(tick):
                 continue
-            with self.guard:
+            with self.left, self.guard:
                 over = self.lost or not self._needs_keeper()
                 if over:
                     self._keeper = None
@@ -241,7 +248,7 @@ class Connection(Link):
         if not self._lost_leases or self.lost:
             return
         left = regain(self, self.take_lost_leases(), time.monotonic() + HELLO_TIMEOUT)
-        with self.guard:
+        with self.left, self.guard:
             self._lost_leases += left
 
     def _pause(self, until: float) -> None:
@@ -252,7 +259,7 @@ class Connection(Link):
 
     def _read_what_came(self) -> None:
         """What the agent says of its own accord, or its end, would lie there until somebody waits for a reply."""
-        with self.guard:
+        with self.left, self.guard:
             if self.lost or self._leader is not None:
                 return
             self._keeper_reads = True
@@ -261,15 +268,17 @@ class Connection(Link):
             while self._lead(call) and not self.lost and self._readable.poll(0):
                 self._receive(time.monotonic())
         finally:
-            with self.guard:
-                self._hand_on(call)
+            if self._leader is call:
+                self._leader = None
+            with self.left, self.guard:
+                self._wake_next()
                 self._keeper_reads = False
                 self._close_if_over()
 
     def _say_what_is_left(self) -> None:
         """Of earlier agents' bytes, if that has changed; and what has waited for others."""
         before = self._mapped_before() if self._said_before else 0
-        with self.guard:
+        with self.left, self.guard:
             if before != self._said_before and not self.lost:
                 self._said_before = before
                 self._outbox.append(_wire.record(Op.UNMAPPED, 0, _wire.unmapped([], before)))
@@ -277,7 +286,7 @@ class Connection(Link):
             self._flush()
 
     def _renew(self) -> None:
-        with self.guard:
+        with self.left, self.guard:
             self.tell_unmapped(self.segments.drop_unused())
             if not (self._leases or self._outbox):
                 return
@@ -288,7 +297,7 @@ class Connection(Link):
 
     def _read_given_up(self, tick: float) -> None:
         # Nobody else may come to read; leases that late replies bring would stay, and the agent's queue be full.
-        with self.guard:
+        with self.left, self.guard:
             if self.lost:
                 return
             self._keeper_reads = True
@@ -297,7 +306,7 @@ class Connection(Link):
         except errors.DeadlineExceeded:
             pass
         finally:
-            with self.guard:
+            with self.left, self.guard:
                 self._keeper_reads = False
                 self._close_if_over()
 
@@ -305,8 +314,8 @@ class Connection(Link):
 
     def release(self, number: int, segments: list) -> None:
         """Under the guard: the end of a read lease (0: of none) and its use of segments."""
-        self.let_go_reading(number)
         self.segments.unpin(segments)
+        self.let_go_reading(number)
         self.tell_unmapped(self.segments.trim())
 
     def tell_unmapped(self, numbers: list[int]) -> None:
@@ -319,7 +328,7 @@ class Connection(Link):
         self._flush()
 
     def add_window(self, window: Mapping) -> None:
-        with self.guard:
+        with self.left, self.guard:
             self._windows[id(window)] = window.size
 
     def window_gone(self, window: Mapping) -> None:
@@ -332,7 +341,8 @@ class Connection(Link):
 
     def drop_in_child(self) -> None:
         """In a forked child: gives up the parent's connection without a word on it. Views stay good."""
-        self.guard = Guard()  # another thread may have held it
+        self.guard = threading.Lock()  # another thread may have held it
+        self.left = LeftWork(self.guard)
         self._active = 0
         self._keeper_reads = False
         self._leases.clear()

@@ -66,7 +66,7 @@ def regain(connection: Connection, leases: list[ReadLease], deadline: float) -> 
         except errors.Error:
             unanswered += some
             continue
-        with connection.guard:
+        with connection.left, connection.guard:
             for lease, outcome in zip(some, outcomes):
                 if outcome.error is None:
                     _take(connection, lease, *outcome.result)
@@ -76,7 +76,7 @@ def regain(connection: Connection, leases: list[ReadLease], deadline: float) -> 
 def _receive_again(connection: Connection, payload: memoryview, _: object) -> tuple[int, int]:
     reply = _wire.decode_get(payload)
     if reply.lease:
-        with connection.guard:
+        with connection.left, connection.guard:
             connection.hold(reply.lease)
     return reply.lease, reply.info.epoch
 

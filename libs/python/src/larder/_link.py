@@ -8,12 +8,13 @@ import copy
 import functools
 import select
 import socket
+import threading
 import time
 from typing import Any, Callable, Optional, TypeVar
 
 from larder import _wire, errors
 from larder._calls import BatchCall, Call, Descriptors
-from larder._sync import Guard, Signal
+from larder._sync import LeftWork, Signal, check_cancelled
 from larder._wire import Op
 
 PIPELINED = 16  # calls that one thread has under way
@@ -24,6 +25,7 @@ _UNANSWERED_WAITING = 32
 _MAY_WAIT = frozenset({Op.CREATE, Op.PUT})
 _LONGEST_POLL = 1e9  # ms; the system call takes an int
 _LOOK_AGAIN = 0.01  # seconds, for who waits to send while another thread reads
+_LOOK = 1.0  # seconds, for who waits for anything: a signal's exception may have cut short what was to wake it
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_wire.MAX_EXTENTS * array.array("i").itemsize)
 
 C = TypeVar("C", bound=Call)
@@ -45,15 +47,20 @@ class Link:
     There is no reading thread: of the callers that wait, one leads, that is reads, and hands replies to
     the others; when it has its own the next one leads.
 
+    A signal's handler may raise wherever Python code makes a call or loops, in the main thread. So what must not be
+    done by halves is written without a call in it, and what others wait for they look for themselves from time to time.
+
     Attributes:
         guard: the mutex of all state; held for short times only, never while blocking.
+        left: for `with left, guard:`, what finalizers have left to do.
         lost: the other end is gone; nothing can be asked any more.
         descriptors: file descriptors come through; False once some were lost on the way.
     """
 
     def __init__(self, path: str, deadline: float) -> None:
         """Connects. OSError if nobody answers at `path`."""
-        self.guard = Guard()
+        self.guard = threading.Lock()
+        self.left = LeftWork(self.guard)
         self._calls: dict[int, Call] = {}  # unanswered, by request id
         self._unanswered_waiting = 0
         self._queued: collections.deque[Call] = collections.deque()  # not sent yet, the limit being reached
@@ -97,14 +104,19 @@ class Link:
 
     def leave(self, work: Callable[[], None]) -> None:
         """Runs `work` under the guard, soon; never blocks, so that finalizers may call it."""
-        self.guard.leave(work)
+        self.left.leave(work)
 
     # Calls.
 
     def ask(self, op: Op, payload: _wire.Buffer, deadline: Optional[float]) -> memoryview:
         """Sends a request and returns its reply's payload; raises the error it carries, DeadlineExceeded, or
         Unavailable (CONNECTION_LOST)."""
-        return self.wait(self.start(op, payload, deadline), deadline)
+        call = self.start(op, payload, deadline)
+        try:
+            return self.wait(call, deadline)
+        except BaseException:
+            self.abandon(call)
+            raise
 
     def start(
         self,
@@ -130,19 +142,17 @@ class Link:
         return self._start(call, _wire.batch(op, payloads), deadline)
 
     def _start(self, call: C, payload: _wire.Buffer, deadline: Optional[float]) -> C:
-        with self.guard:
-            self._active += 1
-            self._queued.append(call)
-            self._admit()
         try:
+            with self.left, self.guard:
+                call.active = True
+                self._active += 1
+                self._queued.append(call)
+                self._admit()
             if not call.admitted:
                 self._await(call, lambda: call.admitted or call.done, deadline)
             if call.error is not None:
                 raise call.error
             self._send(call, _wire.record(call.op, call.request, payload), deadline)
-        except errors.Error:  # it was not sent
-            self._withdraw(call)
-            raise
         except BaseException:
             self.abandon(call)
             self.keep()
@@ -154,53 +164,51 @@ class Link:
         try:
             if not call.done:
                 self._await(call, lambda: call.done, deadline)
+            with self.left, self.guard:
+                self._end_call(call)
         except BaseException:
             self.abandon(call)
             self.keep()
             raise
-        with self.guard:
-            self._end_call()
         if call.error is not None:
             raise call.error
         return call.result
 
     def abandon(self, call: Call) -> None:
-        """Gives a started call up: what its reply brings is given back when it comes. Never blocks.
+        """Gives a started call up, also one that was waited for: what its reply brings is given back. Never blocks;
+        idempotent.
 
         keep() is due after it where the reply may be long or bring something, and may not be called by a finalizer.
         """
         self.leave(functools.partial(self._abandon, call))
 
     def _abandon(self, call: Call) -> None:
-        call.abandoned = True
         if call in self._queued:
             self._queued.remove(call)
-        if call.admitted and not call.done:
-            self._given_up += 1
-            self._keeper_wakes.set()
-        elif call.done and call.result is not None and call.undo is not None:
-            call.undo(call.result)
-        self._end_call()
-
-    def _withdraw(self, call: Call) -> None:
-        with self.guard:
-            if call in self._queued:
-                self._queued.remove(call)
-            elif self._calls.get(call.request) is call:
+        elif self._calls.get(call.request) is call:
+            if not call.sent:
                 self._forget(call)
                 self._admit()
-            self._end_call()
+            elif not call.abandoned:
+                self._given_up += 1
+                call.abandoned = True
+                self._keeper_wakes.set()
+        call.abandoned = True
+        self._undo(call)
+        self._end_call(call)
 
-    def _end_call(self) -> None:
-        """Under the guard."""
-        self._active -= 1
+    def _end_call(self, call: Call) -> None:
+        """Under the guard; idempotent."""
+        if call.active:
+            call.active = False
+            self._active -= 1
         self._close_if_over()
 
     def _forget(self, call: Call) -> None:
         """Under the guard: the call is no longer unanswered."""
+        waited = call.op in _MAY_WAIT
         del self._calls[call.request]
-        if call.op in _MAY_WAIT:
-            self._unanswered_waiting -= 1
+        self._unanswered_waiting -= waited
 
     def _admit(self) -> None:
         """Under the guard: numbers the queued calls that may go now."""
@@ -208,75 +216,82 @@ class Link:
             for call in self._queued:
                 self._finish(call, lost_error())
             self._queued.clear()
-        held_back = []
-        while self._queued and len(self._calls) < _UNANSWERED:
-            call = self._queued.popleft()
-            if call.op in _MAY_WAIT:
-                if self._unanswered_waiting >= _UNANSWERED_WAITING:
-                    held_back.append(call)
-                    continue
-                self._unanswered_waiting += 1
+        held_back = 0
+        while held_back < len(self._queued) and len(self._calls) < _UNANSWERED:
+            call = self._queued[held_back]
+            may_wait = call.op in _MAY_WAIT
+            if may_wait and self._unanswered_waiting >= _UNANSWERED_WAITING:
+                held_back += 1
+                continue
+            del self._queued[held_back]
+            self._unanswered_waiting += may_wait
             self._last_request += 1
             call.request = self._last_request
             self._calls[call.request] = call
             call.admitted = True
             if call in self._followers:
                 call.signal.set()
-        self._queued.extendleft(reversed(held_back))
 
     def _await(self, call: Call, ready: Callable[[], bool], deadline: Optional[float]) -> None:
         """Leads or follows until `ready`. DeadlineExceeded (TIMEOUT)."""
         try:
             while True:
-                with self.guard:
+                check_cancelled()
+                with self.left, self.guard:
                     if ready():
                         return
-                    leads = self._leader is None
+                    leads = self._leader is None or self._leader is call
                     if leads:
                         self._leader = call
                         self._followers.pop(call, None)
                     else:
                         self._followers[call] = None
+                look = time.monotonic() + _LOOK
+                look = look if deadline is None else min(deadline, look)
                 if leads:
-                    while not ready() and self._receive(deadline):
+                    while not ready() and self._receive(look):
                         pass
-                elif call.signal.wait(remaining(deadline)):
-                    continue
-                if not ready():
+                else:
+                    call.signal.wait(remaining(look))
+                if not ready() and remaining(deadline) == 0:
                     raise errors.DeadlineExceeded(f"no reply to {call.op.name} in time", reason="TIMEOUT")
         finally:
-            with self.guard:
+            if self._leader is call:
+                self._leader = None
+            with self.left, self.guard:
                 self._followers.pop(call, None)
-                self._hand_on(call)
+                self._wake_next()
 
     def _lead(self, call: Call) -> bool:
-        """Whether `call` reads from now on, until _hand_on(), nobody else doing so."""
-        with self.guard:
+        """Whether `call` reads from now on, until _leader is None again, nobody else doing so."""
+        with self.left, self.guard:
             if self._leader is None:
                 self._leader = call
             return self._leader is call
 
-    def _hand_on(self, call: Call) -> None:
-        """Under the guard."""
-        if self._leader is call:
-            self._leader = None
+    def _wake_next(self) -> None:
+        """Under the guard: somebody may have ceased to lead."""
         if self._leader is None and self._followers:
-            next(iter(self._followers)).signal.set()
+            call = next(iter(self._followers))
+            del self._followers[call]  # it comes again if it does not lead
+            call.signal.set()
 
     def _send(self, call: Call, record: bytes, deadline: Optional[float]) -> None:
         """After what is in the outbox: leases end in the order in which the program ended them."""
         while True:
-            with self.guard:
+            with self.left, self.guard:
                 self._queue_releases()
                 self._flush()
                 blocked = bool(self._outbox)
             try:
                 if not blocked:
+                    call.sent = True
                     self._socket.send(record, socket.MSG_DONTWAIT)
                     return
             except BlockingIOError:
-                pass
+                call.sent = False
             except OSError as error:
+                call.sent = False
                 # Replies may still lie in our queue, so those who wait for one learn it from reading.
                 self.lost = True
                 raise lost_error() from error
@@ -285,8 +300,8 @@ class Link:
     def _wait_for_room(self, call: Call, deadline: Optional[float]) -> None:
         """Until the socket may take more. The agent takes nothing from who does not read, so we read meanwhile, if
         nobody else does."""
-        reads = self._lead(call)
         try:
+            reads = self._lead(call)
             ready = select.poll()
             ready.register(self._socket, select.POLLOUT | (select.POLLIN if reads else 0))
             wait = remaining(deadline)
@@ -296,8 +311,10 @@ class Link:
             if reads and any(event & select.POLLIN for _, event in events):
                 self._receive(time.monotonic())
         finally:
-            with self.guard:
-                self._hand_on(call)
+            if self._leader is call:
+                self._leader = None
+            with self.left, self.guard:
+                self._wake_next()
         if not events and remaining(deadline) == 0:
             raise errors.DeadlineExceeded("the agent takes no requests", reason="TIMEOUT")
 
@@ -336,6 +353,8 @@ class Link:
         except errors.Error as error:
             self._fail(error)
         except BaseException:  # interrupted with a record in hand, maybe another thread's
+            self.lost = True
+            self._socket.shutdown(socket.SHUT_RDWR)  # so whoever reads next fails too, should this be cut short
             self._fail(lost_error())
             raise
         return True
@@ -344,7 +363,7 @@ class Link:
         if not data:
             raise lost_error()
         op, request, code, payload = _wire.split(data)
-        with self.guard:
+        with self.left, self.guard:
             call = self._calls.get(request)
         if call is None:
             if request == 0:
@@ -364,22 +383,28 @@ class Link:
                 return
         else:
             call.result = payload if call.receive is None else call.receive(payload, came)
-        with self.guard:
-            self._forget(call)
+        with self.left, self.guard:
             self._finish(call, error)
+            self._forget(call)
             self._admit()
 
     def _finish(self, call: Call, error: Optional[errors.Error]) -> None:
-        """Under the guard."""
-        call.error, call.done = error, True
-        self._given_up -= call.abandoned
+        """Under the guard; the first time counts."""
+        if not call.done:
+            call.error, call.done = error, True
+            self._given_up -= call.abandoned
         if call in self._followers:
             call.signal.set()
-        if call.abandoned and call.result is not None and call.undo is not None:
-            call.undo(call.result)
+        self._undo(call)
+
+    def _undo(self, call: Call) -> None:
+        """Under the guard: gives back what has come, if nobody wants it."""
+        if call.abandoned and call.done and call.result is not None and call.undo is not None:
+            result, call.result = call.result, None
+            call.undo(result)
 
     def _fail(self, error: errors.Error) -> None:
-        with self.guard:
+        with self.left, self.guard:
             self.lost = True
             for call in self._calls.values():
                 self._finish(call, copy.copy(error))

@@ -8,9 +8,11 @@ import fcntl
 import functools
 import mmap
 import os
+import sys
 import weakref
 from typing import Any, Callable, Optional
 
+from larder._sync import repeat_once
 from larder._wire import Extent
 
 PAGE = mmap.PAGESIZE
@@ -38,7 +40,8 @@ def whole_pages(size: int) -> int:
 
 
 class Mapping:
-    """Pages of this process's own address space, `size` bytes from `address`; the owner calls unmap().
+    """Pages of this process's own address space, `size` bytes from `address`, until unmap(), or else until it is dropped,
+    as a signal's exception may do; so it lives as long as what shows them.
 
     OSError when the kernel refuses. Not thread-safe.
     """
@@ -46,8 +49,14 @@ class Mapping:
     __slots__ = ("address", "size")
 
     def __init__(self, size: int, protection: int, flags: int, fd: int = -1) -> None:
-        self.size = whole_pages(size)
-        self.address = _mmap(None, self.size, protection, flags, fd, 0)
+        self.size = 0
+        pages = whole_pages(size)
+        self.address = _mmap(None, pages, protection, flags, fd, 0)
+        self.size = pages
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():  # the end of the process gives everything back; views may still be in use
+            self.unmap()
 
     @classmethod
     def of_file(cls, fd: int, size: int) -> Mapping:
@@ -74,7 +83,10 @@ class Mapping:
         _mmap(self.address, self.size, mmap.PROT_READ | mmap.PROT_WRITE, _PRIVATE_ZEROS | _MAP_FIXED, -1, 0)
 
     def unmap(self) -> None:
-        _libc.munmap(self.address, self.size)
+        """Idempotent, also when a signal's exception comes in between: the addresses may be another's by then."""
+        size, self.size = self.size, 0
+        if size:
+            _libc.munmap(self.address, size)
 
 
 def side_by_side(extents: list[Extent], descriptors: dict[int, Optional[int]], writable: bool) -> Mapping:
@@ -114,10 +126,10 @@ def export(
     """A memoryview over memory, and what tells (`.alive`) whether it, a slice of it or an array over it still lives.
 
     `gone(*args)` is called once, when the last of them has died: on whichever thread that happens, at any point of it,
-    so it must not wait for a lock. `length` is at least 1.
+    so it must not wait for a lock; once more if it raises. `length` is at least 1.
     """
     array = _array_type(length).from_address(address)
-    finalizer = weakref.finalize(array, gone, *args)
+    finalizer = weakref.finalize(array, repeat_once, gone, *args)
     finalizer.atexit = False  # the end of the process gives everything back
     view = memoryview(array).cast("B")
     return (view if writable else view.toreadonly()), finalizer
@@ -193,10 +205,13 @@ class SegmentCache:
         return segments
 
     def unpin(self, segments: list[Segment]) -> None:
-        for segment in segments:
-            segment.users -= 1
-            if segment.users == 0:
+        """Empties the list as it goes: a second try, after an exception of a signal, unpins none twice."""
+        while segments:
+            segment = segments[-1]
+            if segment.users == 1:
                 self._make_idle(segment)
+            segment.users -= 1
+            del segments[-1]
 
     def trim(self) -> list[int]:
         """Drops idle segments above the limit, or asked back, and returns their numbers, for UNMAPPED."""
@@ -243,8 +258,9 @@ class SegmentCache:
         return sum(segment.size for segment in self._known.values() if segment.users)
 
     def _make_idle(self, segment: Segment) -> None:
-        self._idle[segment.number] = segment
-        self._idle_bytes += segment.size
+        if segment.number not in self._idle:
+            self._idle[segment.number] = segment
+            self._idle_bytes += segment.size
 
     def _drop_idle(self, number: int) -> None:
         segment = self._idle.pop(number)

@@ -37,7 +37,11 @@ def _get(connection: Connection, key: str, deadline: Optional[float], flags: int
     receive = functools.partial(received, connection, None)
     undo = functools.partial(give_back, connection)
     call = connection.start(Op.GET, request(connection, key, deadline, flags), deadline, receive, undo)
-    return finish(connection, connection.wait(call, deadline), deadline)
+    try:
+        return finish(connection, connection.wait(call, deadline), deadline)
+    except BaseException:
+        connection.abandon(call)
+        raise
 
 
 def request(connection: Connection, key: str, deadline: Optional[float], flags: int = 0) -> bytes:
@@ -55,7 +59,7 @@ def received(
     if not reply.lease:
         return Got(reply, None, [])
     lease = ReadLease(connection, reply.lease, reply.info.key, reply.info.epoch, group)
-    with connection.guard:
+    with connection.left, connection.guard:
         connection.hold(reply.lease, lease)
         if group is not None:
             group.open += 1
@@ -94,7 +98,7 @@ def finish(connection: Connection, got: Got, deadline: Optional[float]) -> Optio
             raise _wire.bad_record(f"a GET of form {reply.form} without a lease")
         _check_length(reply.info, len(reply.inline))
         return Reading(reply.info, reply.inline, None)
-    held = list(segments or [])
+    held = segments or []
     try:
         connection.keep()
         if reply.form == Form.STREAM:
@@ -132,7 +136,7 @@ def _share(connection: Connection, got: Got, held: list, deadline: Optional[floa
     extents = _joined(extents)
     own: Optional[Mapping] = None
     try:
-        with connection.guard:
+        with connection.left, connection.guard:
             if len(extents) == 1:
                 address = by_number[extents[0].segment].address() + extents[0].offset
             else:
@@ -155,7 +159,7 @@ def _receive_extents(
     connection: Connection, payload: memoryview, descriptors: Optional[Descriptors]
 ) -> tuple[list, Optional[list]]:
     _, extents = _wire.decode_extents(payload)
-    with connection.guard:
+    with connection.left, connection.guard:
         return extents, _adopt(connection, extents, descriptors)
 
 

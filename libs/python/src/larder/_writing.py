@@ -9,7 +9,7 @@ import os
 from typing import Any, Callable, Iterator, Optional
 
 from larder import _wire, errors
-from larder._calls import Call, Descriptors
+from larder._calls import Descriptors
 from larder._connection import Connection
 from larder._link import PIPELINED, lost_error, wait_ms
 from larder._mapping import Mapping, export, side_by_side
@@ -24,7 +24,7 @@ _RING_STEPS = 4
 def create(connection: Connection, creation: Creation, deadline: Optional[float]) -> Writer:
     def receive(payload: memoryview, _: Any) -> tuple[int, int]:
         lease, epoch = _wire.decode_create(payload)
-        with connection.guard:
+        with connection.left, connection.guard:
             connection.hold(lease)
         return lease, epoch
 
@@ -32,14 +32,14 @@ def create(connection: Connection, creation: Creation, deadline: Optional[float]
         connection.let_go(result[0], _wire.record(Op.DISCARD, 0, _wire.discard(*result)))
 
     payload = _wire.create(creation, wait_ms(deadline))
-    lease, epoch = connection.wait(connection.start(Op.CREATE, payload, deadline, receive, undo), deadline)
-    writer = Writer(connection, lease, epoch, creation)
+    call = connection.start(Op.CREATE, payload, deadline, receive, undo)
     try:
+        writer = Writer(connection, *connection.wait(call, deadline), creation)
         connection.keep()
+        return writer
     except BaseException:
-        writer.discard()
+        connection.abandon(call)
         raise
-    return writer
 
 
 def put(connection: Connection, creation: Creation, data: memoryview, deadline: Optional[float]) -> SealResult:
@@ -68,6 +68,8 @@ def put_request(
 class Writer:
     """objects.Writer over one connection, with which it ends."""
 
+    _over = True  # also of one that an exception of a signal has left half made
+
     def __init__(self, connection: Connection, lease: int, epoch: int, creation: Creation) -> None:
         self.epoch = epoch
         self._connection = connection
@@ -80,6 +82,10 @@ class Writer:
         self._may_share = True
         self._buffer: Optional[memoryview] = None
         self._window: Optional[Mapping] = None  # where _buffer lies, if that is shared memory
+        self._over = False
+
+    def __del__(self) -> None:
+        self.discard()
 
     def write(self, data: memoryview, deadline: Optional[float]) -> None:
         with self._naming():
@@ -110,17 +116,21 @@ class Writer:
             self._flush(deadline)
             payload = _wire.seal(self._lease, self.epoch, self._size, self._creation.digest)
             result = _wire.decode_sealed(self._connection.ask(Op.SEAL, payload, deadline))
-            with self._connection.guard:
+            with self._connection.left, self._connection.guard:
                 self._connection.let_go(self._lease)
+            self._over = True
             return result
 
     def discard(self) -> None:
+        if self._over:
+            return
         for call, _ in self._flying:
             self._connection.abandon(call)
         self._flying.clear()
         self._leave_memory()
         ending = _wire.record(Op.DISCARD, 0, _wire.discard(self._lease, self.epoch))
         self._connection.leave(functools.partial(self._connection.let_go, self._lease, ending))
+        self._over = True
 
     @contextlib.contextmanager
     def _naming(self) -> Iterator[None]:
@@ -164,7 +174,9 @@ class Writer:
 
         return unmap
 
-    def _fly(self, call: Call, length: int, deadline: Optional[float]) -> None:
+    def _fly(self, payload: bytes, length: int, deadline: Optional[float]) -> None:
+        """Starts a WRITE of so many bytes."""
+        call = self._connection.start(Op.WRITE, payload, deadline)
         self._size += length
         self._flying.append((call, self._size))
         if len(self._flying) > PIPELINED:
@@ -172,8 +184,14 @@ class Writer:
 
     def _land(self, deadline: Optional[float]) -> None:
         """Waits for the oldest WRITE."""
-        call, size = self._flying.popleft()
-        answered = _wire.decode_size(self._connection.wait(call, deadline))
+        call, size = self._flying[0]
+        try:
+            answered = _wire.decode_size(self._connection.wait(call, deadline))
+        except BaseException:
+            self._connection.abandon(call)
+            raise
+        finally:
+            del self._flying[0]
         if answered != size:
             raise errors.DataLoss(f"the agent has {answered} bytes of {size}", reason="LENGTH_MISMATCH")
 
@@ -192,11 +210,11 @@ class Writer:
 
     def _send_inline(self, data: _wire.Buffer, deadline: Optional[float]) -> None:
         payload = _wire.write_inline(self._lease, self.epoch, data)
-        self._fly(self._connection.start(Op.WRITE, payload, deadline), len(data), deadline)
+        self._fly(payload, len(data), deadline)
 
     def _send_window(self, offset: int, length: int, deadline: Optional[float]) -> None:
         payload = _wire.write_window(self._lease, self.epoch, offset, length)
-        self._fly(self._connection.start(Op.WRITE, payload, deadline), length, deadline)
+        self._fly(payload, length, deadline)
 
     def _send_buffer(self, data: memoryview, deadline: Optional[float]) -> None:
         hello = self._connection.hello

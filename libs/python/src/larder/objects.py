@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import os
 import threading
 import time
 import warnings
@@ -139,6 +141,17 @@ def deadline_of(timeout: Optional[float]) -> Optional[float]:
     return None if timeout is None else time.monotonic() + timeout
 
 
+def byte_count(size: Any) -> int:
+    """`size` as an int; InvalidArgument (BAD_SIZE) if it is none, or can be no object's."""
+    try:
+        count = operator.index(size)
+    except TypeError:
+        raise errors.InvalidArgument(f"a size is an int, not {size!r}", reason="BAD_SIZE") from None
+    if not 0 <= count < 1 << 63:
+        raise errors.InvalidArgument(f"a size of {count} bytes", reason="BAD_SIZE")
+    return count
+
+
 def byte_view(data: Any) -> memoryview:
     """`data` as a flat memoryview of bytes; InvalidArgument (NOT_BYTES) if it is no C-contiguous buffer."""
     try:
@@ -167,6 +180,7 @@ class ObjectWriter:
         self._discarded = False
         # Makes discard() wait for a call that a cancelled caller has left running (larder.aio).
         self._busy = threading.RLock()
+        self._pid = os.getpid()
         self.id = key
         self.epoch = writer.epoch
         self.result: Optional[SealResult] = None
@@ -182,9 +196,13 @@ class ObjectWriter:
         Unavailable when the agent is gone and the creation with it.
         """
         view = byte_view(data)
-        with self._busy:
+        with self._alone():
             self._fill("write")
-            self._writer.write(view, deadline_of(self._timeout))
+            try:
+                self._writer.write(view, deadline_of(self._timeout))
+            except errors.Interrupted:  # nobody knows how much of it has been appended
+                self.discard()
+                raise
         return len(view)
 
     def buffer(self, size: int) -> memoryview:
@@ -193,9 +211,8 @@ class ObjectWriter:
 
         Once per object. After seal() the view still stands, but shows and changes nothing of the object.
         """
-        if size < 0:
-            raise errors.InvalidArgument(f"a buffer of {size} bytes", reason="BAD_SIZE")
-        with self._busy:
+        size = byte_count(size)
+        with self._alone():
             if self._filled_by:
                 self._check_open()
                 raise errors.Conflict(f"buffer() after {self._filled_by}()", reason="MIXED_WRITE")
@@ -208,7 +225,7 @@ class ObjectWriter:
         Raises Conflict (EXISTS) when the key holds other content, DataLoss (DIGEST_MISMATCH). After Unavailable or
         DeadlineExceeded it may be called again: the bytes may be sealed and only the acknowledgement missing.
         """
-        with self._busy:
+        with self._alone():
             if self.result is None:
                 self._check_open()
                 self.result = self._writer.seal(deadline_of(self._timeout))
@@ -217,10 +234,17 @@ class ObjectWriter:
 
     def discard(self) -> None:
         """Gives an unsealed creation up; nothing of it remains. Idempotent."""
-        with self._busy:
+        with self._alone():
             if self.result is None and not self._discarded:
                 self._discarded = True
                 self._writer.discard()
+
+    def _alone(self) -> threading.RLock:
+        """The lock; in a forked child a new one, since a thread of the parent may have held it."""
+        if self._pid != os.getpid():
+            self._busy = threading.RLock()
+            self._pid = os.getpid()
+        return self._busy
 
     def _fill(self, how: str) -> None:
         self._check_open()

@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from larder import _batch, _leases, _reading, _wire, _writing, errors
 from larder._connection import HELLO_TIMEOUT, Connection
 from larder._link import remaining
+from larder._sync import Signal, check_cancelled
 from larder._wire import Op
 from larder.objects import Creation, ObjectInfo, Reading, SealResult, Writer
 
@@ -21,6 +22,9 @@ T = TypeVar("T")
 _RETRIES = 3
 _FIRST_DELAY = 0.1  # seconds, then doubled
 _LONGEST_DELAY = 1.0
+_LOOK_AGAIN = 0.01  # seconds, for who waits while another thread looks for the agent
+
+_transports: weakref.WeakSet[Transport] = weakref.WeakSet()
 
 
 def dial(address: str, namespace: str, reconnect_window: float, deadline: Optional[float]) -> Transport:
@@ -28,6 +32,8 @@ def dial(address: str, namespace: str, reconnect_window: float, deadline: Option
 
     Unavailable naming the socket after 3 retries, PermissionDenied, InvalidArgument.
     """
+    if "\0" in address:
+        raise errors.InvalidArgument(f"endpoint {address!r} holds a NUL", reason="BAD_ENDPOINT")
     return Transport(os.path.join(address, "data.sock"), namespace, reconnect_window, deadline)
 
 
@@ -42,14 +48,15 @@ class Transport:
         self._path = path
         self._asked_namespace = namespace
         self._reconnect_window = reconnect_window
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held for short times only
+        self._dialler: Optional[object] = None  # whose turn it is to look for the next agent
         self._earlier: tuple[weakref.ref[Connection], ...] = ()  # replaced, not changed: read without the lock
         self._lost_leases: list[_leases.ReadLease] = []  # of open readers, not had again yet
         self._closed = False
-        self._pid = os.getpid()
         self._connection: Optional[Connection] = self._dial(0.0, deadline)
         self.namespace = self._connection.hello.namespace
         self.node = self._connection.hello.node
+        _transports.add(self)
 
     def __del__(self) -> None:
         connection = getattr(self, "_connection", None)
@@ -57,10 +64,11 @@ class Transport:
             connection.retire()
 
     def close(self) -> None:
-        self._closed = True  # before the lock: ends the tries of one that is dialling
         with self._lock:
-            if self._connection is not None:
-                self._connection.retire()
+            self._closed = True
+            connection = self._connection
+        if connection is not None:
+            connection.retire()
 
     @property
     def token(self) -> bytes:
@@ -171,28 +179,53 @@ class Transport:
 
     def _connected(self, deadline: Optional[float]) -> Connection:
         """The connection, a new one if the last is of no more use."""
-        if self._pid != os.getpid():
-            self._start_anew_in_child()
-        if not self._lock.acquire(timeout=-1 if deadline is None else min(remaining(deadline), threading.TIMEOUT_MAX)):
-            raise errors.DeadlineExceeded(f"{self._path}: no connection in time", reason="TIMEOUT")
-        try:
-            self._check_open()
-            if self._connection is not None and self._connection.usable:
-                return self._connection
-            if self._connection is not None:
-                self._leave(self._connection)
-                self._connection = None
-            connection = self._dial(self._reconnect_window, deadline)
-            # Before anybody asks anything: the object may be there for its readers' sake alone.
-            self._regain(connection)
-            connection.keep()
-            self._connection = connection
+        self._check_open()
+        connection = self._connection
+        if connection is not None and connection.usable:
             return connection
+        turn = object()
+        try:
+            self._take_turn(turn, deadline)
+            self._check_open()
+            if self._connection is None or not self._connection.usable:
+                self._replace(deadline)
+            return self._connection
         finally:
-            self._lock.release()
+            if self._dialler is turn:  # no call before: a signal's handler may raise at each
+                self._dialler = None
+
+    def _take_turn(self, turn: object, deadline: Optional[float]) -> None:
+        """Waits until no other thread looks for an agent, or has leases again."""
+        while True:
+            check_cancelled()
+            with self._lock:
+                if self._dialler is None:
+                    self._dialler = turn
+                    return
+            wait = remaining(deadline)
+            if wait == 0:
+                raise errors.DeadlineExceeded(f"{self._path}: no connection in time", reason="TIMEOUT")
+            Signal().wait(_LOOK_AGAIN if wait is None else min(wait, _LOOK_AGAIN))
+
+    def _replace(self, deadline: Optional[float]) -> None:
+        """In its turn: a new connection for one that is of no more use."""
+        if self._connection is not None:
+            self._leave(self._connection)
+            self._connection = None
+        connection = self._dial(self._reconnect_window, deadline)
+        try:
+            # Before anybody asks anything: the object may be there for its readers' sake alone.
+            self._regain(connection, deadline)
+            connection.keep()
+            with self._lock:
+                self._check_open()
+                self._connection = connection
+        except BaseException:
+            connection.retire()
+            raise
 
     def _leave(self, connection: Connection) -> None:
-        """Under the lock."""
+        """In its turn."""
         self._earlier = (*map(weakref.ref, self._earlier_connections()), weakref.ref(connection))
         connection.retire()
 
@@ -204,11 +237,13 @@ class Transport:
         """Bytes of earlier agents that this process still maps."""
         return sum(connection.used_bytes() for connection in self._earlier_connections())
 
-    def _regain(self, connection: Connection) -> None:
-        """Under the lock: has the leases again that ended with earlier connections."""
+    def _regain(self, connection: Connection, deadline: Optional[float]) -> None:
+        """In its turn: has the leases again that ended with earlier connections."""
         for earlier in self._earlier_connections():
             self._lost_leases += earlier.take_lost_leases()
-        self._lost_leases = _leases.regain(connection, self._lost_leases, time.monotonic() + HELLO_TIMEOUT)
+        limit = time.monotonic() + HELLO_TIMEOUT
+        limit = limit if deadline is None else min(limit, deadline)
+        self._lost_leases = _leases.regain(connection, self._lost_leases, limit)
 
     def _follow(self) -> None:
         """A connection is lost: looks for the next agent if there are readers whose leases it should have again."""
@@ -217,21 +252,25 @@ class Transport:
             connections.append(self._connection)
         if not self._reconnect_window or not any(map(Connection.has_lost_leases, connections)):
             return
+        turn = object()
         try:
             connection = self._connected(None)
-            with self._lock:
-                self._regain(connection)
+            self._take_turn(turn, None)
+            self._regain(connection, None)
         except errors.Error:
             pass  # the next call tries again, and says so
+        finally:
+            if self._dialler is turn:
+                self._dialler = None
 
     def _check_open(self) -> None:
         if self._closed:
             raise errors.Conflict("the client is closed", reason="CLOSED")
 
-    def _start_anew_in_child(self) -> None:
-        # The parent's lock may have been held at the fork. Its connection is lost to the child already.
+    def start_anew_in_child(self) -> None:
+        """In a forked child: forgets what threads of the parent held. Its connection is lost to the child already."""
         self._lock = threading.Lock()
-        self._pid = os.getpid()
+        self._dialler = None
         self._connection = None
         self._earlier = ()
         self._lost_leases = []
@@ -245,13 +284,13 @@ class Transport:
                 return self._dial_once(deadline)
             except errors.Unavailable as error:
                 if retries >= _RETRIES and time.monotonic() >= end:
-                    if window:
-                        error.about(f"tried to connect again for {window:g} s")
-                    raise
+                    tried = f"again for {window:g} s" if window else f"{1 + retries} times"
+                    raise error.about(f"tried to connect {tried}")
                 pause = min(delay * random.uniform(0.5, 1.5), _LONGEST_DELAY)
                 if deadline is not None and pause > remaining(deadline):
                     raise errors.DeadlineExceeded(error.message, reason=error.reason) from error
             time.sleep(pause)
+            check_cancelled()
             self._check_open()
             retries += 1
             delay = min(2 * delay, _LONGEST_DELAY)
@@ -275,9 +314,18 @@ class Transport:
             message = f"no agent at {self._path}: {error.strerror or error}"
             raise errors.Unavailable(message, reason="NO_AGENT") from error
         except errors.DeadlineExceeded as error:
-            raise errors.Unavailable(f"no answer at {self._path}", reason="NO_AGENT") from error
+            message = f"no answer at {self._path}: its agent is stopped, or overloaded"
+            raise errors.Unavailable(message, reason="NO_AGENT") from error
         except errors.Error as error:
             raise error.about(self._path)
+
+
+def _start_all_anew_in_child() -> None:
+    for transport in list(_transports):
+        transport.start_anew_in_child()
+
+
+os.register_at_fork(after_in_child=_start_all_anew_in_child)
 
 
 def _call(method: weakref.WeakMethod, otherwise: Any) -> Any:
