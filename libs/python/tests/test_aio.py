@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 import unittest
 import warnings
+from unittest import mock
 
 import fake_agent
 import larder.aio
@@ -77,6 +78,31 @@ class AioTest(unittest.IsolatedAsyncioTestCase):
                 await task
         await self.until(self.agent.wait_leases, 0)
         await self.client.put("k", b"x")
+
+    async def test_a_cancelled_create_keeps_no_thread_though_the_first_creator_goes_on(self):
+        with mock.patch("larder.aio._OPENERS", 2), mock.patch("larder._link._LOOK", 0.01):
+            async with await larder.aio.connect(self.agent.endpoint, timeout=PATIENCE) as client:
+                async with self.client.create("k"):
+                    tasks = [asyncio.ensure_future(client.create("k").__aenter__()) for _ in range(2)]
+                    await self.until(self.agent.wait_seen, fake_agent.CREATE, 3)
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.wait(tasks)
+                    await client.put("other", b"x")
+                await self.until(self.agent.wait_leases, 0)
+
+    async def test_a_write_that_was_cancelled_leaves_nothing_but_discard(self):
+        with mock.patch("larder._link._LOOK", 0.01), self.agent.hold(fake_agent.WRITE):
+            writer = await self.client.create("k")
+            task = asyncio.ensure_future(writer.write(pattern(20 * MIB)))
+            await self.until(self.agent.wait_seen, fake_agent.WRITE)
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            with self.assertRaises(larder.Conflict) as caught:
+                await writer.seal()
+            self.assertEqual(caught.exception.reason, "DISCARDED")
+        await self.until(self.agent.wait_leases, 0)
 
     async def test_a_cancelled_write_is_over_before_its_creation_is_discarded(self):
         async def work():

@@ -7,7 +7,8 @@
     async with client.get("model-7") as obj:
         obj.buffer.tobytes()
 
-Calls run on threads of the client's own. A cancelled call's thread runs on to its end; what it brings is given back.
+Calls run on threads of the client's own. A cancelled call is given up within a second: what it still brings is given
+back, and of a creation whose write() was cancelled, nothing but discard() is left.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Awaitable, Callable, Generator, Generic, Iterable, List,
 
 from larder import client as _client
 from larder import errors
+from larder._sync import Cancellation
 from larder.client import Batch, Client, Items, Meta
 from larder.objects import BytesLike, ObjectInfo, ObjectReader, ObjectWriter, SealResult
 
@@ -39,11 +41,16 @@ async def connect(endpoint: str = _client.DEFAULT_ENDPOINT, **options: Any) -> A
 
 
 async def _run(executor: Executor, work: Callable[[], T], undo: Optional[Callable[[T], Any]] = None) -> T:
-    """`work()` on a thread. If this is cancelled while it runs, `undo`, which must not block, gets its result."""
-    future = executor.submit(work)
+    """`work()` on a thread. If this is cancelled while it runs, so are its calls; should it have a result all the same,
+    `undo`, which must not block, gets that."""
+    cancellation = Cancellation()
+    future = executor.submit(cancellation.run, work)
+    awaited = asyncio.wrap_future(future)
     try:
-        return await asyncio.shield(asyncio.wrap_future(future))
+        return await asyncio.shield(awaited)
     except asyncio.CancelledError:
+        cancellation.cancel()
+        awaited.add_done_callback(lambda done: done.cancelled() or done.exception())  # or asyncio logs that
         if not future.cancel() and undo is not None:
             future.add_done_callback(functools.partial(_undo, undo))
         raise
