@@ -46,6 +46,7 @@ class RefusalsTest(unittest.TestCase):
         self.assertIn("'uds'", self.refused("UNKNOWN_SCHEME", larder.connect, "udss:///run/larder"))
         self.assertIn("uds", self.refused("UNKNOWN_SCHEME", larder.connect, "gopher://x"))
         self.refused("BAD_ENDPOINT", larder.connect, "/run/larder")
+        self.refused("BAD_ENDPOINT", larder.connect, "uds:///a\0b")
 
     def test_a_bad_namespace_is_refused(self):
         for namespace in ("", "A", "-a", "a-", "a.b", "x" * 64):
@@ -80,8 +81,8 @@ class RefusalsTest(unittest.TestCase):
     def test_bad_meta_values_are_refused(self):
         bad = {
             "ttl": ("", "5", "5 m", "-1s", 0, -1, "101000d", None, float("nan")),
-            "tags": (5, [1]),
-            "application": (5,),
+            "tags": (5, [1], ["\ud800"], ["x"] * 65536),
+            "application": (5, "\ud800"),
             "replicas": (0, 65536, "two"),
             "ack": ("", "default", "replicated", "replicated:0", "replicated:x", "local:2", 1),
             "piece_length": (0, "4Mi B", "x", 1 << 32),
@@ -109,6 +110,10 @@ class RefusalsTest(unittest.TestCase):
     def test_bad_digests_are_refused(self):
         for digest in ("", "sha256:", "crc32c:00000000", "sha256:" + "g" * 64, "a" * 64):
             self.refused("BAD_DIGEST", client._creation, None, None, 0, False, digest)
+
+    def test_bad_sizes_are_refused(self):
+        for size in (-1, 1.5, "1", None, 1 << 63):
+            self.refused("BAD_SIZE", client._creation, None, None, size, False, None)
 
     def test_names_that_fill_more_than_a_record_are_refused(self):
         creation = client._creation("k", {"tags": ["x" * 60_000] * 2}, 0, False, None)

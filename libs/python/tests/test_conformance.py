@@ -196,6 +196,19 @@ class ConformanceTest(unittest.TestCase):
             gc.collect()
         self.client.put(self.key(), b"other")
 
+    def test_a_buffer_of_a_bad_size_is_refused_and_the_creation_goes_on(self):
+        with self.client.create(self.key()) as obj:
+            for size in (-1, 1.5, 1 << 63):
+                with self.assertRaises(larder.InvalidArgument) as caught:
+                    obj.buffer(size)
+                self.assertEqual(caught.exception.reason, "BAD_SIZE")
+            obj.buffer(1)
+            self.assertEqual(obj.seal().size, 1)
+
+    def test_a_list_of_what_no_key_can_be_is_refused(self):
+        self.assertRaises(larder.InvalidArgument, self.client.list, "\ud800")
+        self.assertRaises(larder.InvalidArgument, self.client.list, after="\ud800")
+
     def test_write_and_buffer_do_not_mix(self):
         with self.client.create(self.key("a")) as obj:
             obj.write(b"x")

@@ -16,6 +16,7 @@ from larder.objects import (
     ObjectWriter,
     SealResult,
     Transport,
+    byte_count,
     byte_view,
     deadline_of,
 )
@@ -26,6 +27,7 @@ DEFAULT_ENDPOINT = "uds:///run/larder"
 _TRANSPORTS: dict[str, Callable[[str, str, float, Optional[float]], Transport]] = {"uds": uds.dial}
 
 _LIST_PAGE = 1000  # objects; the protocol's most
+_MOST_TAGS = 0xFFFF  # likewise
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d)")
@@ -197,6 +199,8 @@ class Client:
 
     def list(self, prefix: str = "", *, after: str = "", limit: Optional[int] = None) -> List[ObjectInfo]:
         """Sealed objects whose keys start with `prefix` and are above `after`, by key; at most `limit`."""
+        for text in (prefix, after):
+            _check_utf8(text)
         found: list[ObjectInfo] = []
         more = True
         while more and (limit is None or len(found) < limit):
@@ -256,10 +260,7 @@ def check_key(key: str) -> None:
     """InvalidArgument (BAD_KEY) unless `key` can name an object."""
     if not isinstance(key, str):
         raise errors.InvalidArgument(f"a key is a str, not {type(key).__name__}", reason="BAD_KEY")
-    try:
-        data = key.encode("utf-8")
-    except UnicodeEncodeError:
-        raise errors.InvalidArgument(f"key {key!r} has no UTF-8", reason="BAD_KEY") from None
+    data = _check_utf8(key)
     segments = data.split(b"/")
     if not 1 <= len(data) <= 1024:
         message = f"a key has 1 to 1024 bytes, not {len(data)}"
@@ -272,6 +273,13 @@ def check_key(key: str) -> None:
     else:
         return
     raise errors.InvalidArgument(message, reason="BAD_KEY")
+
+
+def _check_utf8(key: str) -> bytes:
+    try:
+        return key.encode("utf-8")
+    except UnicodeEncodeError:
+        raise errors.InvalidArgument(f"key {key!r} has no UTF-8", reason="BAD_KEY") from None
 
 
 def _raise_first(results: list) -> list:
@@ -295,9 +303,7 @@ def _creation(key: Optional[str], meta: Optional[Meta], size: int, overwrite: bo
             raise errors.InvalidArgument(f"meta {name}={value!r}: {error}", reason="BAD_META") from None
     # An acknowledgement by K copies wants K of them.
     fields["replicas"] = max(fields.get("replicas", 1), fields.get("ack_copies", 0))
-    if size < 0:
-        raise errors.InvalidArgument(f"a size of {size} bytes", reason="BAD_SIZE")
-    return Creation(key=key, overwrite=overwrite, digest=_digest(digest), size_hint=size, **fields)
+    return Creation(key=key, overwrite=overwrite, digest=_digest(digest), size_hint=byte_count(size), **fields)
 
 
 def _digest(digest: Optional[str]) -> Optional[str]:
@@ -337,12 +343,17 @@ def _tags(value: Union[str, Iterable[str]]) -> dict[str, Any]:
     tags = (value,) if isinstance(value, str) else tuple(value)
     if not all(isinstance(tag, str) for tag in tags):
         raise TypeError("tags are texts")
+    if len(tags) > _MOST_TAGS:
+        raise ValueError(f"more than {_MOST_TAGS}")
+    for tag in tags:
+        tag.encode("utf-8")
     return {"tags": tags}
 
 
 def _application(value: str) -> dict[str, Any]:
     if not isinstance(value, str):
         raise TypeError("not a text")
+    value.encode("utf-8")
     return {"application": value}
 
 
