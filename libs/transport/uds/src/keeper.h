@@ -39,8 +39,8 @@ struct Lease {
 // readers and writers, what is mapped. A thread of its own, from the first lease on, renews them, answers what the
 // agent asks unasked, and, while readers are open, looks for the next agent. Thread-safe.
 //
-// Locks, in this order: saying_, a session's own, mutex_. None is held while the agent is asked. In a forked child
-// nothing here is used: only directory, options and InChild().
+// Locks, in this order: saying_, a session's own, mutex_. None is held while the agent is asked, but for the ring's. In
+// a forked child nothing here is used: only directory, options and InChild().
 class Keeper {
  public:
   static std::shared_ptr<Keeper> Make(std::string directory, object::DialOptions options);
