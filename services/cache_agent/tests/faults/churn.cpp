@@ -21,9 +21,11 @@ constexpr int kOneIsLeftOf = 4;
 
 }  // namespace
 
-std::string ChurnFlag(const std::filesystem::path& dir) {
-  const std::filesystem::path config = dir / "churn.yaml";
-  std::ofstream(config) << fmt::format("namespaces: {{{}: {{evict_last: true}}}}\n", kChurnNamespace);
+std::string EvictingFlag(const std::filesystem::path& dir, const std::vector<std::string>& namespaces) {
+  const std::filesystem::path config = dir / "evicting.yaml";
+  std::ofstream out(config);
+  out << "namespaces:\n";
+  for (const std::string& ns : namespaces) out << "  " << ns << ": {evict_last: true}\n";
   return "--config=" + config.string();
 }
 

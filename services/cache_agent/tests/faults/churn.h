@@ -4,15 +4,16 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "larder/client/client.h"
 
 namespace larder::cache_agent {
 
-// A namespace whose objects may be evicted.
+// Its namespace.
 inline constexpr char kChurnNamespace[] = "churn";
-// The agent's flag that says so, by a file it makes in `dir`.
-std::string ChurnFlag(const std::filesystem::path& dir);
+// The agent's flag for namespaces whose objects may be evicted, by a file that it makes in `dir`.
+std::string EvictingFlag(const std::filesystem::path& dir, const std::vector<std::string>& namespaces);
 
 // An honest client that keeps the agent's upkeep going, in a thread of its own until the end of its life.
 class Churn {

@@ -69,8 +69,12 @@ ChildProcess FaultTest::Faulty() const {
 
 void FaultTest::DeleteAll(const std::string& prefix, const std::string& ns) const {
   auto client = Connect({.ns = ns});
-  LARDER_ASSERT_OK_AND_ASSIGN(const object::ListPage page, client->List({.prefix = prefix}));
-  for (const object::ObjectInfo& info : page.objects) EXPECT_THAT(client->Delete(info.id.key), IsOk());
+  bool more = true;
+  while (more) {
+    LARDER_ASSERT_OK_AND_ASSIGN(const object::ListPage page, client->List({.prefix = prefix}));
+    for (const object::ObjectInfo& info : page.objects) EXPECT_THAT(client->Delete(info.id.key), IsOk());
+    more = page.more;
+  }
 }
 
 FaultTest::Holdings FaultTest::Look() const {

@@ -1,5 +1,5 @@
-// What a hostile client costs its neighbours: the 99th percentile of an honest client's calls, alone and beside each
-// flood.
+// What a hostile client costs its neighbours: the 99th percentile (in a short run, the median) of an honest client's
+// calls, alone and beside each flood.
 //
 // Processors are not the agent's to share out. It has one for itself, the honest client comes before the hostile one on
 // another, and both before all else on the machine (SCHED_RR), where the test may say so; else the hostile client has
@@ -87,7 +87,7 @@ TEST_P(Neighbours, AreServedAsFastAsAlone) {
   ASSERT_EQ(hostile.Ask(fmt::format("flood {} hostile {}", FloodName(GetParam()), kProcesses)), "OK");
   const Latencies beside = BestOf(honest, calls);
   for (size_t call = 0; call < kCallNames.size(); ++call) {
-    fmt::print("{} beside {}: p99 {:.0f} us, alone {:.0f} us, {:.1f} times\n", kCallNames[call], FloodName(GetParam()),
+    fmt::print("{} beside {}: {:.0f} us, alone {:.0f} us, {:.1f} times\n", kCallNames[call], FloodName(GetParam()),
                beside[call], alone[call], beside[call] / alone[call]);
     const int allowed = call == static_cast<size_t>(Call::kPutLarge) ? std::max(times, kTimesOfLargePut) : times;
     EXPECT_LE(beside[call], allowed * std::max(alone[call], preferred_ ? kNoise : kNoiseOfSlices)) << kCallNames[call];

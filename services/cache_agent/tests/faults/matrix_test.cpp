@@ -92,7 +92,7 @@ class FaultMatrix : public FaultTest, public testing::WithParamInterface<Cell> {
 
 std::vector<std::string> FaultMatrix::Flags() const {
   std::vector<std::string> flags = {fmt::format("--arena={}", kArena), File() ? "--store=file" : "--store=memory",
-                                    ChurnFlag(dir_.path())};
+                                    EvictingFlag(dir_.path(), {kChurnNamespace})};
   // Long enough that clients by hand need not renew; or so short that one that is stopped loses what it has.
   if (cell().fault == Fault::kStop && cell().party != Party::kAgent) flags.push_back("--lease-ttl=1s");
   return flags;

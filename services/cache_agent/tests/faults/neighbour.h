@@ -11,7 +11,7 @@ namespace larder::cache_agent {
 // What an honest client does, and how long it takes.
 enum class Call : size_t { kGetSmall, kPutSmall, kGetLarge, kPutLarge };
 inline constexpr std::array<std::string_view, 4> kCallNames = {"get 4 KiB", "put 4 KiB", "get 1 MiB", "put 1 MiB"};
-// The 99th percentile of each, in microseconds.
+// The 99th percentile of each, in microseconds; the median of fewer than 100 calls, which tell no more.
 using Latencies = std::array<double, kCallNames.size()>;
 
 // An honest client with objects of 4 KiB and 1 MiB, which it reads and overwrites. One thread.
