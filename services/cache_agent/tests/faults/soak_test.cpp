@@ -1,5 +1,5 @@
-// For LARDER_SOAK_SECONDS everything at once: what the agent has from the kernel stays what it was, what is sealed stays
-// as it was sealed, and in the end all is given back.
+// For LARDER_SOAK_SECONDS everything at once: what the agent has from the kernel stays what it was, what is sealed
+// stays as it was sealed, and in the end all is given back.
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -35,7 +35,7 @@ using Footprints = std::vector<AgentProcess::Footprint>;
 // Of one sixth of the time.
 AgentProcess::Footprint MedianOf(const Footprints& samples, size_t sixth) {
   const size_t from = samples.size() * sixth / kSixths, to = samples.size() * (sixth + 1) / kSixths;
-  const auto median = [&](auto AgentProcess::Footprint::* part) {
+  const auto median = [&](auto AgentProcess::Footprint::*part) {
     std::vector<uint64_t> values;
     for (size_t i = from; i < to; ++i) values.push_back(samples.at(i).*part);
     std::ranges::nth_element(values, values.begin() + static_cast<ptrdiff_t>(values.size() / 2));

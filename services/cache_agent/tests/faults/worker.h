@@ -10,8 +10,8 @@
 
 namespace larder::cache_agent {
 
-// An honest client that does everything in turn, at random, in a thread of its own until the end of its life: puts of all
-// sizes, alone and many at once, reads that it checks byte for byte, deletes, and connections anew. Its namespace's
+// An honest client that does everything in turn, at random, in a thread of its own until the end of its life: puts of
+// all sizes, alone and many at once, reads that it checks byte for byte, deletes, and connections anew. Its namespace's
 // objects may be evicted, and room may be short; all else that goes wrong is a complaint.
 class Worker {
  public:
