@@ -53,6 +53,19 @@ PrivateCharge& PrivateCharge::operator=(PrivateCharge&& other) noexcept {
   return *this;
 }
 PrivateCharge::~PrivateCharge() { Free(); }
+void PrivateCharge::Shrink(uint64_t bytes) {
+  if (bytes >= bytes_) return;
+  pool_->FreePrivate(bytes_ - bytes, withheld_from_);
+  bytes_ = bytes;
+}
+void PrivateCharge::Add(PrivateCharge more) {
+  if (pool_ == nullptr) {
+    *this = std::move(more);
+    return;
+  }
+  bytes_ += std::exchange(more.bytes_, 0);
+  more.pool_.reset();
+}
 void PrivateCharge::Free() {
   if (pool_ != nullptr) pool_->FreePrivate(bytes_, withheld_from_);
   pool_.reset();

@@ -29,7 +29,7 @@ absl::Status Pool::Start() {
   // Who opens a slab while the proof holds its lease makes the kernel send SIGIO, which would end the process.
   ::signal(SIGIO, SIG_IGN);
   // The proof must fail while another description or mapping exists, and succeed after; else never use memory again.
-  LARDER_ASSIGN_OR_RETURN(SlabPtr probe, Slab::Make(kPage, ids_));
+  LARDER_ASSIGN_OR_RETURN(SlabPtr probe, Slab::Make(kPage, ids_, watch_));
   LARDER_RETURN_IF_ERROR(probe->Assign(SlabUse::kSealed, "probe"));
   const auto unshared = [&] { return probe->TryProof() == Slab::Proof::kUnshared; };
   bool proof = unshared();
@@ -46,7 +46,7 @@ absl::Status Pool::Start() {
 
   std::vector<SlabPtr> slabs;
   for (uint64_t made = 0; made + slab_size_ <= limit_; made += slab_size_) {
-    LARDER_ASSIGN_OR_RETURN(SlabPtr slab, Slab::Make(slab_size_, ids_));
+    LARDER_ASSIGN_OR_RETURN(SlabPtr slab, Slab::Make(slab_size_, ids_, watch_));
     slabs.push_back(std::move(slab));
   }
   base::MutexLock lock(mutex_);
@@ -124,7 +124,7 @@ absl::StatusOr<Pool::SlabPtr> Pool::Obtain(const Key& key, Purpose purpose) {
   if (dirty != nullptr) dirty->Zero();
   absl::Status failed;
   if (slab == nullptr) {
-    auto made = Slab::Make(size, ids_);
+    auto made = Slab::Make(size, ids_, watch_);
     if (made.ok()) {
       slab = *std::move(made);
     } else {
@@ -152,7 +152,9 @@ Range Pool::Cut(const SlabPtr& slab, uint64_t offset, uint64_t size) {
 }
 
 std::optional<Range> Pool::CutOpen(const std::string& ns, const Want& want, bool also_sparse) {
-  for (SlabPtr& slab : open_[ns]) {
+  const auto open = open_.find(ns);
+  if (open == open_.end()) return std::nullopt;
+  for (SlabPtr& slab : open->second) {
     if (!also_sparse && IsSparse(*slab)) continue;  // what is moved away from it must not come back
     const uint64_t offset = RoundUp(slab->next, want.align);
     if (offset >= slab->size()) continue;
@@ -242,7 +244,10 @@ void Pool::BookWindow(const std::string& ns, int64_t bytes) {
 }
 
 absl::StatusOr<PrivateCharge> Pool::Charge(uint64_t bytes, const std::string& withheld_from) {
-  if (Unused() < bytes + reserve_) ReleaseProven();
+  if (Unused() < bytes + reserve_) {
+    CollectEnded();
+    ReleaseProven();
+  }
   if (Unused() < bytes + reserve_ || !MakeRoom(bytes)) return Full(bytes);
   budget_ -= bytes;
   private_bytes_ += bytes;

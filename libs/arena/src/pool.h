@@ -111,6 +111,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const uint64_t slab_size_;
   const uint64_t reserve_;  // bytes that only what is moved may use
   const std::shared_ptr<SlabIds> ids_ = std::make_shared<SlabIds>();
+  const std::shared_ptr<InodeWatch> watch_ = std::make_shared<InodeWatch>();
   bool recycles_ = true;
 
   mutable base::Mutex mutex_;
@@ -132,7 +133,6 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::string ns;
     uint64_t bytes = 0;
   };
-  InodeWatch watch_ LARDER_GUARDED_BY(mutex_);
   std::map<int, Ending> ending_ LARDER_GUARDED_BY(mutex_);  // dropped slabs that somebody holds, by number of watch_
   std::map<std::string, std::vector<SlabPtr>> open_ LARDER_GUARDED_BY(mutex_);  // sealed slabs with room, per namespace
 };

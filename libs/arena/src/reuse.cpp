@@ -66,27 +66,21 @@ bool Pool::MakeRoom(uint64_t bytes) {
 
 void Pool::Drop(SlabPtr slab) {
   const uint64_t size = slab->size();
-  if (!slab->shared()) {
+  // A window's pages go with it, whoever holds the rest.
+  if (!slab->shared() || !slab->watched() || slab->use == SlabUse::kWindow) {
     budget_ += size;
     dropped_.push_back(std::move(slab));
     return;
   }
-  const Ending ending{.ns = slab->ns, .bytes = size};
-  // A window's pages go with it, whoever holds the rest.
-  const std::optional<int> watched = slab->use == SlabUse::kWindow ? std::nullopt : watch_.Add(slab->memfd());
-  slab.reset();
-  if (!watched) {
-    budget_ += size;
-    return;
-  }
-  ending_[*watched] = ending;
+  ending_[*slab->watched()] = {.ns = slab->ns, .bytes = size};
   held_bytes_ += size;
-  Book(ending.ns, &Account::ending, static_cast<int64_t>(size));
-  CollectEnded();  // it has, unless somebody cheats
+  Book(slab->ns, &Account::ending, static_cast<int64_t>(size));
+  slab.reset();
+  CollectEnded();  // it has ended, unless somebody cheats
 }
 
 void Pool::CollectEnded() {
-  for (const int watched : watch_.Ended()) {
+  for (const int watched : watch_->Ended()) {
     const auto node = ending_.extract(watched);
     if (node.empty()) continue;
     budget_ += node.mapped().bytes;
@@ -132,7 +126,7 @@ void Pool::KeepSpare() {
     budget_ -= slab_size_;
     readying_ += slab_size_;
   }
-  absl::StatusOr<SlabPtr> made = Slab::Make(slab_size_, ids_);
+  absl::StatusOr<SlabPtr> made = Slab::Make(slab_size_, ids_, watch_);
   base::MutexLock lock(mutex_);
   readying_ -= slab_size_;
   if (made.ok()) {

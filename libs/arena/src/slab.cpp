@@ -38,8 +38,9 @@ void SlabIds::GiveBack(uint32_t id) {
   taken_.erase(id);
 }
 
-absl::StatusOr<std::shared_ptr<Slab>> Slab::Make(uint64_t size, std::shared_ptr<SlabIds> ids) {
-  std::shared_ptr<Slab> slab(new Slab(size, std::move(ids)));
+absl::StatusOr<std::shared_ptr<Slab>> Slab::Make(uint64_t size, std::shared_ptr<SlabIds> ids,
+                                                 std::shared_ptr<InodeWatch> watch) {
+  std::shared_ptr<Slab> slab(new Slab(size, std::move(ids), std::move(watch)));
   slab->memfd_.Reset(::memfd_create("larder", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!slab->memfd_) return base::ErrnoError(errno, "memfd_create");
   if (::ftruncate(slab->memfd_.get(), static_cast<off_t>(size)) != 0) return base::ErrnoError(errno, "size a memfd");
@@ -67,13 +68,13 @@ Slab::~Slab() {
 }
 
 absl::StatusOr<base::UniqueFd> Slab::OpenReadOnly() const {
-  shared_ = true;
+  std::call_once(sharing_, [this] {
+    watched_ = watch_->Add(memfd_.get());
+    shared_ = true;
+  });
   return Reopen(memfd_.get(), O_RDONLY);
 }
-absl::StatusOr<base::UniqueFd> Slab::OpenWritable() const {
-  shared_ = true;
-  return Reopen(memfd_.get(), O_RDWR);
-}
+absl::StatusOr<base::UniqueFd> Slab::OpenWritable() const { return Reopen(memfd_.get(), O_RDWR); }
 
 absl::Status Slab::Assign(SlabUse new_use, std::string new_ns, uint64_t new_owner) {
   int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;

@@ -1,8 +1,9 @@
 #pragma once
 #include <absl/status/statusor.h>
 
-#include <atomic>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
 
@@ -10,6 +11,7 @@
 #include "larder/base/mutex.h"
 #include "larder/base/unique_fd.h"
 #include "larder/object/blob.h"
+#include "src/inode_watch.h"
 
 namespace larder::arena {
 
@@ -34,7 +36,8 @@ class SlabIds {
 class Slab final : public object::SharedMemory {
  public:
   // Makes and touches `size` bytes; takes 0.2 to 0.8 ms per MiB.
-  static absl::StatusOr<std::shared_ptr<Slab>> Make(uint64_t size, std::shared_ptr<SlabIds> ids);
+  static absl::StatusOr<std::shared_ptr<Slab>> Make(uint64_t size, std::shared_ptr<SlabIds> ids,
+                                                    std::shared_ptr<InodeWatch> watch);
   ~Slab() override;
 
   uint64_t id() const override { return id_; }
@@ -42,9 +45,9 @@ class Slab final : public object::SharedMemory {
   absl::StatusOr<base::UniqueFd> OpenReadOnly() const override;
   absl::StatusOr<base::UniqueFd> OpenWritable() const;
   std::byte* data() const { return data_; }
-  // A descriptor of it has been opened for others.
+  // Others were given a descriptor to read it by. When its inode ends is told by this number; none: nobody knows.
   bool shared() const { return shared_; }
-  int memfd() const { return memfd_.get(); }
+  std::optional<int> watched() const { return watched_; }
 
   // Seals it for one use, one namespace and, as a window, one owner, for ever.
   absl::Status Assign(SlabUse use, std::string ns, uint64_t owner = 0);
@@ -66,11 +69,16 @@ class Slab final : public object::SharedMemory {
   uint64_t ranges = 0;
 
  private:
-  Slab(uint64_t size, std::shared_ptr<SlabIds> ids) : ids_(std::move(ids)), id_(ids_->Take()), size_(size) {}
+  Slab(uint64_t size, std::shared_ptr<SlabIds> ids, std::shared_ptr<InodeWatch> watch)
+      : ids_(std::move(ids)), watch_(std::move(watch)), id_(ids_->Take()), size_(size) {}
   const std::shared_ptr<SlabIds> ids_;
+  const std::shared_ptr<InodeWatch> watch_;
   uint32_t id_;  // of this life; changes only while no range is in it
   const uint64_t size_;
-  mutable std::atomic<bool> shared_ = false;
+  // Set once, before the first descriptor is given away; read when all of them should have been given back.
+  mutable std::once_flag sharing_;
+  mutable bool shared_ = false;
+  mutable std::optional<int> watched_;
   base::UniqueFd memfd_;    // never leaves: memfd_create's own description is not counted by the kernel's proof
   base::UniqueFd counted_;  // the one counted description of the agent's own
   std::byte* data_ = nullptr;

@@ -319,26 +319,26 @@ TEST(Arena, ADroppedSlabIsInQuarantineUntilNobodyHasItsMemory) {
   EXPECT_EQ(arena->usage().quarantined, 0u);
 }
 
-// Takes the right to lease what others own from this thread, as containers do not have it.
-class WithoutLeaseRight {
+// Takes this thread's rights over files that others own, which the agent may not have.
+class WithoutRights {
  public:
-  WithoutLeaseRight() { Set(false); }
-  ~WithoutLeaseRight() { Set(true); }
+  WithoutRights() { Set(false); }
+  ~WithoutRights() { Set(true); }
 
  private:
   static void Set(bool on) {
     __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     __user_cap_data_struct data[2] = {};
     ASSERT_EQ(::syscall(SYS_capget, &header, data), 0);
-    const uint32_t bit = 1u << CAP_LEASE;
-    data[0].effective = on ? data[0].effective | bit : data[0].effective & ~bit;
+    const uint32_t rights = 1u << CAP_LEASE | 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
+    data[0].effective = on ? data[0].effective | rights : data[0].effective & ~rights;
     ASSERT_EQ(::syscall(SYS_capset, &header, data), 0);
   }
 };
 
 TEST(Arena, AFileThatIsGivenAwayIsNoLossOfMemory) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
-  const WithoutLeaseRight without;
+  const WithoutRights without;
   auto arena = MakeArena(4);
   std::vector<base::UniqueFd> kept;
   for (const bool while_in_use : {true, false}) {
@@ -349,7 +349,10 @@ TEST(Arena, AFileThatIsGivenAwayIsNoLossOfMemory) {
     kept.push_back(*range->memory()->OpenReadOnly());
     kept.push_back(*window->front().OpenWritable());
     const auto give_away = [&] {
-      for (const base::UniqueFd& fd : kept) ASSERT_EQ(::fchown(fd.get(), 1000, 1000), 0);
+      for (const base::UniqueFd& fd : kept) {
+        ASSERT_EQ(::fchmod(fd.get(), 0), 0);
+        ASSERT_EQ(::fchown(fd.get(), 1000, 1000), 0);
+      }
     };
     if (while_in_use) give_away();
     *range = Range();

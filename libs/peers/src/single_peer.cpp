@@ -346,7 +346,7 @@ void SinglePeer::State::EndOverdue() {
   {
     base::MutexLock lock(mutex_);
     const base::MonotonicTime now = clock_.Now();
-    if (now - std::exchange(ticked_, now) > late_tick_) sessions_.RenewAll(now);
+    if (now - ticked_ > late_tick_) sessions_.RenewAll(now);
     for (SessionTable::Lapsed& lapsed : sessions_.Expire(now)) {
       reclaimed_lapsed_ += lapsed.leases.size();
       for (const LeaseId lease : lapsed.leases) KeepSubject(lapsed.session, lease);
@@ -375,6 +375,7 @@ base::Duration SinglePeer::State::Tick() {
   WakeRoomWaiters();
   Compact();
   base::MutexLock lock(mutex_);
+  ticked_ = clock_.Now();  // the time that this took is not time that the process stood still
   return room_waiters_.empty() ? base::Duration::max() : kRetryRoom;
 }
 

@@ -203,7 +203,7 @@ class SinglePeer::State {
   // Held for table look-ups only, never while bytes are copied, the backend is called or a `done` runs.
   mutable base::Mutex mutex_;
   SessionTable sessions_ LARDER_GUARDED_BY(mutex_);
-  base::MonotonicTime ticked_ LARDER_GUARDED_BY(mutex_);  // when leases were last looked at
+  base::MonotonicTime ticked_ LARDER_GUARDED_BY(mutex_);  // when the last Tick ended
   uint64_t next_epoch_ LARDER_GUARDED_BY(mutex_);
   std::map<std::string, std::map<std::string, SealedPtr>> objects_ LARDER_GUARDED_BY(mutex_);  // namespace, key
   std::multimap<base::MonotonicTime, SealedPtr> expiry_ LARDER_GUARDED_BY(mutex_);

@@ -263,16 +263,13 @@ void Connection::OnLapsed(const std::vector<object::LeaseId>& leases) {
 
 void Connection::Withhold(uint64_t bytes) {
   arena::Arena* arena = server_.settings.arena;
-  if (arena == nullptr || bytes == withheld_bytes_) return;
+  if (arena == nullptr) return;
   // Clients of an earlier agent come at once after it; who comes later is not believed.
-  if (bytes > withheld_bytes_ && server_.settings.clock->Now() - server_.from > kEarlierWithin) return;
-  withheld_ = arena::PrivateCharge();
-  withheld_bytes_ = 0;
-  if (bytes == 0) return;
-  absl::StatusOr<arena::PrivateCharge> charge = arena->Withhold(ns_, bytes);
-  if (!charge.ok()) return;  // too much to be believed, or there is no room left to leave unused
-  withheld_ = *std::move(charge);
-  withheld_bytes_ = bytes;
+  if (bytes > withheld_.bytes() && server_.settings.clock->Now() - server_.from > kEarlierWithin) return;
+  withheld_.Shrink(bytes);
+  if (bytes <= withheld_.bytes()) return;
+  absl::StatusOr<arena::PrivateCharge> more = arena->Withhold(ns_, bytes - withheld_.bytes());
+  if (more.ok()) withheld_.Add(*std::move(more));  // else too much to be believed, or there is no room to leave unused
 }
 
 }  // namespace larder::transport::uds

@@ -166,7 +166,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string ns_;
   WindowPtr ring_;
   arena::PrivateCharge withheld_;
-  uint64_t withheld_bytes_ = 0;
   bool closed_ = false;
   uint32_t interest_ = EPOLLIN;
 

@@ -379,7 +379,10 @@ TEST_F(ServerOverTime, WhatClientsStillMapOfEarlierAgentsStaysUnused) {
   SendOp(liar.get(), Op::kHello, base::ByteWriter().Str("").U64(uint64_t{1} << 50).Str("test"));
   ASSERT_THAT(Receive(liar.get()).status(), IsOk());
   EXPECT_GE(arena_->usage().free, free / 2) << "nobody takes more than half of it by his word";
-  base::ByteWriter less, nothing;
+  base::ByteWriter more, less, nothing;
+  PutUnmapped(more, {.earlier_bytes = uint64_t{1} << 50});
+  ASSERT_THAT(Ask(fd.get(), Op::kUnmapped, more).status(), IsOk());
+  EXPECT_EQ(arena_->usage().live, 5 * kMiB) << "who says too much is believed what he said before";
   PutUnmapped(less, {.earlier_bytes = kMiB});
   PutUnmapped(nothing, {});
   ASSERT_THAT(Ask(fd.get(), Op::kUnmapped, less).status(), IsOk());

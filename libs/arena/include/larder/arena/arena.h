@@ -54,6 +54,12 @@ class PrivateCharge {
   PrivateCharge& operator=(PrivateCharge&& other) noexcept;
   ~PrivateCharge();
 
+  uint64_t bytes() const { return bytes_; }
+  // Gives all but `bytes` of it back; nothing if it is no more than that.
+  void Shrink(uint64_t bytes);
+  // It is for `more`, too, which is of the same kind and account.
+  void Add(PrivateCharge more);
+
  private:
   friend class Pool;
   PrivateCharge(std::shared_ptr<Pool> pool, uint64_t bytes, std::string withheld_from = {})
@@ -98,19 +104,21 @@ class Arena {
   // RESOURCE_EXHAUSTED (NO_WINDOW).
   absl::StatusOr<std::vector<Range>> AllocateWindow(const std::string& ns, uint64_t owner, uint64_t size,
                                                     uint64_t most = 0);
-  // Leave to use `bytes` of the heap. RESOURCE_EXHAUSTED (ARENA_FULL). Never takes long.
+  // Leave to use `bytes` of the heap. RESOURCE_EXHAUSTED (ARENA_FULL). Takes as long as to drop
+  // the slabs whose place it takes.
   absl::StatusOr<PrivateCharge> ChargePrivate(uint64_t bytes);
   // Leaves `bytes` unused, on the account of `ns`: its clients hold as much of another arena on this node. At most half
   // of the arena in all, and of that, beyond a first claim, twice what a namespace leaves to others:
-  // RESOURCE_EXHAUSTED (NOT_WITHHELD, ARENA_FULL). Never takes long.
+  // RESOURCE_EXHAUSTED (NOT_WITHHELD, ARENA_FULL). Takes as long.
   absl::StatusOr<PrivateCharge> Withhold(const std::string& ns, uint64_t bytes);
 
   // Tries the proof on what is in quarantine, zeroes what passed, gives dropped memory back, and keeps a slab ready for
   // whoever comes. To be called often, off the event threads.
   void Maintain();
 
-  // What `ns` is answerable for beside its objects and windows, in bytes: quarantine, what is withheld for it, and what
-  // the freed parts between its objects are more than a slab and a quarter of these objects.
+  // What `ns` is answerable for beside its objects and windows, in bytes: quarantine, dropped slabs that somebody still
+  // has, what is withheld for it, and what the freed parts between its objects are more than a slab and a quarter of
+  // these objects.
   uint64_t HeldBeside(const std::string& ns) const;
   // The ids of the slabs in quarantine: who was given one should let it go.
   std::vector<uint64_t> Quarantined() const;

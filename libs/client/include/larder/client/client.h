@@ -34,11 +34,11 @@ struct Options {
 // When the agent is gone, calls wait for the next one and go on there. A Put under a key that neither overwrites nor
 // accepts the same content is not sent twice: it fails with UNAVAILABLE (CONNECTION_LOST) if its answer was lost. A
 // call gives up when the reconnect window ends: UNAVAILABLE, naming the address. A call that is not done within the
-// timeout, and a second that the agent has to answer: DEADLINE_EXCEEDED; what was asked may still happen, a writer's
-// creation has ended, a reader may be asked again. Such a call ends the connection, and so the creations that share it.
-// Readers stay valid, and their leases are had again from the next agent if it has the same objects; a writer fails
-// with UNAVAILABLE, and nothing of it remains. A forked child connects anew; what it inherits stays readable and else
-// does nothing.
+// timeout, and a second that the agent has to answer (not those of readers and writers): DEADLINE_EXCEEDED; what was
+// asked may still happen, a writer's creation has ended, a reader may be asked again. Such a call ends the connection,
+// and so the creations that share it. Readers stay valid, and their leases are had again from the next agent if it has
+// the same objects; a writer fails with UNAVAILABLE, and nothing of it remains. A forked child connects anew; what it
+// inherits stays readable and else does nothing.
 class Client {
  public:
   // `endpoint` is "SCHEME://ADDRESS", as in uds:///run/larder. INVALID_ARGUMENT (UNKNOWN_SCHEME, BAD_URI), UNAVAILABLE

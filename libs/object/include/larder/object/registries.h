@@ -42,8 +42,8 @@ struct PeerSettings {
   // Asks for a Tick soon; any thread.
   std::function<void()> wake;
   base::Duration lease_ttl = std::chrono::seconds(30);
-  // A Tick that comes later than this after the last one says that the whole process stood still: what clients sent
-  // meanwhile may lie unread, so none has been silent before it.
+  // A Tick that comes later than this after the end of the last one says that the whole process stood still: what
+  // clients sent meanwhile may lie unread, so none has been silent before it.
   base::Duration late_tick = base::Duration::max();
   std::string node;
 };
