@@ -74,7 +74,9 @@ class UdsWriter final : public object::ObjectWriter {
   absl::Status SendSlot();
   // Makes room for the next bytes: a slot of the ring, or else the records.
   absl::Status TakeSlot();
-  // Waits until at most `left` pieces are on their way.
+  // Waits until at most `left` pieces are on their way, or one was refused.
+  absl::Status Await(size_t left);
+  // The same; a refusal ends the creation.
   absl::Status Drain(size_t left);
   // Ends the creation with an error that names it.
   absl::Status Fail(const absl::Status& why);
@@ -161,15 +163,20 @@ absl::Status UdsWriter::CheckOpen() {
   return absl::OkStatus();
 }
 
-absl::Status UdsWriter::Drain(size_t left) {
+absl::Status UdsWriter::Await(size_t left) {
   while (in_flight_.size() > left) {
     const Sent sent = in_flight_.front();
     in_flight_.pop_front();
     const auto reply = session_->link.Wait(sent.request, deadline_);
     if (sent.slot) session_->ring.Give(*sent.slot);
-    if (!reply.ok()) return Fail(reply.status());
+    LARDER_RETURN_IF_ERROR(reply.status());
   }
   return absl::OkStatus();
+}
+
+absl::Status UdsWriter::Drain(size_t left) {
+  const absl::Status awaited = Await(left);
+  return awaited.ok() ? awaited : Fail(awaited);
 }
 
 absl::Status UdsWriter::SendInline() {
@@ -315,12 +322,14 @@ absl::StatusOr<object::SealResult> UdsWriter::Seal(const base::Digest& expected)
   PutSeal(out, {.creation = creation(), .request = {.size = sent_, .expected = expected}});
   const absl::StatusOr<uint64_t> seal = session_->link.Begin(Op::kSeal, out.bytes(), {}, false, deadline_);
   if (!seal.ok()) return Fail(seal.status());
-  const absl::Status written = Drain(0);
+  const absl::Status written = Await(0);
   GiveUp();
   mode_ = Mode::kEnded;  // also by failure
   const absl::StatusOr<Reply> reply = session_->link.Wait(*seal, deadline_);
-  LARDER_RETURN_IF_ERROR(written);
-  if (!reply.ok()) return Named(reply.status());
+  if (!written.ok() || !reply.ok()) {
+    TellDiscard();  // not before: a creation that is being sealed takes no end, and SIZE_MISMATCH leaves it as it was
+    return Named(written.ok() ? reply.status() : written);
+  }
   base::ByteReader in(reply->payload);
   object::SealResult result = TakeSealed(in);
   LARDER_RETURN_IF_ERROR(Finished(in, "SEAL's reply"));

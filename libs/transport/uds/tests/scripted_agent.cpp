@@ -99,6 +99,10 @@ void AgentEnd::Answers(const Request& batch, const std::vector<Answer>& answers,
 
 void AgentEnd::Tell(Op op, const base::ByteWriter& payload) { Send({.op = op}, payload.bytes(), {}); }
 
+bool AgentEnd::HearsNothing(base::Duration wait) {
+  pollfd readable{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&readable, 1, static_cast<int>(wait / std::chrono::milliseconds(1))) == 0;
+}
 void AgentEnd::WaitUntilRead() {
   // The second is asked for once the answer to the first has been read.
   for (int i = 0; i < 2; ++i) Reply(Expect(Op::kRenew), base::ByteWriter().U16(0));

@@ -50,6 +50,8 @@ class AgentEnd {
   void Answers(const Request& batch, const std::vector<Answer>& answers, const std::vector<int>& fds = {});
   // A record of the agent's own.
   void Tell(Op op, const base::ByteWriter& payload);
+  // Whether the client says nothing for `wait`.
+  bool HearsNothing(base::Duration wait);
   // Returns once the client has read all that was said before: it has had an answer that came later.
   void WaitUntilRead();
   // Answers HELLO. `lease_ttl`: three renewals in it.

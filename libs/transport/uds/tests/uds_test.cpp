@@ -19,6 +19,7 @@
 #include "src/event_loop.h"
 #include "src/socket.h"
 #include "src/wire.h"
+#include "tests/scripted_test.h"
 
 namespace larder::transport::uds {
 namespace {
@@ -126,6 +127,23 @@ TEST_F(Uds, ASealSaysWhyBytesBeforeItWereRefused) {
   ASSERT_THAT(writer->Write(bytes), IsOk()) << "fewer than the ring holds: nothing waits for the agent yet";
   EXPECT_THAT(writer->Seal({}), base::StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
   EXPECT_THAT(channel->Create({.key = "k"}, clock_.Now()), IsOk()) << "the refused creation is over";
+}
+
+// One that is being sealed refuses to be discarded, and lives on if the seal fails by its size.
+using SealByScript = ScriptedTest;
+TEST_F(SealByScript, ARefusedWritesCreationIsDiscardedAfterItsSealIsAnswered) {
+  std::optional<AgentEnd> agent;
+  auto channel = Dial(agent);
+  auto writer = CreateW(*channel, *agent);
+  ASSERT_THAT(writer->Write(base::AsBytes("x")), IsOk());
+  auto sealed = Beside([&] { return writer->Seal({}).status(); });
+  const Request write = agent->Expect(Op::kWrite);
+  const Request seal = agent->Expect(Op::kSeal);
+  agent->Refuse(write, absl::StatusCode::kResourceExhausted, "ARENA_FULL");
+  EXPECT_TRUE(agent->HearsNothing(std::chrono::milliseconds(50)));
+  agent->Refuse(seal, absl::StatusCode::kInvalidArgument, "SIZE_MISMATCH");
+  EXPECT_EQ(LeaseOf(agent->Expect(Op::kDiscard)), 5u);
+  EXPECT_THAT(sealed.get(), base::StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
 }
 
 // Told that its session has ended, a client would give up; without an answer it connects to the next agent.
