@@ -3,14 +3,22 @@ import dataclasses
 import pathlib
 import re
 
-KINDS = ("larder_library", "larder_service", "larder_test", "larder_bench", "larder_fuzz", "larder_proto")
+KINDS = (
+    "larder_library",
+    "larder_service",
+    "larder_test",
+    "larder_bench",
+    "larder_fuzz",
+    "larder_proto",
+    "larder_rust",
+)
 WORDS = {"NAME", "BASE", "BINARY", "HDRS", "SRCS", "DEPS", "PRIVATE_DEPS", "TIMEOUT", "LABELS", "RESOURCE_LOCK"}
-WORDS |= {"PROTO", "KIND", "NAMESPACE", "REGISTRY", "HEADER", "ROOT", "ROOTS", "EXTENDS"}
+WORDS |= {"PROTO", "KIND", "NAMESPACE", "REGISTRY", "HEADER", "ROOT", "ROOTS", "EXTENDS", "FOLDER", "CRATE"}
 
 
 @dataclasses.dataclass
 class Target:
-    kind: str  # "library", "service", "test", "bench", "fuzz", "proto", "executable", "registrations"
+    kind: str  # "library", "service", "test", "bench", "fuzz", "proto", "rust", "executable", "registrations"
     name: str  # as in larder::NAME
     folder: str  # of its CMakeLists.txt, relative to the root
     line: int

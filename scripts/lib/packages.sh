@@ -6,7 +6,7 @@ declare -gA LARDER_PACKAGES=(
   [build]="build-essential cmake ninja-build ccache mold pkg-config
     libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev
     prometheus-cpp-dev libcpp-httplib-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev
-    libisal-dev libssl-dev python3"
+    libisal-dev libssl-dev librocksdb-dev python3"
   [test]="libgtest-dev libgmock-dev python3"
   [check]="clang-format-16 clang-16 clang-tidy-16 black shellcheck protobuf-compiler python3-protobuf python3-yaml"
   [coverage]="gcovr"
@@ -16,9 +16,22 @@ declare -gA LARDER_PACKAGES=(
 # Packages whose daemons must not run because of us: they are started by the benchmarks that need them.
 LARDER_DAEMON_PACKAGES="redis-server memcached nginx-light"
 
+# The oldest Rust that builds the Raft engine (rust-version in libs/raft/engine/Cargo.toml). A rustup's serves as well as
+# Debian's, which come from its security updates; the two packages cannot stand beside each other's rustc.
+LARDER_RUST=1.85
+LARDER_RUST_PACKAGES="cargo-web rustc-web"
+
+larder_has_rust() {
+  local version
+  version=$(cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9]*\.[0-9]*\).*/\1/p')
+  [[ -n $version ]] && command -v rustc >/dev/null && printf '%s\n' "$LARDER_RUST" "$version" | sort -C -V
+}
+
 larder_missing_packages() {
   local group package
   for group in "$@"; do
+    # shellcheck disable=SC2086 # two words
+    if [[ $group == build ]] && ! larder_has_rust; then printf '%s\n' $LARDER_RUST_PACKAGES; fi
     for package in ${LARDER_PACKAGES[$group]:?no such package group}; do
       # "ii": wanted and installed
       [[ $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) == ii* ]] || printf '%s\n' "$package"

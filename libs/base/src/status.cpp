@@ -57,6 +57,10 @@ absl::Status ErrnoError(int error, std::string_view what) {
                description == nullptr ? fmt::format("errno {}", error) : description);
 }
 
+absl::Status Detached(const absl::Status& status) {
+  return status.ok() ? status : MakeError(status.code(), Reason(status), Message(status));
+}
+
 absl::Status Annotate(const absl::Status& status, std::string_view context) {
   if (status.ok()) return status;
   absl::Status annotated(status.code(), fmt::format("{}: {}", context, Message(status)));

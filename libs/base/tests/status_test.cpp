@@ -39,6 +39,12 @@ TEST(Status, AnnotateKeepsCodeAndReason) {
   EXPECT_THAT(Annotate(absl::OkStatus(), "import"), IsOk());
 }
 
+TEST(Status, DetachedSaysTheSame) {
+  const absl::Status error = Error(absl::StatusCode::kAborted, "EPOCH_STALE", "epoch {} is over", 7);
+  EXPECT_EQ(Detached(error), error);
+  EXPECT_THAT(Detached(absl::OkStatus()), IsOk());
+}
+
 TEST(Status, ErrnoBecomesTheCodeItMeansAndItsNameTheReason) {
   EXPECT_THAT(ErrnoError(ENOENT, "open x"), StatusIs(StatusCode::kNotFound, "ENOENT"));
   EXPECT_THAT(ErrnoError(EPERM, "open x"), StatusIs(StatusCode::kPermissionDenied, "EPERM"));
@@ -55,6 +61,12 @@ TEST(Status, MacrosPassErrorsOnAndUnwrapValues) {
   EXPECT_THAT(Quarter(6), StatusIs(StatusCode::kInvalidArgument, "ODD"));
   LARDER_ASSERT_OK_AND_ASSIGN(const int quarter, Quarter(8));
   EXPECT_EQ(quarter, 2);
+}
+
+TEST(StatusMatchers, AValueIsHeldOrNot) {
+  EXPECT_THAT(absl::StatusOr<int>(3), IsOkAndHolds(3));
+  EXPECT_THAT(absl::StatusOr<int>(3), ::testing::Not(IsOkAndHolds(4)));
+  EXPECT_THAT(absl::StatusOr<int>(absl::UnknownError("")), ::testing::Not(IsOkAndHolds(0)));
 }
 
 TEST(StatusMatchers, TellCodesAndReasonsApart) {

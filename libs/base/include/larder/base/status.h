@@ -31,6 +31,10 @@ std::string Message(const absl::Status& status);
 // the errno's name.
 absl::Status ErrnoError(int error, std::string_view what);
 
+// The same error, sharing nothing with `status`: to be given to another thread. (Copies share a count that abseil's own
+// library keeps, where the thread sanitizer does not see that it is atomic.)
+absl::Status Detached(const absl::Status& status);
+
 // The same error with `context: ` before its message; code and reason are kept.
 absl::Status Annotate(const absl::Status& status, std::string_view context);
 

@@ -55,6 +55,14 @@ inline auto StatusIs(absl::StatusCode code, std::string reason) {
   return ::testing::MakePolymorphicMatcher(testing_internal::StatusMatcher(code, std::move(reason)));
 }
 inline auto IsOk() { return StatusIs(absl::StatusCode::kOk); }
+// A StatusOr with a value that matches.
+MATCHER_P(IsOkAndHolds, value, "is OK and holds the value") {
+  if (!arg.ok()) {
+    *result_listener << "which is " << ErrorRowOf(arg.status().code()).name << ": " << Message(arg.status());
+    return false;
+  }
+  return ::testing::ExplainMatchResult(value, *arg, result_listener);
+}
 
 }  // namespace larder::base
 

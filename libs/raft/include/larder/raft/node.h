@@ -1,0 +1,92 @@
+#pragma once
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "larder/base/clock.h"
+#include "larder/raft/log_store.h"
+#include "larder/raft/state_machine.h"
+#include "larder/raft/transport.h"
+
+namespace larder::raft {
+
+enum class Role : uint8_t { kFollower, kCandidate, kLeader };
+
+// What a leader knows of a member.
+struct MemberStatus {
+  MemberId id;
+  uint64_t matched = 0;  // the last index it is known to hold
+  bool recently_active = false;
+  bool learner = false;
+};
+
+struct NodeStatus {
+  MemberId self;
+  Role role = Role::kFollower;
+  MemberId leader;  // {0}: unknown
+  uint64_t term = 0;
+  uint64_t last_index = 0;
+  uint64_t durable = 0;
+  uint64_t committed = 0;
+  uint64_t applied = 0;
+  bool voter = false;
+  bool joint = false;
+  uint64_t refused_messages = 0;
+  std::vector<MemberStatus> members;  // of a leader only
+};
+
+struct MemberChange {
+  enum class What : uint8_t { kAddVoter, kRemove, kAddLearner };
+  What what = What::kAddVoter;
+  MemberId id;
+};
+
+struct NodeOptions {
+  MemberId self;
+  uint64_t seed = 0;  // of election timeouts; differs between members
+  uint64_t boot = 0;  // differs between starts of one member
+  base::Duration tick = std::chrono::milliseconds(50);
+  uint64_t election_ticks = 10;  // at least, and less than twice that
+  uint64_t heartbeat_ticks = 2;
+  // Called on a thread of the node when it cannot go on: the disk failed, the engine panicked, the log holds what
+  // cannot be. It does nothing more then; the process should end, naming the cause.
+  std::function<void(absl::Status)> on_fatal;
+};
+
+// One member of a group: a loop thread that owns the engine, a log thread that writes and syncs, an apply thread.
+// `log`, `machine` and `transport` must outlive it. Thread-safe; callbacks come on threads of the node and must not
+// block.
+class Node {
+ public:
+  using ProposeDone = std::function<void(absl::StatusOr<std::string>)>;
+  using ReadDone = std::function<void(absl::Status)>;
+
+  static absl::StatusOr<std::unique_ptr<Node>> Start(const NodeOptions& options, LogStore& log, StateMachine& machine,
+                                                     Transport& transport);
+  virtual ~Node() = default;
+
+  // Appends a command, not empty; `done` gets the state machine's reply once it is durable on a quorum and applied
+  // here. FAILED_PRECONDITION (NOT_LEADER), RESOURCE_EXHAUSTED (RAFT_BUSY), UNAVAILABLE (NOT_READY): it was not
+  // appended. UNAVAILABLE (OUTCOME_UNKNOWN): it may be applied yet, here or elsewhere.
+  virtual void Propose(std::string command, ProposeDone done) = 0;
+  // `done` with OK: a read of the state machine from then on sees all that was acknowledged, on any member, before this
+  // call. On any member. UNAVAILABLE (NO_QUORUM) within seconds if nobody can tell.
+  virtual void Read(ReadDone done) = 0;
+  // A change of members. OK once it is appended. Errors as Propose's, and UNAVAILABLE (NOT_READY) while another one is
+  // not applied. Several at once are made by a joint configuration, which the leader leaves by itself.
+  virtual void ChangeMembers(std::vector<MemberChange> changes, ReadDone done) = 0;
+  // Tries to move leadership; see status().
+  virtual void TransferLeader(MemberId to) = 0;
+  // A message of the transport.
+  virtual void Receive(std::string message) = 0;
+  virtual void Unreachable(MemberId member) = 0;
+  virtual NodeStatus status() const = 0;
+  // Ends the threads; who waits gets UNAVAILABLE (STOPPED). What was acknowledged is durable. Idempotent.
+  virtual void Stop() = 0;
+};
+
+}  // namespace larder::raft

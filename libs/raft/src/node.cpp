@@ -1,0 +1,249 @@
+#include "larder/raft/node.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "larder/base/mutex.h"
+#include "larder/base/status.h"
+#include "src/job_queue.h"
+#include "src/replica.h"
+
+namespace larder::raft {
+namespace {
+
+// Commands that are joined into one step of the state machine.
+constexpr size_t kApplyAtOnce = 4096;
+
+class ThreadedNode final : public Node, private ReplicaHost {
+ public:
+  ThreadedNode(const NodeOptions& options, LogStore& log, StateMachine& machine, Transport& transport)
+      : options_(options), log_(log), machine_(machine), transport_(transport) {}
+  ~ThreadedNode() override { Stop(); }
+
+  absl::Status Begin() {
+    const ReplicaOptions replica{.engine = {.self = options_.self,
+                                            .seed = options_.seed,
+                                            .election_ticks = options_.election_ticks,
+                                            .heartbeat_ticks = options_.heartbeat_ticks},
+                                 .boot = options_.boot};
+    LARDER_ASSIGN_OR_RETURN(replica_, Replica::Create(replica, log_, machine_.applied(), *this));
+    status_ = replica_->status();
+    // A member that is alone has nobody to wait for.
+    alone_ = status_.voter && machine_.applied().configuration == EncodeVoters({&options_.self, 1});
+    loop_ = std::thread([this] { Loop(); });
+    writer_ = std::thread([this] { WriteJobs(); });
+    applier_ = std::thread([this] { ApplyJobs(); });
+    return absl::OkStatus();
+  }
+
+  void Propose(std::string command, ProposeDone done) override {
+    Post([command = std::move(command), done = std::move(done)](Replica* replica) mutable {
+      if (replica == nullptr) return done(Stopped());
+      replica->Propose(std::move(command), std::move(done));
+    });
+  }
+  void Read(ReadDone done) override {
+    Post([done = std::move(done)](Replica* replica) mutable {
+      if (replica == nullptr) return done(Stopped());
+      replica->Read(std::move(done));
+    });
+  }
+  void ChangeMembers(std::vector<MemberChange> changes, ReadDone done) override {
+    Post([changes = std::move(changes), done = std::move(done)](Replica* replica) mutable {
+      if (replica == nullptr) return done(Stopped());
+      replica->ProposeChange(std::move(changes), std::move(done));
+    });
+  }
+  void TransferLeader(MemberId to) override {
+    Post([to](Replica* replica) {
+      if (replica != nullptr) replica->TransferLeader(to);
+    });
+  }
+  void Receive(std::string message) override {
+    Post([this, message = std::move(message)](Replica* replica) {
+      if (replica != nullptr) Check(replica->Step(base::AsBytes(message)));
+    });
+  }
+  void Unreachable(MemberId member) override {
+    Post([member](Replica* replica) {
+      if (replica != nullptr) replica->OnUnreachable(member);
+    });
+  }
+
+  NodeStatus status() const override LARDER_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    return status_;
+  }
+
+  void Stop() override LARDER_EXCLUDES(mutex_) {
+    {
+      base::MutexLock lock(mutex_);
+      stopping_ = true;
+      wake_.NotifyOne();
+    }
+    if (loop_.joinable()) loop_.join();
+    writes_.Close();
+    applies_.Close();
+    if (writer_.joinable()) writer_.join();
+    if (applier_.joinable()) applier_.join();
+    replica_.reset();
+  }
+
+ private:
+  using Call = std::function<void(Replica*)>;  // null: it has stopped
+
+  static absl::Status Stopped() {
+    return base::Error(absl::StatusCode::kUnavailable, "STOPPED", "this member is stopping");
+  }
+
+  void Post(Call call) LARDER_EXCLUDES(mutex_) {
+    {
+      base::MutexLock lock(mutex_);
+      if (!stopped_) {
+        calls_.push_back(std::move(call));
+        if (calls_.size() == 1) wake_.NotifyOne();
+        return;
+      }
+    }
+    call(nullptr);
+  }
+  // What is posted from now on is answered at once.
+  std::vector<Call> Rest() LARDER_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    stopped_ = true;
+    return std::exchange(calls_, {});
+  }
+
+  // What an error means: the end. The first one is told.
+  void Check(const absl::Status& status) LARDER_EXCLUDES(mutex_) {
+    if (status.ok()) return;
+    {
+      base::MutexLock lock(mutex_);
+      if (stopping_) return;
+      stopping_ = true;
+      wake_.NotifyOne();
+    }
+    if (options_.on_fatal) options_.on_fatal(base::Detached(status));
+  }
+
+  void Loop() LARDER_EXCLUDES(mutex_) {
+    if (alone_) Check(replica_->Campaign());
+    auto next_tick = std::chrono::steady_clock::now() + options_.tick;
+    while (true) {
+      std::vector<Call> calls;
+      {
+        base::MutexLock lock(mutex_);
+        while (calls_.empty() && !stopping_ && wake_.WaitUntil(mutex_, next_tick)) {
+        }
+        if (stopping_) break;
+        calls = std::exchange(calls_, {});
+      }
+      for (const Call& call : calls) call(replica_.get());
+      const auto now = std::chrono::steady_clock::now();
+      const bool tick = now >= next_tick;
+      if (tick) {
+        next_tick = now + options_.tick;  // after a stall one, not as many as there should have been
+        Check(replica_->Tick());
+      }
+      Check(replica_->Process());
+      ShowStatus(tick);
+    }
+    replica_->Stop();
+    for (const Call& call : Rest()) call(nullptr);
+  }
+
+  void ShowStatus(bool tick) LARDER_EXCLUDES(mutex_) {
+    const Standing now = replica_->standing();
+    if (!tick && now == standing_) return;
+    standing_ = now;
+    NodeStatus status = replica_->status();
+    base::MutexLock lock(mutex_);
+    status_ = std::move(status);
+  }
+
+  void WriteJobs() {
+    for (auto jobs = writes_.Take(); !jobs.empty(); jobs = writes_.Take()) {
+      std::vector<LogWrite> writes;
+      writes.reserve(jobs.size());
+      for (LogJob& job : jobs) writes.push_back(std::move(job.write));
+      if (const absl::Status written = log_.Write(writes); !written.ok()) {
+        return Check(base::Annotate(written, "the log"));
+      }
+      Post([this, number = jobs.back().number](Replica* replica) {
+        if (replica != nullptr) Check(replica->OnWritten(number));
+      });
+    }
+  }
+
+  void ApplyJobs() {
+    for (auto jobs = applies_.Take(); !jobs.empty(); jobs = applies_.Take()) {
+      while (!jobs.empty()) {
+        if (const absl::Status applied = ApplySome(jobs); !applied.ok()) {
+          return Check(base::Annotate(applied, "the state machine"));
+        }
+      }
+    }
+    // What is not flushed is applied again from the log, which takes longer.
+    if (const absl::Status flushed = machine_.Flush(); !flushed.ok()) Check(flushed);
+  }
+
+  absl::Status ApplySome(std::deque<ApplyJob>& jobs) {
+    std::vector<LogEntry> entries;
+    AppliedState after;
+    while (!jobs.empty() && entries.size() < kApplyAtOnce) {
+      std::ranges::move(jobs.front().commands, std::back_inserter(entries));
+      after = std::move(jobs.front().after);
+      jobs.pop_front();
+    }
+    std::vector<Command> commands;
+    commands.reserve(entries.size());
+    for (const LogEntry& entry : entries) {
+      commands.push_back({.at = entry.at, .payload = base::AsBytes(entry.payload)});
+    }
+    std::vector<std::string> replies;
+    replies.reserve(commands.size());
+    LARDER_RETURN_IF_ERROR(machine_.Apply(commands, after, replies));
+    Post([this, at = after.at, replies = std::move(replies)](Replica* replica) mutable {
+      if (replica != nullptr) Check(replica->OnApplied(at, std::move(replies)));
+    });
+    return absl::OkStatus();
+  }
+
+  void Send(MemberId to, std::string message) override { transport_.Send(to, std::move(message)); }
+  void Write(LogJob job) override { writes_.Push(std::move(job)); }
+  void Apply(ApplyJob job) override { applies_.Push(std::move(job)); }
+
+  const NodeOptions options_;
+  LogStore& log_;
+  StateMachine& machine_;
+  Transport& transport_;
+  bool alone_ = false;
+
+  std::unique_ptr<Replica> replica_;  // of the loop thread, while it runs
+  Standing standing_;
+  JobQueue<LogJob> writes_;
+  JobQueue<ApplyJob> applies_;
+
+  mutable base::Mutex mutex_;
+  base::CondVar wake_;
+  std::vector<Call> calls_ LARDER_GUARDED_BY(mutex_);
+  bool stopping_ LARDER_GUARDED_BY(mutex_) = false;
+  bool stopped_ LARDER_GUARDED_BY(mutex_) = false;
+  NodeStatus status_ LARDER_GUARDED_BY(mutex_);
+
+  std::thread loop_;
+  std::thread writer_;
+  std::thread applier_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Node>> Node::Start(const NodeOptions& options, LogStore& log, StateMachine& machine,
+                                                  Transport& transport) {
+  auto node = std::make_unique<ThreadedNode>(options, log, machine, transport);
+  LARDER_RETURN_IF_ERROR(node->Begin());
+  return node;
+}
+
+}  // namespace larder::raft

@@ -1,0 +1,336 @@
+#include "src/replica.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "larder/base/codec.h"
+#include "larder/base/status.h"
+
+namespace larder::raft {
+namespace {
+
+absl::Status OutcomeUnknown(std::string_view why) {
+  return base::Error(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN",
+                     "{}: the command may be applied, now or later, or never", why);
+}
+absl::Status NoQuorum() {
+  return base::Error(absl::StatusCode::kUnavailable, "NO_QUORUM", "no leader that a quorum follows answered in time");
+}
+absl::Status Stopped() { return base::Error(absl::StatusCode::kUnavailable, "STOPPED", "this member is stopping"); }
+
+LogEntry ToEntry(const larder_raft_entry& view) {
+  return {.at = {.index = view.index, .term = view.term},
+          .kind = static_cast<EntryKind>(view.kind),
+          .payload = std::string(base::AsText(FromRaft(view.payload)))};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Replica>> Replica::Create(const ReplicaOptions& options, const LogStore& log,
+                                                         const AppliedState& applied, ReplicaHost& host) {
+  std::unique_ptr<Replica> replica(new Replica(options, applied, host));
+  LARDER_ASSIGN_OR_RETURN(replica->engine_, Engine::Create(options.engine, log, applied));
+  replica->hard_state_ = log.extent().hard_state;
+  replica->NoteRole();
+  return replica;
+}
+
+Replica::~Replica() { Stop(); }
+
+absl::Status Replica::Fatal(const absl::Status& status) {
+  return base::Reason(status) == "RAFT_PANIC" ? status : absl::OkStatus();
+}
+
+absl::Status Replica::Tick() {
+  ++ticks_;
+  LARDER_RETURN_IF_ERROR(Fatal(engine_->Tick()));
+  // Not answered: the question or its answer was lost, or there was no leader who could tell.
+  for (auto it = asked_.begin(); it != asked_.end() && it->second.tick + options_.ask_again_ticks <= ticks_;) {
+    std::ranges::move(it->second.reads, std::back_inserter(reads_));
+    it = asked_.erase(it);
+  }
+  GiveUp();
+  if (standing_.role == LARDER_RAFT_LEADER && !unwritten_.empty() &&
+      unwritten_.front().tick + options_.slow_disk_ticks <= ticks_) {
+    HandOver();
+  }
+  return absl::OkStatus();
+}
+
+void Replica::HandOver() {
+  const NodeStatus now = status();
+  const MemberStatus* best = nullptr;
+  for (const MemberStatus& member : now.members) {
+    if (member.learner || !member.recently_active || member.id == now.self) continue;
+    if (best == nullptr || member.matched > best->matched) best = &member;
+  }
+  if (best != nullptr) TransferLeader(best->id);
+}
+
+void Replica::GiveUp() {
+  for (Waiting& waiting : waiting_) {
+    if (waiting.give_up > ticks_) break;
+    if (waiting.done) std::exchange(waiting.done, nullptr)(OutcomeUnknown("it was not committed in time"));
+  }
+  std::vector<Node::ReadDone> late;
+  const auto sweep = [&](std::vector<Reading>& reads) {
+    std::erase_if(reads, [&](Reading& read) {
+      if (read.give_up > ticks_) return false;
+      late.push_back(std::move(read.done));
+      return true;
+    });
+  };
+  sweep(reads_);
+  for (auto& [counter, asked] : asked_) sweep(asked.reads);
+  std::erase_if(answered_, [&](auto& item) {
+    if (item.second.give_up > ticks_) return false;
+    late.push_back(std::move(item.second.done));
+    return true;
+  });
+  for (const Node::ReadDone& done : late) done(NoQuorum());
+}
+
+absl::Status Replica::Step(base::ByteSpan message) {
+  const absl::Status stepped = engine_->Step(message);
+  if (base::Reason(stepped) == "RAFT_INVALID") ++refused_messages_;
+  return Fatal(stepped);
+}
+
+void Replica::Propose(std::string payload, Node::ProposeDone done) {
+  proposals_.push_back({.payload = std::move(payload), .done = std::move(done)});
+}
+
+void Replica::ProposeChange(std::vector<MemberChange> changes, Node::ReadDone done) {
+  std::vector<larder_raft_change> views;
+  for (const MemberChange& change : changes) {
+    views.push_back({.what = static_cast<uint64_t>(change.what), .id = change.id.value});
+  }
+  if (views.empty()) return done(base::InvalidArgument("RAFT_INVALID", "a change of no members"));
+  done(base::Detached(engine_->ProposeChange(views).status()));
+}
+
+void Replica::Read(Node::ReadDone done) {
+  reads_.push_back({.give_up = ticks_ + options_.give_up_ticks, .done = std::move(done)});
+}
+
+void Replica::TransferLeader(MemberId to) { engine_->TransferLeader(to).IgnoreError(); }
+void Replica::OnUnreachable(MemberId member) { engine_->ReportUnreachable(member).IgnoreError(); }
+
+absl::Status Replica::OnWritten(uint64_t number) {
+  while (!unwritten_.empty() && unwritten_.front().number <= number) unwritten_.pop_front();
+  return Release();
+}
+
+absl::Status Replica::Release() {
+  const uint64_t durable = unwritten_.empty() ? last_ready_ : unwritten_.front().number - 1;
+  LARDER_RETURN_IF_ERROR(engine_->OnPersistReady(durable));
+  for (; !held_.empty() && held_.front().number <= durable; held_.pop_front()) {
+    for (auto& [to, message] : held_.front().messages) host_.Send(to, std::move(message));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replica::OnApplied(LogPosition at, std::vector<std::string> replies) {
+  for (std::string& reply : replies) {
+    const LogPosition command = applying_.front();
+    applying_.pop_front();
+    while (!waiting_.empty() && waiting_.front().at.index <= command.index) {
+      Waiting waiting = std::move(waiting_.front());
+      waiting_.pop_front();
+      if (!waiting.done) continue;
+      // The same index in another term is another leader's command.
+      waiting.at == command ? waiting.done(std::move(reply)) : waiting.done(OutcomeUnknown("leadership has moved"));
+    }
+  }
+  applied_ = at;
+  return engine_->AppliedTo(at.index);
+}
+
+absl::Status Replica::Process() {
+  do {
+    NoteRole();
+    LARDER_RETURN_IF_ERROR(SendProposals());
+    LARDER_RETURN_IF_ERROR(AskReads());
+    while (engine_->HasReady()) LARDER_RETURN_IF_ERROR(TakeReady());
+    LARDER_RETURN_IF_ERROR(HandOn());
+    LARDER_RETURN_IF_ERROR(LeaveJoint());
+  } while (engine_->HasReady());
+  NoteRole();
+  AnswerReads();
+  return absl::OkStatus();
+}
+
+absl::Status Replica::SendProposals() {
+  if (proposals_.empty()) return absl::OkStatus();
+  const std::vector<Proposal> proposals = std::exchange(proposals_, {});
+  std::vector<base::ByteSpan> payloads;
+  payloads.reserve(proposals.size());
+  for (const Proposal& proposal : proposals) payloads.push_back(base::AsBytes(proposal.payload));
+  const absl::StatusOr<LogPosition> first = engine_->Propose(payloads);
+  LARDER_RETURN_IF_ERROR(Fatal(first.status()));
+  for (size_t i = 0; i < proposals.size(); ++i) {
+    if (!first.ok()) {
+      proposals[i].done(base::Detached(first.status()));
+    } else {
+      waiting_.push_back({.at = {.index = first->index + i, .term = first->term},
+                          .give_up = ticks_ + options_.give_up_ticks,
+                          .done = proposals[i].done});
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replica::AskReads() {
+  if (reads_.empty()) return absl::OkStatus();
+  const uint64_t counter = ++read_counter_;
+  const base::ByteWriter context = base::ByteWriter().U64(options_.engine.self.value).U64(options_.boot).U64(counter);
+  LARDER_RETURN_IF_ERROR(Fatal(engine_->ReadIndex(context.bytes())));
+  asked_[counter] = {.tick = ticks_, .reads = std::exchange(reads_, {})};
+  return absl::OkStatus();
+}
+
+absl::Status Replica::TakeReady() {
+  LARDER_ASSIGN_OR_RETURN(const larder_raft_ready ready, engine_->ReadyBegin());
+  if (ready.has_snapshot != 0) {
+    return base::Error(absl::StatusCode::kUnimplemented, "SNAPSHOT", "a snapshot came, which no member sends yet");
+  }
+  last_ready_ = ready.number;
+  LogJob job{.number = ready.number};
+  for (size_t i = 0; i < ready.entry_count; ++i) job.write.entries.push_back(ToEntry(ready.entries[i]));
+  bool must_write = false;
+  if (ready.has_hard_state != 0) {
+    const larder_raft_hard_state& now = ready.hard_state;
+    // A commit alone is not worth a sync. It goes with the next write, and must: who holds the entry that ends a change
+    // of members has to know, also after a crash, that the one that began it is committed. Else it might campaign
+    // among the members of before.
+    must_write = now.term != hard_state_.term || now.vote != hard_state_.vote;
+    hard_state_ = {.term = now.term, .vote = now.vote, .commit = now.commit};
+  }
+  if (must_write || !job.write.entries.empty()) job.write.hard_state = hard_state_;
+  for (size_t i = 0; i < ready.message_count; ++i) {
+    host_.Send({ready.messages[i].to}, std::string(base::AsText(FromRaft(ready.messages[i].bytes))));
+  }
+  Held held{.number = ready.number};
+  for (size_t i = 0; i < ready.persisted_message_count; ++i) {
+    const larder_raft_message& message = ready.persisted_messages[i];
+    held.messages.emplace_back(MemberId{message.to}, std::string(base::AsText(FromRaft(message.bytes))));
+  }
+  if (!held.messages.empty()) held_.push_back(std::move(held));
+  for (size_t i = 0; i < ready.committed_count; ++i) committed_.push_back(ToEntry(ready.committed[i]));
+  for (size_t i = 0; i < ready.read_count; ++i) TakeReadIndex(ready.reads[i]);
+  LARDER_RETURN_IF_ERROR(engine_->ReadyEnd());
+  if (job.write.hard_state) {
+    unwritten_.push_back({.number = job.number, .tick = ticks_});
+    host_.Write(std::move(job));
+    return absl::OkStatus();
+  }
+  return unwritten_.empty() ? Release() : absl::OkStatus();
+}
+
+void Replica::TakeReadIndex(const larder_raft_read& read) {
+  base::ByteReader context(FromRaft(read.context));
+  const uint64_t self = context.U64();
+  const uint64_t boot = context.U64();
+  const auto asked = asked_.find(context.U64());
+  if (self != options_.engine.self.value || boot != options_.boot || asked == asked_.end()) return;
+  for (Reading& reading : asked->second.reads) answered_.emplace(read.index, std::move(reading));
+  asked_.erase(asked);
+}
+
+absl::Status Replica::HandOn() {
+  while (!committed_.empty()) {
+    ApplyJob job{.after = handed_};
+    if (committed_.front().kind == EntryKind::kCommand) {
+      for (; !committed_.empty() && committed_.front().kind == EntryKind::kCommand; committed_.pop_front()) {
+        job.after.at = committed_.front().at;
+        if (committed_.front().payload.empty()) continue;  // a new leader's first
+        applying_.push_back(job.after.at);
+        job.commands.push_back(std::move(committed_.front()));
+      }
+    } else {
+      // In force between what was before it and what comes after.
+      if (handed_.at != applied_) break;
+      const absl::StatusOr<std::string> configuration = engine_->ApplyChange(committed_.front());
+      LARDER_RETURN_IF_ERROR(Fatal(configuration.status()));
+      // One that is refused is refused by all, and changes nothing.
+      if (configuration.ok()) job.after.configuration = *configuration;
+      job.after.at = committed_.front().at;
+      committed_.pop_front();
+    }
+    handed_ = job.after;
+    host_.Apply(std::move(job));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replica::LeaveJoint() {
+  const larder_raft_status now = engine_->status();
+  if (now.joint == 0 || now.role != LARDER_RAFT_LEADER || now.applied < now.pending_change_index) {
+    return absl::OkStatus();
+  }
+  return Fatal(engine_->ProposeChange({}).status());
+}
+
+void Replica::NoteRole() {
+  const larder_raft_status status = engine_->status();
+  const Standing now{.role = status.role, .term = status.term, .leader = status.leader};
+  if (standing_.role == LARDER_RAFT_LEADER && (now.role != LARDER_RAFT_LEADER || now.term != standing_.term)) {
+    FailProposals(OutcomeUnknown("leadership was lost"));
+  }
+  if (now.leader != standing_.leader && now.leader != 0) {
+    // Who was asked before cannot answer any more.
+    for (auto& [counter, asked] : asked_) std::ranges::move(asked.reads, std::back_inserter(reads_));
+    asked_.clear();
+  }
+  standing_ = now;
+}
+
+void Replica::FailProposals(const absl::Status& why) {
+  for (Waiting& waiting : std::exchange(waiting_, {})) {
+    if (waiting.done) waiting.done(base::Detached(why));
+  }
+}
+
+void Replica::AnswerReads() {
+  while (!answered_.empty() && answered_.begin()->first <= applied_.index) {
+    const Node::ReadDone done = std::move(answered_.begin()->second.done);
+    answered_.erase(answered_.begin());
+    done(absl::OkStatus());
+  }
+}
+
+void Replica::Stop() {
+  FailProposals(OutcomeUnknown("this member is stopping"));
+  for (const Proposal& proposal : std::exchange(proposals_, {})) proposal.done(Stopped());
+  std::vector<Reading> reads = std::exchange(reads_, {});
+  for (auto& [counter, asked] : std::exchange(asked_, {})) std::ranges::move(asked.reads, std::back_inserter(reads));
+  for (auto& [index, reading] : std::exchange(answered_, {})) reads.push_back(std::move(reading));
+  for (const Reading& read : reads) read.done(Stopped());
+}
+
+NodeStatus Replica::status() const {
+  const larder_raft_status now = engine_->status();
+  NodeStatus status{.self = options_.engine.self,
+                    .role = now.role == LARDER_RAFT_LEADER     ? Role::kLeader
+                            : now.role == LARDER_RAFT_FOLLOWER ? Role::kFollower
+                                                               : Role::kCandidate,
+                    .leader = {now.leader},
+                    .term = now.term,
+                    .last_index = now.last_index,
+                    .durable = now.persisted,
+                    .committed = now.committed,
+                    .applied = now.applied,
+                    .voter = now.voter != 0,
+                    .joint = now.joint != 0,
+                    .refused_messages = refused_messages_};
+  if (status.role != Role::kLeader) return status;
+  for (const larder_raft_progress& member : engine_->progress()) {
+    status.members.push_back({.id = {member.id},
+                              .matched = member.matched,
+                              .recently_active = member.recently_active != 0,
+                              .learner = member.learner != 0});
+  }
+  return status;
+}
+
+}  // namespace larder::raft

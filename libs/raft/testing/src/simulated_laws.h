@@ -1,0 +1,47 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "larder/raft/log_store.h"
+
+namespace larder::raft {
+
+// What must hold in every group at every moment, whatever happened (Ongaro, "Consensus: Bridging Theory and Practice",
+// figure 3.2, and tracker rules 1, 3 and 5): told of everything, it keeps what was broken.
+class SimulatedLaws {
+ public:
+  // A member's log as it is on its disk now.
+  void Durable(MemberId member, const LogExtent& extent, const std::vector<LogEntry>& written);
+  void Leads(MemberId member, uint64_t term);
+  // A member applies `entry`, which the disks of `holders` hold; `quorum` of them are needed (0: not known).
+  void Applies(MemberId member, const LogEntry& entry, int holders, int quorum);
+  // A member's state after the entry at `index`.
+  void State(MemberId member, uint64_t index, uint64_t hash);
+  void Acknowledged(const std::string& command, const std::string& reply);
+  // The highest index that was acknowledged.
+  uint64_t acknowledged() const { return acknowledged_; }
+  void Read(MemberId member, uint64_t floor, uint64_t applied);
+  // After all: each acknowledged command is there once, and its reply was that of one after the other.
+  void Finish();
+  void Broken(std::string what);
+
+  const std::vector<std::string>& violations() const { return violations_; }
+  uint64_t elections() const { return leaders_.size(); }
+  uint64_t acknowledgements() const { return replies_.size(); }
+
+ private:
+  std::map<MemberId, HardState> hard_states_;
+  std::map<LogPosition, std::string> entries_;
+  std::map<uint64_t, MemberId> leaders_;
+  std::map<uint64_t, LogEntry> committed_;
+  std::map<std::string, uint64_t> commands_;  // -> their index
+  std::map<uint64_t, uint64_t> states_;
+  std::map<std::string, std::string> replies_;
+  uint64_t acknowledged_ = 0;
+  std::vector<std::string> violations_;
+};
+
+}  // namespace larder::raft

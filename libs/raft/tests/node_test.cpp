@@ -1,0 +1,243 @@
+#include "larder/raft/node.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "larder/base/status.h"
+#include "larder/base/testing/status_matchers.h"
+#include "larder/raft/membership.h"
+#include "larder/raft/testing/memory_log_store.h"
+#include "larder/raft/testing/memory_network.h"
+
+namespace larder::raft {
+namespace {
+
+using base::IsOk;
+using base::IsOkAndHolds;
+using base::StatusIs;
+
+// Counts: a command is a number to add, the reply the sum.
+class Counter final : public StateMachine {
+ public:
+  explicit Counter(AppliedState first) : applied_(std::move(first)) {}
+  const AppliedState& applied() const override { return applied_; }
+  absl::Status Apply(std::span<const Command> commands, const AppliedState& after,
+                     std::vector<std::string>& replies) override {
+    for (const Command& command : commands) {
+      sum += std::stoull(std::string(base::AsText(command.payload)));
+      replies.push_back(std::to_string(sum));
+    }
+    applied_ = after;
+    return absl::OkStatus();
+  }
+  absl::Status Flush() override { return absl::OkStatus(); }
+  std::atomic<uint64_t> sum = 0;
+
+ private:
+  AppliedState applied_;
+};
+
+// A disk that can fail.
+class FailingLog final : public LogStore {
+ public:
+  LogExtent extent() const override { return log_.extent(); }
+  absl::Status Write(std::span<const LogWrite> writes) override {
+    if (fails) return base::Error(absl::StatusCode::kInternal, "EIO", "the disk is gone");
+    return log_.Write(writes);
+  }
+  absl::Status Read(uint64_t first, uint64_t end, uint64_t max_bytes,
+                    const std::function<void(LogEntry)>& take) const override {
+    return log_.Read(first, end, max_bytes, take);
+  }
+  absl::StatusOr<uint64_t> TermAt(uint64_t index) const override { return log_.TermAt(index); }
+  absl::Status Purge(uint64_t through) override { return log_.Purge(through); }
+  uint64_t bytes() const override { return log_.bytes(); }
+  std::atomic<bool> fails = false;
+
+ private:
+  MemoryLogStore log_;
+};
+
+struct Member {
+  FailingLog log;
+  std::unique_ptr<Counter> machine;
+  std::unique_ptr<Node> node;
+  std::promise<absl::Status> died;
+};
+
+class Nodes : public testing::Test {
+ protected:
+  void TearDown() override {
+    for (auto& [id, member] : members_) Stop(id);
+  }
+  void StartAll(uint64_t count) {
+    std::vector<MemberId> voters;
+    for (uint64_t id = 1; id <= count; ++id) voters.push_back({id});
+    first_ = {.configuration = EncodeVoters(voters)};
+    for (const MemberId id : voters) {
+      members_[id].machine = std::make_unique<Counter>(first_);
+      Start(id);
+    }
+  }
+  void Start(MemberId id) {
+    Member& member = members_[id];
+    auto node = Node::Start({.self = id,
+                             .seed = 1,
+                             .boot = ++boots_,
+                             .tick = std::chrono::milliseconds(5),
+                             .on_fatal = [&member](absl::Status why) { member.died.set_value(std::move(why)); }},
+                            member.log, *member.machine, network_.For(id));
+    ASSERT_THAT(node.status(), IsOk());
+    member.node = *std::move(node);
+    network_.Attach(id, member.node.get());
+  }
+  void Stop(MemberId id) {
+    network_.Detach(id);
+    if (members_[id].node != nullptr) members_[id].node->Stop();
+  }
+  static absl::StatusOr<std::string> Propose(Node& node, std::string command) {
+    std::promise<absl::StatusOr<std::string>> reply;
+    node.Propose(std::move(command), [&](absl::StatusOr<std::string> got) { reply.set_value(std::move(got)); });
+    return reply.get_future().get();
+  }
+  static absl::Status Read(Node& node) {
+    std::promise<absl::Status> reply;
+    node.Read([&](absl::Status got) { reply.set_value(std::move(got)); });
+    return reply.get_future().get();
+  }
+  // Whoever takes a command; `command` is taken once.
+  MemberId ProposeSomewhere(const std::string& command) {
+    while (true) {
+      for (auto& [id, member] : members_) {
+        if (member.node->status().role != Role::kLeader || member.node->status().self != id) continue;
+        if (Propose(*member.node, command).ok()) return id;
+      }
+      std::this_thread::yield();
+    }
+  }
+
+  MemoryNetwork network_;
+  AppliedState first_;
+  uint64_t boots_ = 0;
+  std::map<MemberId, Member> members_;
+};
+
+TEST_F(Nodes, OneAloneServesAtOnce) {
+  StartAll(1);
+  Node& node = *members_[{1}].node;
+  EXPECT_THAT(Read(node), IsOk());
+  EXPECT_THAT(Propose(node, "2"), IsOkAndHolds("2"));
+  EXPECT_THAT(Propose(node, "3"), IsOkAndHolds("5"));
+  EXPECT_THAT(Propose(node, ""), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_EQ(node.status().role, Role::kLeader);
+}
+
+TEST_F(Nodes, WhatOneTookAllHaveAndEachReadSeesIt) {
+  StartAll(3);
+  uint64_t sum = 0;
+  for (int i = 1; i <= 20; ++i) {
+    ProposeSomewhere(std::to_string(i));
+    sum += i;
+    for (auto& [id, member] : members_) {
+      ASSERT_THAT(Read(*member.node), IsOk()) << id.value;
+      EXPECT_EQ(member.machine->sum, sum) << id.value;
+    }
+  }
+}
+
+TEST_F(Nodes, OnlyTheLeaderTakesCommands) {
+  StartAll(3);
+  const MemberId leader = ProposeSomewhere("1");
+  for (auto& [id, member] : members_) {
+    if (id == leader) continue;
+    EXPECT_THAT(Propose(*member.node, "1"), StatusIs(absl::StatusCode::kFailedPrecondition, "NOT_LEADER"));
+  }
+}
+
+TEST_F(Nodes, AnotherLeadsWhenTheLeaderIsGone) {
+  StartAll(3);
+  const MemberId first = ProposeSomewhere("1");
+  network_.Cut(first);
+  Node& old = *members_[first].node;
+  MemberId next;
+  do {
+    for (auto& [id, member] : members_) {
+      if (id != first && member.node->status().role == Role::kLeader) next = id;
+    }
+    std::this_thread::yield();
+  } while (next.value == 0);
+  EXPECT_THAT(Propose(*members_[next].node, "1"), IsOkAndHolds("2"));
+  EXPECT_THAT(Read(old), StatusIs(absl::StatusCode::kUnavailable, "NO_QUORUM")) << "it may not know of the second";
+  network_.Mend();
+  EXPECT_THAT(Read(old), IsOk());
+  EXPECT_EQ(members_[first].machine->sum, 2u);
+}
+
+TEST_F(Nodes, WithoutAQuorumAllIsAnsweredInBoundedTime) {
+  StartAll(3);
+  const MemberId leader = ProposeSomewhere("1");
+  for (auto& [id, member] : members_) network_.Cut(id);
+  Node& node = *members_[leader].node;
+  const absl::Status proposed = Propose(node, "1").status();
+  EXPECT_EQ(base::Reason(proposed) == "OUTCOME_UNKNOWN" || base::Reason(proposed) == "NOT_LEADER", true) << proposed;
+  EXPECT_THAT(Read(node), StatusIs(absl::StatusCode::kUnavailable, "NO_QUORUM"));
+}
+
+TEST_F(Nodes, AFailedWriteIsNeverTriedAgain) {
+  StartAll(1);
+  Member& member = members_[{1}];
+  EXPECT_THAT(Propose(*member.node, "1"), IsOkAndHolds("1"));
+  member.log.fails = true;
+  EXPECT_THAT(Propose(*member.node, "1"), StatusIs(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN"));
+  EXPECT_THAT(member.died.get_future().get(), StatusIs(absl::StatusCode::kInternal, "EIO"));
+  member.log.fails = false;
+  EXPECT_THAT(Propose(*member.node, "1"), StatusIs(absl::StatusCode::kUnavailable, "STOPPED"));
+  EXPECT_EQ(member.log.extent().last.index, 2u);
+  EXPECT_EQ(member.machine->sum, 1u);
+}
+
+TEST_F(Nodes, ARestartGoesOnFromTheLog) {
+  StartAll(3);
+  for (int i = 0; i < 10; ++i) ProposeSomewhere("1");
+  for (auto& [id, member] : members_) Stop(id);
+  for (auto& [id, member] : members_) {
+    member.machine = std::make_unique<Counter>(first_);  // nothing of it was flushed
+    Start(id);
+  }
+  ProposeSomewhere("1");
+  for (auto& [id, member] : members_) {
+    EXPECT_THAT(Read(*member.node), IsOk());
+    EXPECT_EQ(member.machine->sum, 11u);
+  }
+}
+
+TEST_F(Nodes, WhoWaitsWhenItStopsIsAnswered) {
+  StartAll(3);
+  const MemberId leader = ProposeSomewhere("1");
+  for (auto& [id, member] : members_) network_.Cut(id);
+  Node& node = *members_[leader].node;
+  std::promise<absl::StatusOr<std::string>> proposed;
+  std::promise<absl::Status> read;
+  node.Propose("1", [&](absl::StatusOr<std::string> reply) { proposed.set_value(std::move(reply)); });
+  node.Read([&](absl::Status status) { read.set_value(std::move(status)); });
+  Stop(leader);
+  EXPECT_THAT(proposed.get_future().get(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(read.get_future().get(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Read(node), StatusIs(absl::StatusCode::kUnavailable, "STOPPED"));
+}
+
+TEST_F(Nodes, LeadershipMovesWhereItIsSent) {
+  StartAll(3);
+  const MemberId first = ProposeSomewhere("1");
+  const MemberId next{first.value % 3 + 1};
+  // A member that has not caught up is not taken: all have read what there is.
+  ASSERT_THAT(Read(*members_[next].node), IsOk());
+  members_[first].node->TransferLeader(next);
+  while (members_[next].node->status().role != Role::kLeader) std::this_thread::yield();
+  EXPECT_THAT(Propose(*members_[next].node, "1"), IsOkAndHolds("2"));
+}
+
+}  // namespace
+}  // namespace larder::raft
