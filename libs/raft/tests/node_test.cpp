@@ -39,29 +39,8 @@ class Counter final : public StateMachine {
   AppliedState applied_;
 };
 
-// A disk that can fail.
-class FailingLog final : public LogStore {
- public:
-  LogExtent extent() const override { return log_.extent(); }
-  absl::Status Write(std::span<const LogWrite> writes) override {
-    if (fails) return base::Error(absl::StatusCode::kInternal, "EIO", "the disk is gone");
-    return log_.Write(writes);
-  }
-  absl::Status Read(uint64_t first, uint64_t end, uint64_t max_bytes,
-                    const std::function<void(LogEntry)>& take) const override {
-    return log_.Read(first, end, max_bytes, take);
-  }
-  absl::StatusOr<uint64_t> TermAt(uint64_t index) const override { return log_.TermAt(index); }
-  absl::Status Purge(uint64_t through) override { return log_.Purge(through); }
-  uint64_t bytes() const override { return log_.bytes(); }
-  std::atomic<bool> fails = false;
-
- private:
-  MemoryLogStore log_;
-};
-
 struct Member {
-  FailingLog log;
+  MemoryLogStore log;
   std::unique_ptr<Counter> machine;
   std::unique_ptr<Node> node;
   std::promise<absl::Status> died;
@@ -189,10 +168,9 @@ TEST_F(Nodes, AFailedWriteIsNeverTriedAgain) {
   StartAll(1);
   Member& member = members_[{1}];
   EXPECT_THAT(Propose(*member.node, "1"), IsOkAndHolds("1"));
-  member.log.fails = true;
+  member.log.FailNextWrite(base::Error(absl::StatusCode::kInternal, "EIO", "the disk is gone"));
   EXPECT_THAT(Propose(*member.node, "1"), StatusIs(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN"));
   EXPECT_THAT(member.died.get_future().get(), StatusIs(absl::StatusCode::kInternal, "EIO"));
-  member.log.fails = false;
   EXPECT_THAT(Propose(*member.node, "1"), StatusIs(absl::StatusCode::kUnavailable, "STOPPED"));
   EXPECT_EQ(member.log.extent().last.index, 2u);
   EXPECT_EQ(member.machine->sum, 1u);

@@ -31,17 +31,18 @@ struct LogExtent {
 // The durable log of one member, and its hard state. Write, Purge: one thread. Read, TermAt, bytes: any thread, also
 // while another writes.
 //
-// An error of Write or Purge leaves the disk in doubt: it is never tried again, and the process ends. DATA_LOSS means
-// that bytes were damaged.
+// An error of Write or Purge leaves the disk in doubt: it is never tried again, and the process ends. DATA_LOSS
+// (LOG_DAMAGED) means that bytes were damaged, INTERNAL (BAD_LOG_WRITE) a bug of the caller (a gap, a purge beyond the
+// end); then nothing was done.
 class LogStore {
  public:
   virtual ~LogStore() = default;
   virtual LogExtent extent() const = 0;
-  // Does all of `writes`, in order, in one atomic step that survives the loss of power (one sync). Whether that needs
-  // a sync is the store's affair: all of it is durable when this returns OK.
+  // Does all of `writes`, in order, in one atomic step: all of it survives the loss of power when this returns OK.
+  // Until then, what it replaces cannot be read (UNAVAILABLE_INDEX).
   virtual absl::Status Write(std::span<const LogWrite> writes) = 0;
-  // Entries [first, end) to `take`, in order, until they are over `max_bytes` of payload together; at least one.
-  // OUT_OF_RANGE (COMPACTED) if `first` is truncated, or (UNAVAILABLE_INDEX) if end - 1 is after the last.
+  // Entries [first, end) to `take`, in order, as many as have at most `max_bytes` of payload together, but at least
+  // one. OUT_OF_RANGE (COMPACTED) if `first` is truncated, or (UNAVAILABLE_INDEX) if end - 1 is after the last.
   virtual absl::Status Read(uint64_t first, uint64_t end, uint64_t max_bytes,
                             const std::function<void(LogEntry)>& take) const = 0;
   // The term at `index`, of the truncated position too. Errors as Read's.
@@ -49,7 +50,7 @@ class LogStore {
   // Forgets the entries up to and including `through`, which must exist or be truncated already. Need not be durable
   // at once.
   virtual absl::Status Purge(uint64_t through) = 0;
-  // Of the payloads held, about.
+  // Of the payloads held.
   virtual uint64_t bytes() const = 0;
 };
 

@@ -7,6 +7,12 @@
 
 namespace larder::raft {
 
+// Several groups may share a process, its sockets and its disks; today there is one.
+struct GroupId {
+  uint32_t value = 0;
+  auto operator<=>(const GroupId&) const = default;
+};
+
 // A member of a group: never 0, never used again for another disk.
 struct MemberId {
   uint64_t value = 0;

@@ -1,50 +1,36 @@
 #pragma once
-#include <deque>
+#include <map>
+#include <memory>
 
+#include "larder/base/mutex.h"
 #include "larder/raft/log_store.h"
 
 namespace larder::raft {
 
+class LogIndex;
+
+// The twin of a log on disk: what is written is durable as long as the object lives. Thread rules as LogStore's.
 class MemoryLogStore final : public LogStore {
  public:
-  LogExtent extent() const override { return extent_; }
-  absl::Status Write(std::span<const LogWrite> writes) override {
-    for (const LogWrite& write : writes) {
-      if (write.restart) {
-        entries_.clear();
-        extent_.truncated = extent_.last = *write.restart;
-      }
-      if (!write.entries.empty()) {
-        const uint64_t first = write.entries.front().at.index;
-        while (!entries_.empty() && entries_.back().at.index >= first) entries_.pop_back();
-        entries_.insert(entries_.end(), write.entries.begin(), write.entries.end());
-        extent_.last = entries_.back().at;
-      }
-      if (write.hard_state) extent_.hard_state = *write.hard_state;
-    }
-    return absl::OkStatus();
-  }
+  MemoryLogStore();
+  ~MemoryLogStore() override;
+
+  // The next Write does nothing but return `error`.
+  void FailNextWrite(absl::Status error) LARDER_EXCLUDES(mutex_);
+
+  LogExtent extent() const override LARDER_EXCLUDES(mutex_);
+  absl::Status Write(std::span<const LogWrite> writes) override LARDER_EXCLUDES(mutex_);
   absl::Status Read(uint64_t first, uint64_t end, uint64_t max_bytes,
-                    const std::function<void(LogEntry)>& take) const override {
-    uint64_t size = 0;
-    for (uint64_t i = first; i < end; ++i) {
-      const LogEntry& entry = entries_[i - extent_.truncated.index - 1];
-      size += entry.payload.size();
-      if (size > max_bytes && i != first) break;
-      take(entry);
-    }
-    return absl::OkStatus();
-  }
-  absl::StatusOr<uint64_t> TermAt(uint64_t index) const override {
-    if (index == extent_.truncated.index) return extent_.truncated.term;
-    return entries_[index - extent_.truncated.index - 1].at.term;
-  }
-  absl::Status Purge(uint64_t) override { return absl::OkStatus(); }
-  uint64_t bytes() const override { return 0; }
+                    const std::function<void(LogEntry)>& take) const override LARDER_EXCLUDES(mutex_);
+  absl::StatusOr<uint64_t> TermAt(uint64_t index) const override LARDER_EXCLUDES(mutex_);
+  absl::Status Purge(uint64_t through) override LARDER_EXCLUDES(mutex_);
+  uint64_t bytes() const override LARDER_EXCLUDES(mutex_);
 
  private:
-  LogExtent extent_;
-  std::deque<LogEntry> entries_;
+  mutable base::Mutex mutex_;
+  std::unique_ptr<LogIndex> index_ LARDER_GUARDED_BY(mutex_);
+  std::map<uint64_t, LogEntry> entries_ LARDER_GUARDED_BY(mutex_);
+  absl::Status next_write_ LARDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace larder::raft
