@@ -196,7 +196,9 @@ TEST(Engine, NothingIsTakenWhileASnapshotIsInstalled) {
   ASSERT_THAT(member.engine->OnPersistReady(number), IsOk());
   EXPECT_EQ(member.engine->status().applied, 9u);
   EXPECT_THAT(member.engine->Tick(), IsOk());
-  const LogEntry old{.at = {.index = 9, .term = 3}, .kind = EntryKind::kConfigurationV2};
+  const LogEntry old{.at = {.index = 9, .term = 3},
+                     .kind = EntryKind::kConfigurationV2,
+                     .payload = "\x12\x02\x10\x07"};  // member 7 becomes a voter
   EXPECT_THAT(member.engine->ApplyChange(old).status(), StatusIs(absl::StatusCode::kInvalidArgument))
       << "the snapshot has it already";
 }

@@ -206,6 +206,23 @@ TEST_F(Nodes, WhoWaitsWhenItStopsIsAnswered) {
   EXPECT_THAT(Read(node), StatusIs(absl::StatusCode::kUnavailable, "STOPPED"));
 }
 
+TEST_F(Nodes, AJointConfigurationIsLeftWhenItIsApplied) {
+  StartAll(3);
+  const MemberId leader = ProposeSomewhere("1");
+  const MemberId gone{leader.value % 3 + 1};
+  Node& node = *members_[leader].node;
+  std::promise<absl::Status> changed;
+  node.ChangeMembers({{.what = MemberChange::What::kRemove, .id = gone},
+                      {.what = MemberChange::What::kAddLearner, .id = {9}}},
+                     [&](absl::Status status) { changed.set_value(std::move(status)); });
+  ASSERT_THAT(changed.get_future().get(), IsOk());
+  const auto has = [&](MemberId id) {
+    return std::ranges::any_of(node.status().members, [&](const MemberStatus& member) { return member.id == id; });
+  };
+  while (has(gone) || !has({9}) || node.status().joint) std::this_thread::yield();
+  EXPECT_THAT(Propose(node, "1"), IsOkAndHolds("2"));
+}
+
 TEST_F(Nodes, LeadershipMovesWhereItIsSent) {
   StartAll(3);
   const MemberId first = ProposeSomewhere("1");
