@@ -56,7 +56,6 @@ base::ByteSpan ToSpan(const rocksdb::Slice& slice) { return base::AsBytes({slice
 rocksdb::Options DatabaseOptions() {
   rocksdb::Options options;
   // Recycled logs hide damage: records of a file's former life look like its end.
-  options.create_if_missing = true;
   options.recycle_log_file_num = 0;
   options.track_and_verify_wals_in_manifest = true;
   options.max_bgerror_resume_count = 0;  // a failed sync is never tried again

@@ -22,6 +22,6 @@ struct OpenedDatabase {
 
 // Opens the database in `dir`/db by the rule of docs/formats/raft-log.md: what is damaged is refused as DATA_LOSS
 // (LOG_DAMAGED), a torn tail is cut off. The caller holds the directory's lock.
-absl::StatusOr<OpenedDatabase> OpenDatabase(const std::filesystem::path& dir, const rocksdb::Options& options);
+absl::StatusOr<OpenedDatabase> OpenDatabase(const std::filesystem::path& dir, rocksdb::Options options);
 
 }  // namespace larder::raft
