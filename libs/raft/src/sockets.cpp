@@ -1,0 +1,125 @@
+#include "src/sockets.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+
+namespace larder::raft {
+namespace {
+
+// After a partition the kernel would wait for minutes before it sent again.
+constexpr unsigned kUserTimeoutMs = 5000;
+
+using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+absl::Status Unavailable(std::string_view reason, const std::string& address, std::string_view why) {
+  return base::Error(absl::StatusCode::kUnavailable, reason, "{}: {}", address, why);
+}
+
+absl::StatusOr<AddressList> ResolveName(const std::string& address, int flags, std::string_view reason) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == address.size()) {
+    return base::InvalidArgument("BAD_ADDRESS", "'{}' is not HOST:PORT", address);
+  }
+  std::string host = address.substr(0, colon);
+  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const addrinfo hints{.ai_flags = flags | AI_NUMERICSERV, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found);
+  if (error == EAI_SERVICE) return base::InvalidArgument("BAD_ADDRESS", "'{}' has no port number", address);
+  if (error != 0) return Unavailable(reason, address, ::gai_strerror(error));
+  return AddressList(found, &::freeaddrinfo);
+}
+
+std::string ErrorText(int error) { return base::Message(base::ErrnoError(error, "socket")); }
+
+base::UniqueFd SocketFor(const addrinfo& address) {
+  return base::UniqueFd(::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
+
+// 0 or the errno of a connect that is under way.
+int AwaitConnect(int fd, std::chrono::steady_clock::time_point until, int stop) {
+  while (true) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return ETIMEDOUT;
+    std::array<pollfd, 2> polled{{{.fd = fd, .events = POLLOUT}, {.fd = stop, .events = POLLIN}}};
+    if (::poll(polled.data(), polled.size(), static_cast<int>(left.count())) < 0) continue;  // EINTR
+    if (polled[1].revents != 0) return ECANCELED;
+    if (polled[0].revents == 0) continue;
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<base::UniqueFd> ListenOn(const std::string& address) {
+  LARDER_ASSIGN_OR_RETURN(const AddressList found, ResolveName(address, AI_PASSIVE, "CANNOT_LISTEN"));
+  base::UniqueFd fd = SocketFor(*found);
+  const int on = 1;
+  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      ::bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd.get(), SOMAXCONN) != 0) {
+    return Unavailable("CANNOT_LISTEN", address, ErrorText(errno));
+  }
+  return fd;
+}
+
+absl::StatusOr<base::UniqueFd> Dial(const std::string& address, base::Duration timeout, int stop) {
+  LARDER_ASSIGN_OR_RETURN(const AddressList found, ResolveName(address, 0, "CANNOT_DIAL"));
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  int error = 0;
+  for (const addrinfo* next = found.get(); next != nullptr; next = next->ai_next) {
+    base::UniqueFd fd = SocketFor(*next);
+    if (!fd) return Unavailable("CANNOT_DIAL", address, ErrorText(errno));
+    const int on = 1;
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof kUserTimeoutMs);
+    error = ::connect(fd.get(), next->ai_addr, next->ai_addrlen) == 0 ? 0 : errno;
+    if (error == EINPROGRESS) error = AwaitConnect(fd.get(), until, stop);
+    if (error == 0) return fd;
+    if (error == ECANCELED) break;
+  }
+  return Unavailable("CANNOT_DIAL", address, ErrorText(error));
+}
+
+absl::StatusOr<std::string> LocalAddress(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> port{};
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+      ::getnameinfo(reinterpret_cast<sockaddr*>(&address), size, host.data(), host.size(), port.data(), port.size(),
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+    return base::ErrnoError(errno, "name a socket");
+  }
+  const bool v6 = address.ss_family == AF_INET6;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", host.data(), v6 ? "]" : "", port.data());
+}
+
+base::UniqueFd MakeWake() {
+  base::UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd) std::abort();
+  return fd;
+}
+
+void Wake(int fd) {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t size = ::write(fd, &one, sizeof one);
+}
+
+void ClearWake(int fd) {
+  uint64_t count = 0;
+  [[maybe_unused]] const ssize_t size = ::read(fd, &count, sizeof count);
+}
+
+}  // namespace larder::raft

@@ -1,0 +1,189 @@
+#include "src/tcp_sender.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "larder/base/backoff.h"
+
+namespace larder::raft {
+namespace {
+
+constexpr size_t kFramesAtOnce = 128;
+constexpr auto kFirstBackoff = std::chrono::milliseconds(20);
+constexpr auto kLongestBackoff = std::chrono::seconds(1);
+
+}  // namespace
+
+TcpSender::TcpSender(const TcpTransportOptions& options, MemberId to, std::string address)
+    : options_(options), to_(to), address_(std::move(address)), thread_([this] { Run(); }) {
+  ::pthread_setname_np(thread_.native_handle(), "larder-raft-out");
+}
+
+TcpSender::~TcpSender() { Stop(); }
+
+void TcpSender::Send(std::string message) {
+  const uint64_t size = kFrameHeaderSize + message.size();
+  {
+    base::MutexLock lock(mutex_);
+    if (message.size() > options_.frame_limit || queued_bytes_ + size > options_.queue_limit) {
+      dropped_ = true;
+    } else {
+      queued_bytes_ += size;
+      queue_.push_back(std::move(message));
+    }
+  }
+  Wake(wake_.get());
+}
+
+void TcpSender::SetAddress(std::string address) {
+  base::MutexLock lock(mutex_);
+  address_ = std::move(address);
+}
+
+void TcpSender::BeginStop() {
+  stopping_ = true;
+  Wake(stop_.get());
+  Wake(wake_.get());
+}
+
+void TcpSender::Stop() {
+  BeginStop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void TcpSender::Run() {
+  while (!stopping_) {
+    AwaitWork();
+    if (stopping_ || !HasQueued()) continue;
+    std::string address;
+    {
+      base::MutexLock lock(mutex_);
+      address = address_;
+    }
+    const auto begun = std::chrono::steady_clock::now();
+    if (const auto fd = Dial(address, options_.dial_timeout, stop_.get()); fd.ok()) Serve(fd->get());
+    // Who closes at once, as one of another cluster does, is not dialled again at once.
+    failures_ = std::chrono::steady_clock::now() - begun > 2 * kLongestBackoff ? 0 : failures_ + 1;
+    DropAll();
+    AwaitBackoff();
+  }
+}
+
+void TcpSender::Serve(int fd) {
+  const Hello hello{.cluster = options_.cluster,
+                    .node = options_.node,
+                    .member = options_.self,
+                    .architecture = std::string(OwnArchitecture())};
+  std::string payload = EncodeHello(hello);
+  const FrameHeader header = HeaderOf(options_.group, FrameKind::kHello, base::AsBytes(payload));
+  writing_.push_back({.header = header, .payload = std::move(payload)});
+  {
+    base::MutexLock lock(mutex_);
+    queued_bytes_ += writing_.front().size();
+  }
+  while (!stopping_) {
+    TakeQueued();
+    TellDropped();
+    const short events = writing_.empty() ? POLLIN : POLLIN | POLLOUT;
+    std::array<pollfd, 2> polled{{{.fd = fd, .events = events}, {.fd = wake_.get(), .events = POLLIN}}};
+    if (::poll(polled.data(), polled.size(), -1) < 0) continue;  // EINTR
+    if (polled[1].revents != 0) ClearWake(wake_.get());
+    // The other side never says anything: what can be read is the end.
+    if ((polled[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) return;
+    if ((polled[0].revents & POLLOUT) != 0 && !WriteSome(fd)) return;
+  }
+}
+
+void TcpSender::TakeQueued() {
+  std::deque<std::string> taken;
+  {
+    base::MutexLock lock(mutex_);
+    taken.swap(queue_);
+  }
+  for (std::string& message : taken) {
+    const FrameHeader header = HeaderOf(options_.group, FrameKind::kMessage, base::AsBytes(message));
+    writing_.push_back({.header = header, .payload = std::move(message)});
+  }
+}
+
+bool TcpSender::WriteSome(int fd) {
+  std::array<iovec, 2 * kFramesAtOnce> parts;
+  size_t count = 0;
+  size_t skip = written_;
+  for (Outgoing& frame : writing_) {
+    if (count == parts.size()) break;
+    const size_t of_header = std::min(skip, frame.header.size());
+    const size_t of_payload = skip - of_header;
+    parts[count++] = {.iov_base = frame.header.data() + of_header, .iov_len = frame.header.size() - of_header};
+    parts[count++] = {.iov_base = frame.payload.data() + of_payload, .iov_len = frame.payload.size() - of_payload};
+    skip = 0;
+  }
+  const msghdr message{.msg_iov = parts.data(), .msg_iovlen = count};
+  const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0) return errno == EAGAIN || errno == EINTR;
+  written_ += static_cast<size_t>(sent);
+  uint64_t done = 0;
+  while (!writing_.empty() && written_ >= writing_.front().size()) {
+    written_ -= writing_.front().size();
+    done += writing_.front().size();
+    writing_.pop_front();
+  }
+  base::MutexLock lock(mutex_);
+  queued_bytes_ -= done;
+  return true;
+}
+
+bool TcpSender::HasQueued() {
+  base::MutexLock lock(mutex_);
+  return !queue_.empty();
+}
+
+void TcpSender::TellDropped() {
+  {
+    base::MutexLock lock(mutex_);
+    if (!std::exchange(dropped_, false)) return;
+  }
+  if (!stopping_ && options_.unreachable) options_.unreachable(to_);
+}
+
+void TcpSender::DropAll() {
+  {
+    base::MutexLock lock(mutex_);
+    dropped_ = true;  // at least what the connection had taken
+    queue_.clear();
+    queued_bytes_ = 0;
+  }
+  writing_.clear();
+  written_ = 0;
+  TellDropped();
+}
+
+void TcpSender::AwaitWork() {
+  while (!stopping_ && !HasQueued()) {
+    TellDropped();
+    pollfd polled{.fd = wake_.get(), .events = POLLIN};
+    if (::poll(&polled, 1, -1) > 0) ClearWake(wake_.get());
+  }
+}
+
+void TcpSender::AwaitBackoff() {
+  if (failures_ == 0) return;
+  const auto until = std::chrono::steady_clock::now() +
+                     base::BackoffDelay(failures_ - 1, kFirstBackoff, kLongestBackoff, base::BackoffRandom());
+  while (!stopping_) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return;
+    pollfd polled{.fd = wake_.get(), .events = POLLIN};
+    if (::poll(&polled, 1, static_cast<int>(left.count())) > 0) ClearWake(wake_.get());
+    TellDropped();
+  }
+}
+
+}  // namespace larder::raft

@@ -1,0 +1,66 @@
+#pragma once
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "larder/base/mutex.h"
+#include "larder/raft/tcp_transport.h"
+#include "src/frames.h"
+#include "src/sockets.h"
+
+namespace larder::raft {
+
+// The way to one other member: a queue, and a thread that dials and writes.
+class TcpSender {
+ public:
+  // `options` outlives it.
+  TcpSender(const TcpTransportOptions& options, MemberId to, std::string address);
+  ~TcpSender();
+  // Any thread. What does not fit is dropped, and told by the sender's own thread.
+  void Send(std::string message) LARDER_EXCLUDES(mutex_);
+  void SetAddress(std::string address) LARDER_EXCLUDES(mutex_);
+  // The thread ends soon.
+  void BeginStop();
+  // BeginStop, and waits. Not from a callback.
+  void Stop();
+
+ private:
+  struct Outgoing {
+    FrameHeader header;
+    std::string payload;
+    size_t size() const { return header.size() + payload.size(); }
+  };
+
+  void Run();
+  // Until the connection is lost or the thread has to end.
+  void Serve(int fd);
+  // Writes what can be written at once; false if the connection is lost.
+  bool WriteSome(int fd);
+  void TakeQueued() LARDER_EXCLUDES(mutex_);
+  bool HasQueued() LARDER_EXCLUDES(mutex_);
+  void TellDropped() LARDER_EXCLUDES(mutex_);
+  void DropAll() LARDER_EXCLUDES(mutex_);
+  // Until there is something to send, or to tell, or to end for.
+  void AwaitWork();
+  void AwaitBackoff();
+
+  const TcpTransportOptions& options_;
+  const MemberId to_;
+  const base::UniqueFd wake_ = MakeWake();
+  const base::UniqueFd stop_ = MakeWake();  // readable from BeginStop on; ends a dial
+  std::atomic<bool> stopping_ = false;
+  base::Mutex mutex_;
+  std::string address_ LARDER_GUARDED_BY(mutex_);
+  std::deque<std::string> queue_ LARDER_GUARDED_BY(mutex_);
+  uint64_t queued_bytes_ LARDER_GUARDED_BY(mutex_) = 0;  // of queue_ and writing_
+  bool dropped_ LARDER_GUARDED_BY(mutex_) = false;
+  // The thread's own.
+  std::deque<Outgoing> writing_;
+  size_t written_ = 0;  // of the first
+  int failures_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace larder::raft
