@@ -24,6 +24,12 @@ absl::Status FromErrorCode(const std::error_code& error, std::string_view what, 
   return base::ErrnoError(error.value(), fmt::format("{} {}", what, path.native()));
 }
 
+// Also for what cannot be looked at: whoever opens it then says why.
+bool Exists(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error) || error;
+}
+
 absl::Status Rename(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::rename(from, to, error);
@@ -72,7 +78,7 @@ absl::StatusOr<std::unique_ptr<rocksdb::DB>> Open(const fs::path& db, rocksdb::O
 
 // A repair that was interrupted is undone, or completed from the point on where the torn database was set aside.
 absl::Status FinishRepair(const fs::path& dir) {
-  if (!fs::exists(dir / "db") && fs::exists(dir / "torn")) {
+  if (!Exists(dir / "db") && Exists(dir / "torn")) {
     LARDER_RETURN_IF_ERROR(Rename(dir / "repair", dir / "db"));
   }
   LARDER_RETURN_IF_ERROR(RemoveAll(dir / "repair"));
@@ -82,13 +88,13 @@ absl::Status FinishRepair(const fs::path& dir) {
 
 // Whether a database was made here: only then is one missing damage.
 absl::StatusOr<bool> CheckFormat(const fs::path& dir) {
-  if (!fs::exists(dir / "format")) return false;
+  if (!Exists(dir / "format")) return false;
   LARDER_ASSIGN_OR_RETURN(const std::string format, base::ReadFile(dir / "format"));
   if (format != kFormat) {
     return base::Error(absl::StatusCode::kFailedPrecondition, "LOG_FORMAT",
                        "{} is not of this version: it has to say \"larder raft log 1\"", (dir / "format").native());
   }
-  if (!fs::exists(dir / "db" / "CURRENT")) return LogDamaged(dir, "db/CURRENT is missing");
+  if (!Exists(dir / "db" / "CURRENT")) return LogDamaged(dir, "db/CURRENT is missing");
   return true;
 }
 
@@ -181,7 +187,10 @@ absl::StatusOr<OpenedDatabase> OpenDatabase(const fs::path& dir, rocksdb::Option
   }
   LARDER_RETURN_IF_ERROR(db.status());
   opened.db = *std::move(db);
-  if (!exists) LARDER_RETURN_IF_ERROR(base::WriteFileAtomically(dir / "format", kFormat));
+  if (exists) return opened;
+  // A member whose whole log vanished would vote again in a term that it voted in.
+  LARDER_RETURN_IF_ERROR(base::WriteFileAtomically(dir / "format", kFormat));
+  LARDER_RETURN_IF_ERROR(base::FsyncDir(dir.has_parent_path() ? dir.parent_path() : "."));
   return opened;
 }
 
