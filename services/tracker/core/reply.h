@@ -66,9 +66,11 @@ struct TicketGranted {
   UploadTicket ticket;
   ObjectId object;  // the blob's name now, and so its place at the origin
   LogTime until;
+  std::string replaces;  // ETag of what is there: If-Match; empty: If-None-Match
   bool operator==(const TicketGranted&) const = default;
   static constexpr uint8_t kKind = 6;
-  static constexpr auto kFields = std::tuple(&TicketGranted::ticket, &TicketGranted::object, &TicketGranted::until);
+  static constexpr auto kFields =
+      std::tuple(&TicketGranted::ticket, &TicketGranted::object, &TicketGranted::until, &TicketGranted::replaces);
 };
 
 struct LeaseGranted {

@@ -73,7 +73,7 @@ std::vector<std::pair<std::string, std::vector<Reply>>> SampleReplies() {
       {"CreateGranted", {CreateGranted{BlobId{8}, Epoch{9}}}},
       {"Sealed", {Sealed{BlobId{8}, Epoch{9}}}},
       {"Effect", {Effect{true}}},
-      {"TicketGranted", {TicketGranted{UploadTicket{11}, kObject, LogTime{5}}}},
+      {"TicketGranted", {TicketGranted{UploadTicket{11}, kObject, LogTime{5}, "\"old\""}}},
       {"LeaseGranted", {LeaseGranted{LeaseToken{12}, LogTime{5}}}},
       {"SessionOpened", {SessionOpened{ClientSession{13}}}},
       {"Expired", {Expired{500, true}}},
