@@ -7,13 +7,13 @@ declare -gA LARDER_PACKAGES=(
     libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev
     prometheus-cpp-dev libcpp-httplib-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev
     libisal-dev libssl-dev librocksdb-dev python3"
-  [test]="libgtest-dev libgmock-dev python3"
+  [test]="libgtest-dev libgmock-dev redis-server python3"
   [check]="clang-format-16 clang-16 clang-tidy-16 black shellcheck protobuf-compiler python3-protobuf python3-yaml"
   [coverage]="gcovr"
   [bench]="redis-server memcached nginx-light python3-yaml"
   [fuzz]="clang-16 libclang-rt-16-dev"
 )
-# Packages whose daemons must not run because of us: they are started by the benchmarks that need them.
+# Packages whose daemons must not run because of us: they are started by the tests and benchmarks that need them.
 LARDER_DAEMON_PACKAGES="redis-server memcached nginx-light"
 
 # The oldest Rust that builds the Raft engine (rust-version in libs/raft/engine/Cargo.toml). A rustup's serves as well as

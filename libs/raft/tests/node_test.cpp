@@ -212,9 +212,9 @@ TEST_F(Nodes, AJointConfigurationIsLeftWhenItIsApplied) {
   const MemberId gone{leader.value % 3 + 1};
   Node& node = *members_[leader].node;
   std::promise<absl::Status> changed;
-  node.ChangeMembers({{.what = MemberChange::What::kRemove, .id = gone},
-                      {.what = MemberChange::What::kAddLearner, .id = {9}}},
-                     [&](absl::Status status) { changed.set_value(std::move(status)); });
+  node.ChangeMembers(
+      {{.what = MemberChange::What::kRemove, .id = gone}, {.what = MemberChange::What::kAddLearner, .id = {9}}},
+      [&](absl::Status status) { changed.set_value(std::move(status)); });
   ASSERT_THAT(changed.get_future().get(), IsOk());
   const auto has = [&](MemberId id) {
     return std::ranges::any_of(node.status().members, [&](const MemberStatus& member) { return member.id == id; });

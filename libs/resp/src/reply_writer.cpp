@@ -8,9 +8,7 @@
 
 namespace larder::resp {
 
-void ReplyWriter::Header(char kind, size_t count) {
-  fmt::format_to(std::back_inserter(out_), "{}{}\r\n", kind, count);
-}
+void ReplyWriter::Header(char kind, size_t count) { fmt::format_to(std::back_inserter(out_), "{}{}\r\n", kind, count); }
 
 void ReplyWriter::Simple(std::string_view text) { fmt::format_to(std::back_inserter(out_), "+{}\r\n", text); }
 

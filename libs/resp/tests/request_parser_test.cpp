@@ -98,7 +98,8 @@ TEST(RequestParser, SaysHowManyBytesALongArgumentNeeds) {
 }
 
 TEST(RequestParser, AnUnfinishedRequestAsksForMore) {
-  for (const std::string part : {"*", "*1", "*1\r", "*1\r\n", "*1\r\n$", "*1\r\n$4\r\nPIN", "*1\r\n$4\r\nPING\r", "PING"}) {
+  for (const std::string part :
+       {"*", "*1", "*1\r", "*1\r\n", "*1\r\n$", "*1\r\n$4\r\nPIN", "*1\r\n$4\r\nPING\r", "PING"}) {
     const Parsed parsed = ParseWhole(part);
     EXPECT_THAT(parsed.requests, IsEmpty()) << part;
     EXPECT_EQ(parsed.error, "") << part;

@@ -8,12 +8,14 @@ namespace larder::resp {
 
 enum class Protocol : uint8_t { kResp2 = 2, kResp3 = 3 };
 
-// Appends replies to `out`, which it borrows, as a client of `protocol` reads them; what RESP2 does not know becomes what
-// Redis 7.0 sends instead. After Array, Map, Set or Push the caller writes that many elements (of a map: twice). Pure;
-// not thread-safe.
+// Appends replies to `out`, which it borrows, as a client of `protocol` reads them; what RESP2 does not know becomes
+// what Redis 7.0 sends instead. After Array, Map, Set or Push the caller writes that many elements (of a map: twice).
+// Pure; not thread-safe.
 class ReplyWriter {
  public:
   ReplyWriter(std::string& out, Protocol protocol) : out_(out), protocol_(protocol) {}
+  // From the next reply on.
+  void SetProtocol(Protocol protocol) { protocol_ = protocol; }
 
   void Simple(std::string_view text);  // without line ends
   // "ERR " is put before `text` unless it brings its own word, as "-WRONGTYPE …". Line ends become blanks.
@@ -35,7 +37,7 @@ class ReplyWriter {
   void Header(char kind, size_t count);
 
   std::string& out_;
-  const Protocol protocol_;
+  Protocol protocol_;
 };
 
 }  // namespace larder::resp

@@ -26,9 +26,9 @@ enum class ParseResult : uint8_t {
   kError,     // error() is the reply, after which the connection must be closed
 };
 
-// Finds requests in a receive buffer: RESP arrays of bulk strings, and inline requests. Copies no argument. It remembers
-// how far it has looked, as offsets, so the buffer may move and grow between two calls. Pure; one connection's, not
-// thread-safe.
+// Finds requests in a receive buffer: RESP arrays of bulk strings, and inline requests. Copies no argument. It
+// remembers how far it has looked, as offsets, so the buffer may move and grow between two calls. Pure; one
+// connection's, not thread-safe.
 class RequestParser {
  public:
   // `input` begins with the first byte of the current request: the same bytes as in the last call if that said
@@ -58,11 +58,11 @@ class RequestParser {
   LineResult FindLine(std::string_view input, size_t& end) const;
   ParseResult Fail(std::string error);
 
-  bool started_ = false;      // a request is in the making
-  size_t position_ = 0;       // how far it has been understood
-  uint64_t missing_ = 0;      // arguments still to come; 0: the header is
-  bool in_bulk_ = false;      // the length of the next argument is known
-  size_t bulk_length_ = 0;    // that length
+  bool started_ = false;    // a request is in the making
+  size_t position_ = 0;     // how far it has been understood
+  uint64_t missing_ = 0;    // arguments still to come; 0: the header is
+  bool in_bulk_ = false;    // the length of the next argument is known
+  size_t bulk_length_ = 0;  // that length
   size_t expected_ = 0;
   std::vector<Slice> slices_;
   std::vector<std::string_view> arguments_;
