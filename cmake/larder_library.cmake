@@ -36,7 +36,9 @@ function(larder_service)
 endfunction()
 
 # larder_test(NAME base_test SRCS tests/x_test.cpp DEPS larder::base [TIMEOUT s] [LABELS l] [RESOURCE_LOCK r])
-# Without a label it is "plain": neither gRPC in it nor minutes long. The target plain_tests builds those alone.
+# Without a label it is "plain": neither gRPC in it, nor RocksDB at work, nor minutes long. The sanitizers' short runs are of
+# these, and the address sanitizer's of "rocksdb", too (the thread sanitizer does not see into that library): the target
+# plain_tests builds both.
 function(larder_test)
   cmake_parse_arguments(A "" "NAME;TIMEOUT;RESOURCE_LOCK" "SRCS;DEPS;LABELS" ${ARGN})
   if(NOT LARDER_TESTS)
@@ -50,13 +52,15 @@ function(larder_test)
   endif()
   if(NOT A_LABELS)
     set(A_LABELS plain)
+  endif()
+  if("plain" IN_LIST A_LABELS OR "rocksdb" IN_LIST A_LABELS)
     if(NOT TARGET plain_tests)
       add_custom_target(plain_tests)
     endif()
     add_dependencies(plain_tests ${A_NAME})
   endif()
   set(properties TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}")
-  if("grpc" IN_LIST A_LABELS AND LARDER_GRPC_ENVIRONMENT)
+  if(("grpc" IN_LIST A_LABELS OR "rocksdb" IN_LIST A_LABELS) AND LARDER_GRPC_ENVIRONMENT)
     list(APPEND properties ENVIRONMENT "${LARDER_GRPC_ENVIRONMENT}")
   endif()
   if(A_RESOURCE_LOCK)

@@ -29,7 +29,7 @@ if(LARDER_SANITIZE)
     add_compile_options(-Wno-maybe-uninitialized)  # GCC's own instrumentation sets it off (its manual says so)
   endif()
 endif()
-# The environment of tests with gRPC in them; all others run without suppressions.
+# The environment of tests with gRPC or RocksDB in them; all others run without suppressions.
 set(LARDER_GRPC_ENVIRONMENT "")
 if(LARDER_SANITIZE STREQUAL "thread")
   set(LARDER_GRPC_ENVIRONMENT
