@@ -29,8 +29,7 @@ fn guarded(raft: *mut Raft, call: impl FnOnce(&mut Engine) -> Outcome) -> i32 {
         }
         Err(panic) => {
             raft.error = text_of(panic);
-            // Half a step was done: nothing of it may be used, nor dropped in the usual way.
-            std::mem::forget(raft.engine.take());
+            raft.engine = None; // half a step was done
             POISONED
         }
     }
