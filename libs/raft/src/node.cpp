@@ -28,9 +28,9 @@ class ThreadedNode final : public Node, private ReplicaHost {
                                             .heartbeat_ticks = options_.heartbeat_ticks},
                                  .boot = options_.boot};
     LARDER_ASSIGN_OR_RETURN(replica_, Replica::Create(replica, log_, machine_.applied(), *this));
-    status_ = replica_->status();
+    ShowStatus(true);
     // A member that is alone has nobody to wait for.
-    alone_ = status_.voter && machine_.applied().configuration == EncodeVoters({&options_.self, 1});
+    alone_ = status().voter && machine_.applied().configuration == EncodeVoters({&options_.self, 1});
     loop_ = std::thread([this] { Loop(); });
     writer_ = std::thread([this] { WriteJobs(); });
     applier_ = std::thread([this] { ApplyJobs(); });
