@@ -94,10 +94,13 @@ absl::Status Destination::MakeTemporary() {
 
 absl::Status Destination::Reserve(uint64_t size) {
   struct statfs there = {};
-  if (::fstatfs(fd_.get(), &there) == 0 && there.f_type == TMPFS_MAGIC) {
-    // Reserving memory is to write it once more, and costs as much. A limit of 0 blocks is none.
-    const uint64_t free = there.f_bavail * static_cast<uint64_t>(there.f_bsize);
-    return there.f_blocks == 0 || size <= free ? absl::OkStatus() : LocalError(ENOSPC, "reserve", Path());
+  if (::fstatfs(fd_.get(), &there) == 0) {
+    // What cannot fit is not tried: until it fails, it takes all that is left from everybody. A limit of 0 blocks is
+    // none.
+    const uint64_t free = there.f_bfree * static_cast<uint64_t>(there.f_bsize);
+    if (there.f_blocks != 0 && size > free) return LocalError(ENOSPC, "reserve", Path());
+    // Reserving memory is to write it once more, and costs as much.
+    if (there.f_type == TMPFS_MAGIC) return absl::OkStatus();
   }
   if (size == 0 || ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(size)) == 0) return absl::OkStatus();
   // Not every file system can: then it shows while writing.
