@@ -77,7 +77,7 @@ class Replica {
   absl::Status OnApplied(LogPosition at, std::vector<std::string> replies);
   // Sends, orders writes, hands on what is committed, answers.
   absl::Status Process();
-  // Answers all who wait, with UNAVAILABLE (STOPPED).
+  // Answers all who wait, with UNAVAILABLE: OUTCOME_UNKNOWN for what was appended, else STOPPED.
   void Stop();
 
   NodeStatus status() const;

@@ -85,7 +85,8 @@ class Node {
   virtual void Receive(std::string message) = 0;
   virtual void Unreachable(MemberId member) = 0;
   virtual NodeStatus status() const = 0;
-  // Ends the threads; who waits gets UNAVAILABLE (STOPPED). What was acknowledged is durable. Idempotent.
+  // Ends the threads. Who waits gets UNAVAILABLE: OUTCOME_UNKNOWN for what was appended, STOPPED for all else, and for
+  // every call from then on. What was acknowledged is durable. Idempotent; from one thread, not from a callback.
   virtual void Stop() = 0;
 };
 
