@@ -9,13 +9,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(Clock, ManualClockMovesBothTimesOnlyWhenTold) {
+TEST(Clock, ManualClockMovesItsTimesOnlyWhenTold) {
   ManualClock clock;
   const MonotonicTime before = clock.Now();
+  const MonotonicTime boot_before = clock.BootNow();
   const WallTime wall_before = clock.WallNow();
   EXPECT_EQ(clock.Now(), before);
   clock.Advance(5s);
   EXPECT_EQ(clock.Now() - before, 5s);
+  EXPECT_EQ(clock.BootNow() - boot_before, 5s);
   EXPECT_EQ(clock.WallNow() - wall_before, 5s);
 }
 
@@ -23,6 +25,9 @@ TEST(Clock, SystemClockNeverGoesBack) {
   const SystemClock clock;
   const MonotonicTime before = clock.Now();
   EXPECT_GE(clock.Now(), before);
+  const MonotonicTime boot = clock.BootNow();
+  EXPECT_GE(boot, before) << "the time asleep counts, too";
+  EXPECT_GE(clock.BootNow(), boot);
   EXPECT_GT(clock.WallNow(), WallTime{});
 }
 

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <utility>
 
-#include "background/maintenance.h"
 #include "core/agent_status.h"
 #include "core/arena_metrics.h"
 #include "core/connection_metrics.h"
@@ -95,7 +94,7 @@ absl::Status App::OpenPods() {
   ForbidInspection();
   LARDER_ASSIGN_OR_RETURN(pods_, FilePodDirectory::Open(config_.pods_file, process_.log()));
   // On a thread of its own: a file may hang, on which no lease may depend.
-  pods_refresh_ = std::make_unique<Maintenance>([this] {
+  pods_refresh_ = std::make_unique<base::Worker>("larder-pods", [this] {
     pods_->Refresh();
     return kPodsPause;
   });
@@ -130,7 +129,7 @@ absl::Status App::OpenStore() {
   backend_ = *std::move(backend);
   stops_.Push("store", [this](base::Deadline) { backend_.reset(); });
 
-  maintenance_ = std::make_unique<Maintenance>([this] {
+  maintenance_ = std::make_unique<base::Worker>("larder-maint", [this] {
     const base::Duration again = peer_->Tick();
     arena_->Maintain();
     return std::min(again, kMaintenancePause);

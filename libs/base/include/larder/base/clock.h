@@ -17,6 +17,8 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual MonotonicTime Now() const = 0;
+  // Like Now, of another beginning, but goes on while the machine sleeps: for what must not last longer than was said.
+  virtual MonotonicTime BootNow() const = 0;
   virtual WallTime WallNow() const = 0;
 };
 
@@ -24,6 +26,7 @@ class Clock {
 class SystemClock final : public Clock {
  public:
   MonotonicTime Now() const override;
+  MonotonicTime BootNow() const override;
   WallTime WallNow() const override;
 };
 

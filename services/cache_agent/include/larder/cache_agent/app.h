@@ -9,6 +9,7 @@
 #include "larder/base/executor.h"
 #include "larder/base/stop_stack.h"
 #include "larder/base/unique_fd.h"
+#include "larder/base/worker.h"
 #include "larder/cache_agent/config.h"
 #include "larder/rpc/process.h"
 #include "larder/rpc/run_service.h"
@@ -31,7 +32,6 @@ class ArenaMetrics;
 class ConnectionMetrics;
 class FilePodDirectory;
 class LiveSessions;
-class Maintenance;
 class MeteredPeer;
 class NamespaceTable;
 class StatusReader;
@@ -79,9 +79,9 @@ class App {
   std::unique_ptr<ArenaMetrics> arena_metrics_;
   std::unique_ptr<object::Backend> backend_;
   std::unique_ptr<MeteredPeer> peer_;
-  std::unique_ptr<Maintenance> maintenance_;
+  std::unique_ptr<base::Worker> maintenance_;
   std::unique_ptr<FilePodDirectory> pods_;
-  std::unique_ptr<Maintenance> pods_refresh_;
+  std::unique_ptr<base::Worker> pods_refresh_;
   std::unique_ptr<LiveSessions> sessions_;
   std::unique_ptr<ConnectionMetrics> connection_metrics_;
   std::unique_ptr<object::Listener> data_;

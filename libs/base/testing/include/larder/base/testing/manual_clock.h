@@ -5,11 +5,12 @@
 
 namespace larder::base {
 
-// A clock that moves only when told to; both its times move together. Thread-safe.
+// A clock that moves only when told to; all its times move together. Thread-safe.
 class ManualClock final : public Clock {
  public:
   void Advance(Duration by) { passed_.fetch_add(by.count()); }
   MonotonicTime Now() const override { return MonotonicTime(std::chrono::hours(1)) + passed(); }
+  MonotonicTime BootNow() const override { return Now(); }
   WallTime WallNow() const override {
     return WallTime(std::chrono::sys_days(std::chrono::year(2024) / 1 / 1)) + passed();
   }

@@ -20,6 +20,7 @@ class NodeClock final : public base::Clock {
   void Advance(base::Duration by) { manual_.Advance(by); }
   void SetWallAhead(base::Duration by) { ahead_.store(by.count()); }
   base::MonotonicTime Now() const override { return manual_.Now(); }
+  base::MonotonicTime BootNow() const override { return manual_.BootNow(); }
   base::WallTime WallNow() const override { return manual_.WallNow() + base::Duration(ahead_.load()); }
 
  private:

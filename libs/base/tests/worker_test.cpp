@@ -1,42 +1,42 @@
-#include "background/maintenance.h"
+#include "larder/base/worker.h"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <latch>
 
-namespace larder::cache_agent {
+namespace larder::base {
 namespace {
 
-TEST(Maintenance, RoundsFollowEachOtherUntilItStops) {
+TEST(Worker, RoundsFollowEachOtherUntilItStops) {
   std::latch three(3);
   std::atomic<int> rounds = 0;
-  Maintenance maintenance([&] {
+  Worker worker("test", [&] {
     if (++rounds <= 3) three.count_down();
     return std::chrono::microseconds(1);
   });
-  maintenance.Start();
+  worker.Start();
   three.wait();
-  maintenance.Stop();
+  worker.Stop();
   const int at_stop = rounds;
-  maintenance.Stop();
+  worker.Stop();
   EXPECT_EQ(rounds, at_stop);
 }
 
-TEST(Maintenance, StopDoesNotWaitForAPause) {
+TEST(Worker, StopDoesNotWaitForAPause) {
   std::latch first(1);
-  Maintenance maintenance([&] {
+  Worker worker("test", [&] {
     first.count_down();
     return std::chrono::hours(1);
   });
-  maintenance.Start();
+  worker.Start();
   first.wait();
-  maintenance.Stop();
+  worker.Stop();
 }
 
-TEST(Maintenance, AWakeEndsThePauseAndIsNotLostWhileARoundRuns) {
+TEST(Worker, AWakeEndsThePauseAndIsNotLostWhileARoundRuns) {
   std::latch running(1), woken(1), second(2);
-  Maintenance maintenance([&] {
+  Worker worker("test", [&] {
     if (running.try_wait()) {
       second.count_down();
     } else {
@@ -46,22 +46,22 @@ TEST(Maintenance, AWakeEndsThePauseAndIsNotLostWhileARoundRuns) {
     }
     return std::chrono::hours(1);
   });
-  maintenance.Start();
+  worker.Start();
   running.wait();
-  maintenance.Wake();
+  worker.Wake();
   woken.count_down();
   second.wait();
-  maintenance.Stop();
+  worker.Stop();
 }
 
-TEST(Maintenance, OneThatNeverStartedStops) {
+TEST(Worker, OneThatNeverStartedStops) {
   bool ran = false;
-  Maintenance([&] {
+  Worker("test", [&] {
     ran = true;
-    return base::Duration::max();
+    return Duration::max();
   }).Stop();
   EXPECT_FALSE(ran);
 }
 
 }  // namespace
-}  // namespace larder::cache_agent
+}  // namespace larder::base

@@ -1,4 +1,4 @@
-#include "background/maintenance.h"
+#include "larder/base/worker.h"
 
 #include <pthread.h>
 
@@ -6,44 +6,44 @@
 #include <chrono>
 #include <utility>
 
-namespace larder::cache_agent {
+namespace larder::base {
 namespace {
 
 // Between two rounds, however often it is woken: those who find no room ask again at once.
-constexpr base::Duration kShortestPause = std::chrono::milliseconds(1);
+constexpr Duration kShortestPause = std::chrono::milliseconds(1);
 
 }  // namespace
 
-Maintenance::Maintenance(std::function<base::Duration()> round) : round_(std::move(round)) {}
+Worker::Worker(std::string name, std::function<Duration()> round) : name_(std::move(name)), round_(std::move(round)) {}
 
-Maintenance::~Maintenance() { Stop(); }
+Worker::~Worker() { Stop(); }
 
-void Maintenance::Start() {
+void Worker::Start() {
   thread_ = std::thread([this] { Run(); });
-  ::pthread_setname_np(thread_.native_handle(), "larder-maint");
+  ::pthread_setname_np(thread_.native_handle(), name_.c_str());
 }
 
-void Maintenance::Stop() {
+void Worker::Stop() {
   if (!thread_.joinable()) return;
   {
-    base::MutexLock lock(mutex_);
+    MutexLock lock(mutex_);
     stopping_ = true;
     changed_.NotifyAll();
   }
   thread_.join();
 }
 
-void Maintenance::Wake() {
-  base::MutexLock lock(mutex_);
+void Worker::Wake() {
+  MutexLock lock(mutex_);
   woken_ = true;
   changed_.NotifyAll();
 }
 
-void Maintenance::Run() {
+void Worker::Run() {
   while (true) {
-    const base::Duration pause = round_();
+    const Duration pause = round_();
     const auto ended = std::chrono::steady_clock::now();
-    base::MutexLock lock(mutex_);
+    MutexLock lock(mutex_);
     while (!stopping_ && changed_.WaitUntil(mutex_, ended + std::min(pause, kShortestPause))) {
     }
     while (!stopping_ && !woken_ && changed_.WaitUntil(mutex_, ended + pause)) {
@@ -53,4 +53,4 @@ void Maintenance::Run() {
   }
 }
 
-}  // namespace larder::cache_agent
+}  // namespace larder::base

@@ -1,18 +1,20 @@
 #pragma once
 #include <functional>
+#include <string>
 #include <thread>
 
 #include "larder/base/clock.h"
 #include "larder/base/mutex.h"
 
-namespace larder::cache_agent {
+namespace larder::base {
 
 // A thread that does a round of work now and then. Start and Stop from one thread.
-class Maintenance {
+class Worker {
  public:
-  // `round` runs on the thread only, at once, and again so long after its end as it returns.
-  explicit Maintenance(std::function<base::Duration()> round);
-  ~Maintenance();  // stops
+  // `round` runs on the thread only, at once, and again so long after its end as it returns. `name` is the thread's (15
+  // bytes at most).
+  Worker(std::string name, std::function<Duration()> round);
+  ~Worker();  // stops
   void Start();
   // The next round begins a millisecond after the last one, or at once. Any thread.
   void Wake() LARDER_EXCLUDES(mutex_);
@@ -22,12 +24,13 @@ class Maintenance {
  private:
   void Run() LARDER_EXCLUDES(mutex_);
 
-  const std::function<base::Duration()> round_;
-  base::Mutex mutex_;
-  base::CondVar changed_;
+  const std::string name_;
+  const std::function<Duration()> round_;
+  Mutex mutex_;
+  CondVar changed_;
   bool woken_ LARDER_GUARDED_BY(mutex_) = false;
   bool stopping_ LARDER_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
-}  // namespace larder::cache_agent
+}  // namespace larder::base
