@@ -46,7 +46,9 @@ absl::StatusOr<std::optional<Frame>> FrameDecoder::Next() {
     return BadFrame("a frame's checksum is wrong");
   }
   Frame frame{.group = {in.U32()}, .kind = static_cast<FrameKind>(in.U8())};
-  if (frame.kind != FrameKind::kHello && frame.kind != FrameKind::kMessage) return BadFrame("a frame of unknown kind");
+  if (frame.kind < FrameKind::kHello || frame.kind > FrameKind::kApplication) {
+    return BadFrame("a frame of unknown kind");
+  }
   frame.payload = base::AsText(in.Raw(length));
   begin_ += kFrameHeaderSize + length;
   return std::optional<Frame>(std::move(frame));

@@ -15,7 +15,7 @@ namespace larder::raft {
 
 constexpr uint16_t kProtocolVersion = 1;
 constexpr size_t kFrameHeaderSize = 13;
-enum class FrameKind : uint8_t { kHello = 1, kMessage = 2 };
+enum class FrameKind : uint8_t { kHello = 1, kMessage = 2, kApplication = 3 };
 
 struct Frame {
   GroupId group;

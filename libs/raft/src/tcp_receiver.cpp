@@ -117,7 +117,14 @@ absl::Status TcpReceiver::HandleFrame(Connection& connection, Frame frame) {
     return base::InvalidArgument("BAD_HELLO", "{}", greeted ? "a second HELLO" : "a message before HELLO");
   }
   if (!greeted) return HandleHello(connection, frame);
-  options_.receive(connection.member, std::move(frame.payload));
+  if (frame.kind == FrameKind::kMessage) {
+    options_.receive(connection.member, std::move(frame.payload));
+    return absl::OkStatus();
+  }
+  if (!options_.receive_application) {
+    return base::Error(absl::StatusCode::kDataLoss, "BAD_FRAME", "an application's bytes, and there is no application");
+  }
+  options_.receive_application(connection.member, std::move(frame.payload));
   return absl::OkStatus();
 }
 

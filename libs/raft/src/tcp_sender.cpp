@@ -28,15 +28,15 @@ TcpSender::TcpSender(const TcpTransportOptions& options, MemberId to, std::strin
 
 TcpSender::~TcpSender() { Stop(); }
 
-void TcpSender::Send(std::string message) {
-  const uint64_t size = kFrameHeaderSize + message.size();
+void TcpSender::Send(FrameKind kind, std::string payload) {
+  const uint64_t size = kFrameHeaderSize + payload.size();
   {
     base::MutexLock lock(mutex_);
-    if (message.size() > options_.frame_limit || queued_bytes_ + size > options_.queue_limit) {
+    if (payload.size() > options_.frame_limit || queued_bytes_ + size > options_.queue_limit) {
       dropped_ = true;
     } else {
       queued_bytes_ += size;
-      queue_.push_back(std::move(message));
+      queue_.push_back({.kind = kind, .payload = std::move(payload)});
     }
   }
   Wake(wake_.get());
@@ -102,14 +102,14 @@ void TcpSender::Serve(int fd) {
 }
 
 void TcpSender::TakeQueued() {
-  std::deque<std::string> taken;
+  std::deque<Queued> taken;
   {
     base::MutexLock lock(mutex_);
     taken.swap(queue_);
   }
-  for (std::string& message : taken) {
-    const FrameHeader header = HeaderOf(options_.group, FrameKind::kMessage, base::AsBytes(message));
-    writing_.push_back({.header = header, .payload = std::move(message)});
+  for (Queued& queued : taken) {
+    const FrameHeader header = HeaderOf(options_.group, queued.kind, base::AsBytes(queued.payload));
+    writing_.push_back({.header = header, .payload = std::move(queued.payload)});
   }
 }
 

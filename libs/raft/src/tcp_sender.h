@@ -19,7 +19,7 @@ class TcpSender {
   TcpSender(const TcpTransportOptions& options, MemberId to, std::string address);
   ~TcpSender();
   // Any thread. What does not fit is dropped, and told by the sender's own thread.
-  void Send(std::string message) LARDER_EXCLUDES(mutex_);
+  void Send(FrameKind kind, std::string payload) LARDER_EXCLUDES(mutex_);
   void SetAddress(std::string address) LARDER_EXCLUDES(mutex_);
   // The thread ends soon.
   void BeginStop();
@@ -27,6 +27,10 @@ class TcpSender {
   void Stop();
 
  private:
+  struct Queued {
+    FrameKind kind = FrameKind::kMessage;
+    std::string payload;
+  };
   struct Outgoing {
     FrameHeader header;
     std::string payload;
@@ -53,7 +57,7 @@ class TcpSender {
   std::atomic<bool> stopping_ = false;
   base::Mutex mutex_;
   std::string address_ LARDER_GUARDED_BY(mutex_);
-  std::deque<std::string> queue_ LARDER_GUARDED_BY(mutex_);
+  std::deque<Queued> queue_ LARDER_GUARDED_BY(mutex_);
   uint64_t queued_bytes_ LARDER_GUARDED_BY(mutex_) = 0;  // of queue_ and writing_
   bool dropped_ LARDER_GUARDED_BY(mutex_) = false;
   // The thread's own.

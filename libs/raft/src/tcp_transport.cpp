@@ -18,13 +18,18 @@ class Endpoint final : public TcpTransport {
   ~Endpoint() override { Stop(); }
 
   absl::Status Start();
-  void Send(MemberId to, std::string message) override LARDER_EXCLUDES(mutex_);
+  void Send(MemberId to, std::string message) override { Queue(to, FrameKind::kMessage, std::move(message)); }
+  void SendApplication(MemberId to, std::string bytes) override {
+    Queue(to, FrameKind::kApplication, std::move(bytes));
+  }
   std::string address() const override { return receiver_->address(); }
   void SetMember(MemberId id, std::string address) override LARDER_EXCLUDES(mutex_);
   void RemoveMember(MemberId id) override LARDER_EXCLUDES(mutex_);
   void Stop() override LARDER_EXCLUDES(mutex_);
 
  private:
+  void Queue(MemberId to, FrameKind kind, std::string payload) LARDER_EXCLUDES(mutex_);
+
   const TcpTransportOptions options_;
   std::unique_ptr<TcpReceiver> receiver_;
   base::Mutex mutex_;
@@ -40,10 +45,10 @@ absl::Status Endpoint::Start() {
   return absl::OkStatus();
 }
 
-void Endpoint::Send(MemberId to, std::string message) {
+void Endpoint::Queue(MemberId to, FrameKind kind, std::string payload) {
   base::MutexLock lock(mutex_);
   const auto it = senders_.find(to);
-  if (it != senders_.end()) it->second->Send(std::move(message));
+  if (it != senders_.end()) it->second->Send(kind, std::move(payload));
 }
 
 void Endpoint::SetMember(MemberId id, std::string address) {

@@ -34,13 +34,20 @@ constexpr MemberId kB{2};
 // A member, and all that its transport told.
 class Member {
  public:
-  explicit Member(TcpTransportOptions options) {
+  explicit Member(TcpTransportOptions options, bool takes_application = false) {
     options.receive = [this](MemberId from, std::string message) {
       base::MutexLock lock(mutex_);
       while (held_ && !released_) changed_.Wait(mutex_);
       received_.emplace_back(from, std::move(message));
       changed_.NotifyAll();
     };
+    if (takes_application) {
+      options.receive_application = [this](MemberId from, std::string bytes) {
+        base::MutexLock lock(mutex_);
+        received_.emplace_back(from, "application " + bytes);
+        changed_.NotifyAll();
+      };
+    }
     options.unreachable = [this](MemberId) {
       if (on_unreachable) on_unreachable();
       base::MutexLock lock(mutex_);
@@ -159,6 +166,22 @@ TEST(TcpTransport, DeliversInOrderAndWhole) {
   a.transport().Send(kB, "");
   EXPECT_EQ(b.AwaitMessages(sent.size()), sent);
   EXPECT_EQ(b.received().front().first, kA);
+}
+
+TEST(TcpTransport, DeliversWhatTheApplicationSendsInOrderWithMessages) {
+  Member b(OptionsOf(kB), true);
+  Member a(OptionsOf(kA, {{kB, b.transport().address()}}));
+  a.transport().SendApplication(kB, "1");
+  a.transport().Send(kB, "2");
+  a.transport().SendApplication(kB, "3");
+  EXPECT_THAT(b.AwaitMessages(3), ElementsAre("application 1", "2", "application 3"));
+}
+
+TEST(TcpTransport, WithoutAnApplicationItsBytesAreRefused) {
+  Member b(OptionsOf(kB));
+  Member a(OptionsOf(kA, {{kB, b.transport().address()}}));
+  a.transport().SendApplication(kB, "1");
+  EXPECT_THAT(b.AwaitRefused(), ElementsAre("BAD_FRAME"));
 }
 
 TEST(TcpTransport, TalksBothWaysAndToMembersThatCameLater) {

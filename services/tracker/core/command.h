@@ -64,6 +64,8 @@ struct Entry {
 inline constexpr uint8_t kEntryFormat = 1;
 inline constexpr uint8_t kBatchKind = 255;
 std::string EncodeEntry(const Entry& entry);
+// Gives an encoded entry another stamp.
+void StampEntry(std::string& entry, LogTime stamp);
 // DATA_LOSS (BAD_ENTRY) for what EncodeEntry does not make.
 absl::StatusOr<Entry> DecodeEntry(base::ByteSpan bytes);
 

@@ -7,6 +7,8 @@
 namespace larder::tracker {
 namespace {
 
+constexpr size_t kStampAt = 2;  // behind format and kind
+
 // A batch's commands, or an entry's replies, are a kind and its fields each.
 template <typename... Kinds>
 uint8_t KindOf(const std::variant<Kinds...>& value) {
@@ -42,6 +44,12 @@ std::string EncodeEntry(const Entry& entry) {
     WriteFields(write, command);
   }
   return Text(out);
+}
+
+void StampEntry(std::string& entry, LogTime stamp) {
+  base::ByteWriter out;
+  out.U64(stamp.ns);
+  entry.replace(kStampAt, sizeof(stamp.ns), base::AsText(out.bytes()));
 }
 
 absl::StatusOr<Entry> DecodeEntry(base::ByteSpan bytes) {

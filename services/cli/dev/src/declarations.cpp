@@ -7,6 +7,7 @@
 #include "larder/cache_agent/app.h"
 #include "larder/rpc/process.h"
 #include "larder/rpc/run_service.h"
+#include "larder/tracker/app.h"
 
 namespace larder::cli_dev {
 namespace {
@@ -32,6 +33,11 @@ absl::StatusOr<std::vector<Declarations>> DeclarationsOfAll(const std::string& d
       DeclarationsOf<cache_agent::App>(
           {.node_name = "node", .socket_dir = dir + "/sockets", .data_dir = dir + "/data", .arena = 16 * base::kMiB}));
   all.push_back(std::move(agent));
+  LARDER_ASSIGN_OR_RETURN(
+      Declarations tracker,
+      DeclarationsOf<tracker::App>(
+          {.data_dir = dir + "/tracker", .grpc = "127.0.0.1:0", .raft = "127.0.0.1:0", .resp = "127.0.0.1:0"}));
+  all.push_back(std::move(tracker));
   return all;
 }
 

@@ -12,7 +12,8 @@
 #include "larder/base/file.h"
 #include "larder/base/status.h"
 #include "larder/cli_dev/settings.h"
-#include "src/agent.h"
+#include "src/hosted.h"
+#include "src/loaders.h"
 
 namespace larder::cli_dev {
 namespace {
@@ -22,6 +23,9 @@ namespace fs = std::filesystem;
 constexpr int kMostAgents = 64;
 constexpr int kPortsPerAgent = 100;
 constexpr int kServicePorts = 7400;  // the contract's ports begin here
+constexpr int kTrackerGrpc = 7410;
+constexpr int kTrackerRaft = 7411;
+constexpr int kTrackerResp = 7412;  // in place of Redis's own, which lies elsewhere
 // What a service puts below DIR at most: "/node-63/sockets/control.sock" and a suffix while it is being bound.
 constexpr size_t kSocketPath = 107;
 constexpr size_t kBelowDir = 40;
@@ -86,10 +90,10 @@ absl::Status CheckOptions(const Options& options) {
   return absl::OkStatus();
 }
 
-std::string AdminAddress(const Options& options, int agent) {
+// Where a service's port, by its number in the contract, is in a run with that base.
+std::string Address(const Options& options, int port, int agent = 0) {
   if (options.port_base == 0) return "127.0.0.1:0";
-  return fmt::format("127.0.0.1:{}",
-                     cache_agent::App::kInfo.admin_port - kServicePorts + options.port_base + kPortsPerAgent * agent);
+  return fmt::format("127.0.0.1:{}", port - kServicePorts + options.port_base + kPortsPerAgent * agent);
 }
 
 // What runs, and stops when it goes out of scope.
@@ -98,14 +102,22 @@ class Cluster {
   ~Cluster() {
     const base::Deadline deadline = base::DeadlineAfter(base::SystemClock().Now(), kStopTime);
     for (auto agent = agents_.rbegin(); agent != agents_.rend(); ++agent) (*agent)->Stop(deadline);
+    if (tracker_ != nullptr) tracker_->Stop(deadline);
   }
 
   absl::Status Start(const Options& options, const std::string& home) {
+    LARDER_RETURN_IF_ERROR(StartTracker(options, home));
     for (int i = 0; i < options.agents; ++i) {
       const std::string name = fmt::format("node-{}", i);
-      LARDER_ASSIGN_OR_RETURN(std::unique_ptr<Agent> agent,
-                              Agent::Make({.name = name, .dir = home + "/" + name, .admin = AdminAddress(options, i)},
-                                          options.config_file, options.env));
+      LARDER_ASSIGN_OR_RETURN(
+          std::unique_ptr<Agent> agent,
+          Agent::Make(name, AgentLoader(std::string(cache_agent::App::kInfo.service)),
+                      {.file = options.config_file,
+                       .env = options.env,
+                       .flags = {{"node.name", name},
+                                 {"socket_dir", fmt::format("{}/{}/sockets", home, name)},
+                                 {"data_dir", fmt::format("{}/{}", home, name)},
+                                 {"listen.admin", Address(options, cache_agent::App::kInfo.admin_port, i)}}}));
       agents_.push_back(std::move(agent));
       if (absl::Status started = agents_.back()->Start(); !started.ok()) return base::Annotate(started, name);
     }
@@ -115,9 +127,11 @@ class Cluster {
   std::string ReadyText() const {
     nlohmann::ordered_json agents = nlohmann::ordered_json::array();
     for (const auto& agent : agents_) {
-      agents.push_back({{"name", agent->name()}, {"socket_dir", agent->socket_dir()}, {"admin", agent->admin()}});
+      agents.push_back(
+          {{"name", agent->name()}, {"socket_dir", agent->config().socket_dir}, {"admin", agent->admin()}});
     }
-    return nlohmann::ordered_json{{"agents", agents}}.dump() + "\n";
+    const nlohmann::ordered_json tracker = {{"resp", tracker_->app().resp_address()}, {"admin", tracker_->admin()}};
+    return nlohmann::ordered_json{{"agents", agents}, {"tracker", tracker}}.dump() + "\n";
   }
 
   // For people.
@@ -126,13 +140,35 @@ class Cluster {
         fmt::format("larder dev: {} {} in {}{}\n", agents_.size(), agents_.size() == 1 ? "agent" : "agents",
                     home.path(), home.fresh() ? " (removed at the end)" : "");
     for (const auto& agent : agents_) {
-      const std::string endpoint = kDefaultScheme + agent->socket_dir();
+      const std::string endpoint = kDefaultScheme + agent->config().socket_dir;
       text += fmt::format("  {}  -e {}  http://{}/metrics\n", agent->name(), endpoint, agent->admin());
     }
+    text +=
+        fmt::format("  tracker  redis://{}  http://{}/metrics\n", tracker_->app().resp_address(), tracker_->admin());
     return text + "ready; a signal (Ctrl-C) stops it\n";
   }
 
  private:
+  using Agent = Hosted<cache_agent::App>;
+  using Tracker = Hosted<tracker::App>;
+
+  // Its only voter, whatever the number of agents.
+  absl::Status StartTracker(const Options& options, const std::string& home) {
+    const std::string name(tracker::App::kInfo.service);
+    LARDER_ASSIGN_OR_RETURN(
+        tracker_, Tracker::Make(name, TrackerLoader(name),
+                                {.file = options.config_file,
+                                 .env = options.env,
+                                 .flags = {{"data_dir", fmt::format("{}/{}", home, name)},
+                                           {"initial_cluster", ""},
+                                           {"listen.grpc", Address(options, kTrackerGrpc)},
+                                           {"listen.raft", Address(options, kTrackerRaft)},
+                                           {"listen.resp", Address(options, kTrackerResp)},
+                                           {"listen.admin", Address(options, tracker::App::kInfo.admin_port)}}}));
+    return base::Annotate(tracker_->Start(), name);
+  }
+
+  std::unique_ptr<Tracker> tracker_;
   std::vector<std::unique_ptr<Agent>> agents_;
 };
 

@@ -26,6 +26,8 @@ struct TcpTransportOptions {
   base::Duration dial_timeout = std::chrono::seconds(1);
   base::Duration hello_timeout = std::chrono::seconds(3);  // from accept to a whole HELLO
   Transport::Receive receive;
+  // What SendApplication sent. Empty: such frames end their connection (BAD_FRAME).
+  Transport::Receive receive_application;
   Transport::Unreachable unreachable;
   // Why an incoming connection was ended, for log and counter. Reasons: BAD_FRAME, FRAME_TOO_LARGE, BAD_HELLO,
   // PROTOCOL_VERSION, FOREIGN_CLUSTER, FOREIGN_GROUP, FOREIGN_ARCHITECTURE, NO_HELLO, TOO_MANY_CONNECTIONS. May be
@@ -37,12 +39,15 @@ struct TcpTransportOptions {
 // there is something to send. A frame that is damaged, too long or of another cluster ends its connection, and nothing
 // of it reaches `receive`.
 //
-// One thread receives (`receive`, `refused`), one for each member sends (`unreachable`). A callback that blocks holds
-// up its thread: `receive` all members' messages.
+// One thread receives (`receive`, `receive_application`, `refused`), one for each member sends (`unreachable`). A
+// callback that blocks holds up its thread: `receive` all members' messages.
 class TcpTransport : public Transport {
  public:
   // Listens. UNAVAILABLE (CANNOT_LISTEN) if it cannot, INVALID_ARGUMENT (BAD_ADDRESS) for an address that is none.
   static absl::StatusOr<std::unique_ptr<TcpTransport>> Listen(TcpTransportOptions options);
+  // Bytes for the program that the group serves, which the engine does not see. Queued like messages, and in order with
+  // them.
+  virtual void SendApplication(MemberId to, std::string bytes) = 0;
   // Where it listens, HOST:PORT.
   virtual std::string address() const = 0;
   // Another member, or another address of one, which counts from the next dial on. Thread-safe.

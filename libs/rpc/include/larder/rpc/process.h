@@ -2,6 +2,7 @@
 #include <absl/status/status.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@ struct ProcessOptions {
   observe::AdminOptions admin;
   observe::LogOptions log;             // log.service names the service
   const base::Clock* clock = nullptr;  // borrowed; the kernel's clocks if null
+  // Told what Fail was told, for tests; the process ends if it is empty.
+  std::function<void(const absl::Status&)> on_fail;
 };
 
 // What an App is constructed from besides its Config: metrics, log, clock, readiness. One for each App, so that several
@@ -43,6 +46,10 @@ class Process {
   // 0 before Start succeeded.
   uint16_t admin_port() const { return admin_.port(); }
 
+  // It cannot go on (disk, damage, a bug): logs why, and ends the process at once, with the exit code of the error
+  // table.
+  void Fail(const absl::Status& why);
+
   // What /readyz says. The App sets it when it can serve, and clears it first of all when it stops.
   void SetReady(bool ready) { admin_.SetReady(ready); }
   // What /configz shows.
@@ -57,6 +64,7 @@ class Process {
   observe::Logger log_;
   base::Mutex mutex_;
   std::string config_text_ LARDER_GUARDED_BY(mutex_);
+  const std::function<void(const absl::Status&)> on_fail_;
   observe::AdminServer admin_;
 };
 

@@ -1,0 +1,120 @@
+#pragma once
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/command.h"
+#include "core/log_clock.h"
+#include "core/reply.h"
+#include "core/served_state.h"
+#include "core/snapshot_reads.h"
+#include "larder/base/clock.h"
+#include "larder/base/mutex.h"
+#include "larder/raft/node.h"
+
+namespace larder::tracker {
+
+// What is done to the registry at once, as one entry of the log.
+struct Proposal {
+  std::optional<RequestId> request;
+  std::optional<Fence> fence;
+  std::vector<Command> commands;  // 1..kMaxBatch
+};
+
+// Carries bytes to other members; they may be lost. Thread-safe; queues and returns.
+using SendToMember = std::function<void(raft::MemberId to, std::string bytes)>;
+
+// How long a change waits for a leader, and then for its outcome, and a read for a quorum.
+inline constexpr base::Duration kLeaderWait = std::chrono::milliseconds(2500);
+inline constexpr base::Duration kOutcomeWait = std::chrono::seconds(3);
+
+// The registry as every member serves it: changes are proposed where the leader is, reads see all that was acknowledged
+// before they began. Thread-safe. Callbacks run on threads of the node, the transport, Tick or the reads, and must not
+// block.
+class Consensus {
+ public:
+  // One reply per command.
+  using ProposeDone = std::function<void(absl::StatusOr<std::vector<Reply>>)>;
+
+  struct Parts {
+    raft::MemberId self;
+    raft::Node* node = nullptr;
+    const ServedState* state = nullptr;
+    SnapshotReads* reads = nullptr;
+    const base::Clock* clock = nullptr;
+    SendToMember send;
+    // Told of each proposal that this member's own group took, as leader; may be empty.
+    std::function<void(const absl::Status& outcome, base::Duration took)> proposed;
+  };
+  // Borrows all; they live until Stop has returned.
+  explicit Consensus(Parts parts);
+  ~Consensus();  // stops
+  Consensus(const Consensus&) = delete;
+  Consensus& operator=(const Consensus&) = delete;
+
+  // Proposals of one thread are appended in the order of the calls, those that are appended at all. Errors:
+  // INVALID_ARGUMENT (BAD_BATCH, ENTRY_TOO_LARGE), RESOURCE_EXHAUSTED (RAFT_BUSY), UNAVAILABLE (TRACKER_NO_QUORUM,
+  // LEADER_CHANGED, STOPPING): nothing was done. DEADLINE_EXCEEDED (OUTCOME_UNKNOWN): it may be done, now or later;
+  // only a repeat under the same request id is safe.
+  void Propose(const Proposal& proposal, ProposeDone done) LARDER_EXCLUDES(mutex_);
+  // `run` gets a snapshot that holds all that was acknowledged, by any member, before this call, or UNAVAILABLE
+  // (TRACKER_NO_QUORUM, STOPPING). The reader is for the time of the call; other reads may share it.
+  void Read(SnapshotReads::Run run);
+  // The same with whatever this member has applied.
+  void ReadStale(SnapshotReads::Run run);
+
+  // Bytes of another member's Consensus.
+  void Receive(raft::MemberId from, std::string_view bytes) LARDER_EXCLUDES(mutex_);
+  // Bytes to this member were lost, or those from it may have been.
+  void Unreachable(raft::MemberId member) LARDER_EXCLUDES(mutex_);
+  // Every few milliseconds: sends on what waited for a leader, gives up what waited too long.
+  void Tick() LARDER_EXCLUDES(mutex_);
+
+  // Whether this member leads, and has applied all that was before; then the time of its log, now.
+  std::optional<LogTime> LeaderTime() LARDER_EXCLUDES(mutex_);
+
+  // Who waits gets STOPPING, or OUTCOME_UNKNOWN for what was sent. Idempotent.
+  void Stop() LARDER_EXCLUDES(mutex_);
+
+ private:
+  // The encoded replies of an entry.
+  using EntryDone = std::function<void(absl::StatusOr<std::string>)>;
+  struct Waiting {
+    std::string entry;  // without a stamp
+    base::Deadline until;
+    EntryDone done;
+  };
+  struct Forwarded {
+    raft::MemberId to;
+    base::Deadline until;
+    EntryDone done;
+  };
+
+  // Sends what waits to where it can be appended, in order, while somebody leads. One thread at a time; others leave
+  // theirs to it, so that nothing is called under the lock.
+  void Drain() LARDER_EXCLUDES(mutex_);
+  void ProposeHere(std::string entry, uint64_t term, EntryDone done) LARDER_EXCLUDES(mutex_);
+  void Forward(raft::MemberId leader, Waiting waiting) LARDER_EXCLUDES(mutex_);
+  void OnForwarded(raft::MemberId from, uint64_t id, std::string entry) LARDER_EXCLUDES(mutex_);
+  void OnReply(uint64_t id, absl::StatusOr<std::string> replies) LARDER_EXCLUDES(mutex_);
+  LogTime Stamp(uint64_t term) LARDER_EXCLUDES(mutex_);
+
+  const Parts parts_;
+  base::Mutex mutex_;
+  bool stopped_ LARDER_GUARDED_BY(mutex_) = false;
+  LogClock log_clock_ LARDER_GUARDED_BY(mutex_);
+  std::deque<Waiting> waiting_ LARDER_GUARDED_BY(mutex_);  // for a leader, or for Drain
+  bool draining_ LARDER_GUARDED_BY(mutex_) = false;
+  std::map<uint64_t, Forwarded> forwarded_ LARDER_GUARDED_BY(mutex_);
+  uint64_t last_forward_ LARDER_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace larder::tracker

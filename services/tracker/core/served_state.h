@@ -1,0 +1,40 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/registry.h"
+#include "larder/base/mutex.h"
+#include "larder/raft/state_machine.h"
+
+namespace larder::tracker {
+
+// The replicated state as a running member has it: tells other threads how far it is.
+class ServedState final : public raft::StateMachine {
+ public:
+  struct Mark {
+    raft::LogPosition at;  // the last entry applied
+    LogTime now;           // its log time
+  };
+
+  // `first`: the configuration of a state that nothing was applied to.
+  ServedState(std::unique_ptr<TrackerState> state, std::string first);
+
+  const raft::AppliedState& applied() const override { return applied_; }
+  absl::Status Apply(std::span<const raft::Command> commands, const raft::AppliedState& after,
+                     std::vector<std::string>& replies) override LARDER_EXCLUDES(mutex_);
+  absl::Status Flush() override { return state_->Flush(); }
+
+  // Any thread.
+  Mark mark() const LARDER_EXCLUDES(mutex_);
+
+ private:
+  const std::unique_ptr<TrackerState> state_;
+  raft::AppliedState applied_;
+  mutable base::Mutex mutex_;
+  Mark mark_ LARDER_GUARDED_BY(mutex_);
+};
+
+}  // namespace larder::tracker

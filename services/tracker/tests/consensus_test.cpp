@@ -1,0 +1,320 @@
+#include "core/consensus.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "background/expiry.h"
+#include "core/member_message.h"
+#include "core/memory_table.h"
+#include "core/queries.h"
+#include "larder/base/status.h"
+#include "larder/base/testing/manual_clock.h"
+#include "larder/base/testing/status_matchers.h"
+#include "tests/scripted_node.h"
+
+namespace larder::tracker {
+namespace {
+
+using base::IsOk;
+using base::StatusIs;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr raft::MemberId kSelf{1};
+constexpr raft::MemberId kOther{2};
+const RespDatabase kDatabase{.ns = "default"};
+
+Proposal SetOf(const std::string& key, base::Duration ttl = {}) {
+  return {.commands = {RespSet{.database = kDatabase, .key = key, .ttl = ttl}}};
+}
+
+// The key that an entry sets.
+std::string KeyIn(const std::string& entry) {
+  const absl::StatusOr<Entry> decoded = DecodeEntry(base::AsBytes(entry));
+  EXPECT_THAT(decoded, IsOk());
+  return std::get<RespSet>(decoded->commands.front()).key;
+}
+
+class ConsensusTest : public testing::Test {
+ protected:
+  ConsensusTest()
+      : served_(*TrackerState::Open(table_), ""),
+        reads_(table_, inline_, 1, [](const absl::Status& why) { ADD_FAILURE() << why; }),
+        consensus_(
+            {.self = kSelf,
+             .node = &node_,
+             .state = &served_,
+             .reads = &reads_,
+             .clock = &clock_,
+             .send = [this](raft::MemberId to, std::string bytes) { sent_.emplace_back(to, std::move(bytes)); }}) {}
+
+  void Propose(const Proposal& proposal) {
+    consensus_.Propose(proposal, [this](absl::StatusOr<std::vector<Reply>> replies) {
+      results_.push_back(replies.status());
+      if (replies.ok()) replies_.push_back(replies->front());
+    });
+  }
+  // Everything that was proposed is committed and applied, in `term`.
+  void ApplyAll(uint64_t term) {
+    std::vector<raft::Command> commands;
+    for (const auto& [entry, done] : node_.proposed) {
+      commands.push_back({.at = {.index = ++index_, .term = term}, .payload = base::AsBytes(entry)});
+    }
+    // A term's first entry is the leader's own, empty one.
+    if (commands.empty()) ++index_;
+    std::vector<std::string> replies;
+    ASSERT_THAT(served_.Apply(commands, {.at = {.index = index_, .term = term}}, replies), IsOk());
+    auto done = std::exchange(node_.proposed, {});
+    for (size_t i = 0; i < done.size(); ++i) done[i].second(replies[i]);
+  }
+  void Lead(uint64_t term) {
+    node_.Follow(kSelf, term);
+    ApplyAll(term);
+  }
+  std::vector<std::string> ProposedKeys() {
+    std::vector<std::string> keys;
+    for (const auto& [entry, done] : node_.proposed) keys.push_back(KeyIn(entry));
+    return keys;
+  }
+  LogTime StampOfLast() { return DecodeEntry(base::AsBytes(node_.proposed.back().first))->stamp; }
+  MemberMessage Sent(size_t i) { return *DecodeMemberMessage(sent_.at(i).second); }
+
+  base::ManualClock clock_;
+  base::InlineExecutor inline_;
+  MemoryTable table_;
+  ServedState served_;
+  SnapshotReads reads_;
+  ScriptedNode node_;
+  std::vector<std::pair<raft::MemberId, std::string>> sent_;
+  std::vector<absl::Status> results_;
+  std::vector<Reply> replies_;
+  uint64_t index_ = 0;
+  Consensus consensus_;
+};
+
+TEST_F(ConsensusTest, ALeaderProposesItselfAndAnswersWithTheReplies) {
+  Lead(1);
+  Propose(SetOf("a"));
+  Propose(SetOf("b"));
+  EXPECT_THAT(ProposedKeys(), ElementsAre("a", "b"));
+  EXPECT_THAT(results_, IsEmpty());
+  ApplyAll(1);
+  EXPECT_THAT(results_, ElementsAre(IsOk(), IsOk()));
+  EXPECT_TRUE(std::get<RespSetDone>(replies_.at(1)).stored);
+  EXPECT_THAT(sent_, IsEmpty());
+}
+
+TEST_F(ConsensusTest, AFollowerSendsItToTheLeaderOnce) {
+  node_.Follow(kOther, 1);
+  Propose(SetOf("a"));
+  ASSERT_THAT(sent_, SizeIs(1));
+  EXPECT_EQ(sent_[0].first, kOther);
+  const auto forwarded = std::get<ForwardedEntry>(Sent(0));
+  EXPECT_EQ(KeyIn(forwarded.entry), "a");
+  consensus_.Tick();
+  EXPECT_THAT(sent_, SizeIs(1));
+  const std::string replies = EncodeReplies({RespSetDone{.stored = true}});
+  consensus_.Receive(kOther, EncodeMemberMessage(ForwardedReply{.id = forwarded.id, .replies = replies}));
+  EXPECT_THAT(results_, ElementsAre(IsOk()));
+  // One that comes twice changes nothing.
+  consensus_.Receive(kOther, EncodeMemberMessage(ForwardedReply{.id = forwarded.id, .replies = replies}));
+  EXPECT_THAT(results_, SizeIs(1));
+}
+
+TEST_F(ConsensusTest, TheLeaderStampsAndAnswersWhatWasForwarded) {
+  Lead(1);
+  clock_.Advance(seconds(7));
+  const std::string entry = EncodeEntry({.commands = SetOf("a").commands});
+  consensus_.Receive(kOther, EncodeMemberMessage(ForwardedEntry{.id = 9, .entry = entry}));
+  EXPECT_THAT(ProposedKeys(), ElementsAre("a"));
+  EXPECT_EQ(StampOfLast(), After(LogTime{}, seconds(0))) << "its clock begins with the first it stamps";
+  ApplyAll(1);
+  ASSERT_THAT(sent_, SizeIs(1));
+  EXPECT_EQ(sent_[0].first, kOther);
+  const auto reply = std::get<ForwardedReply>(Sent(0));
+  EXPECT_EQ(reply.id, 9);
+  ASSERT_THAT(reply.replies, IsOk());
+  EXPECT_THAT(DecodeReplies(base::AsBytes(*reply.replies)), IsOk());
+}
+
+TEST_F(ConsensusTest, WhatWasForwardedIsNeverSentOn) {
+  node_.Follow(kOther, 1);
+  const std::string entry = EncodeEntry({.commands = SetOf("a").commands});
+  consensus_.Receive({3}, EncodeMemberMessage(ForwardedEntry{.id = 9, .entry = entry}));
+  ASSERT_THAT(sent_, SizeIs(1));
+  EXPECT_EQ(sent_[0].first, raft::MemberId{3});
+  EXPECT_THAT(std::get<ForwardedReply>(Sent(0)).replies, StatusIs(absl::StatusCode::kUnavailable, "LEADER_CHANGED"));
+  EXPECT_THAT(node_.proposed, IsEmpty());
+}
+
+TEST_F(ConsensusTest, AForwardedEntryThatCannotBeReadNeverReachesTheLog) {
+  Lead(1);
+  consensus_.Receive(kOther, EncodeMemberMessage(ForwardedEntry{.id = 9, .entry = "rubbish"}));
+  EXPECT_THAT(node_.proposed, IsEmpty());
+  EXPECT_THAT(std::get<ForwardedReply>(Sent(0)).replies, StatusIs(absl::StatusCode::kInvalidArgument, "BAD_BATCH"));
+  consensus_.Receive(kOther, "rubbish");
+  EXPECT_THAT(sent_, SizeIs(1));
+}
+
+TEST_F(ConsensusTest, WithoutALeaderChangesWaitInOrderAndThenGiveUp) {
+  Propose(SetOf("a"));
+  Propose(SetOf("b"));
+  clock_.Advance(kLeaderWait / 2);
+  Propose(SetOf("c"));
+  consensus_.Tick();
+  EXPECT_THAT(results_, IsEmpty());
+  clock_.Advance(kLeaderWait / 2);
+  consensus_.Tick();
+  EXPECT_THAT(results_, ElementsAre(StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"),
+                                    StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM")));
+  Propose(SetOf("d"));
+  Lead(1);
+  consensus_.Tick();
+  EXPECT_THAT(ProposedKeys(), ElementsAre("c", "d"));
+}
+
+TEST_F(ConsensusTest, WhatWasSentToALeaderThatIsLostHasAnUnknownOutcome) {
+  node_.Follow(kOther, 1);
+  Propose(SetOf("a"));
+  consensus_.Unreachable({3});
+  EXPECT_THAT(results_, IsEmpty());
+  consensus_.Unreachable(kOther);
+  EXPECT_THAT(results_, ElementsAre(StatusIs(absl::StatusCode::kDeadlineExceeded, "OUTCOME_UNKNOWN")));
+  Propose(SetOf("b"));
+  clock_.Advance(kOutcomeWait);
+  consensus_.Tick();
+  EXPECT_THAT(results_, ElementsAre(StatusIs(absl::StatusCode::kDeadlineExceeded, "OUTCOME_UNKNOWN"),
+                                    StatusIs(absl::StatusCode::kDeadlineExceeded, "OUTCOME_UNKNOWN")));
+}
+
+TEST_F(ConsensusTest, ErrorsOfTheNodeSayWhetherSomethingWasDone) {
+  Lead(1);
+  const std::map<std::string, absl::StatusOr<std::string>> outcomes = {
+      {"LEADER_CHANGED", base::Error(absl::StatusCode::kFailedPrecondition, "NOT_LEADER", "")},
+      {"OUTCOME_UNKNOWN", base::Error(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN", "")},
+      {"RAFT_BUSY", base::Error(absl::StatusCode::kResourceExhausted, "RAFT_BUSY", "")},
+      {"STOPPING", base::Error(absl::StatusCode::kUnavailable, "STOPPED", "")}};
+  for (const auto& [reason, outcome] : outcomes) {
+    Propose(SetOf("a"));
+    node_.proposed.back().second(outcome);
+    EXPECT_EQ(base::Reason(results_.back()), reason);
+  }
+}
+
+TEST_F(ConsensusTest, ABatchHasAtLeastOneCommandAndNoMoreThanTheLimit) {
+  Lead(1);
+  Propose({});
+  Propose({.commands = std::vector<Command>(kMaxBatch + 1, OpenSession{})});
+  EXPECT_THAT(results_, ElementsAre(StatusIs(absl::StatusCode::kInvalidArgument, "BAD_BATCH"),
+                                    StatusIs(absl::StatusCode::kInvalidArgument, "BAD_BATCH")));
+  EXPECT_THAT(node_.proposed, IsEmpty());
+}
+
+TEST_F(ConsensusTest, AfterStopEverythingIsRefused) {
+  Propose(SetOf("a"));
+  node_.Follow(kOther, 1);
+  consensus_.Tick();
+  node_.Follow({}, 1);
+  Propose(SetOf("b"));
+  consensus_.Stop();
+  Propose(SetOf("c"));
+  EXPECT_THAT(results_, ElementsAre(StatusIs(absl::StatusCode::kUnavailable, "STOPPING"),
+                                    StatusIs(absl::StatusCode::kDeadlineExceeded, "OUTCOME_UNKNOWN"),
+                                    StatusIs(absl::StatusCode::kUnavailable, "STOPPING")));
+}
+
+TEST_F(ConsensusTest, AReadWaitsForTheNodeAndSeesWhatIsApplied) {
+  std::optional<std::string> value;
+  absl::Status result = absl::UnknownError("none");
+  consensus_.Read([&](const absl::Status& status, Reader* reader) {
+    result = status;
+    if (status.ok()) value = RespGet(*reader, kDatabase, "a").value();
+  });
+  Lead(1);
+  Propose({.commands = {RespSet{.database = kDatabase, .key = "a", .value = "1"}}});
+  ApplyAll(1);
+  EXPECT_TRUE(absl::IsUnknown(result));
+  node_.reads.at(0)(absl::OkStatus());
+  EXPECT_THAT(result, IsOk());
+  EXPECT_EQ(value, "1");
+  consensus_.Read([&](const absl::Status& status, Reader* reader) {
+    result = status;
+    EXPECT_EQ(reader, nullptr);
+  });
+  node_.reads.at(1)(base::Error(absl::StatusCode::kUnavailable, "NO_QUORUM", ""));
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+}
+
+TEST_F(ConsensusTest, LogTimeGoesOnWhileItLeadsAndStandsWhileNobodyDoes) {
+  Lead(1);
+  Propose(SetOf("a"));
+  clock_.Advance(seconds(10));
+  Propose(SetOf("b"));
+  EXPECT_EQ(StampOfLast(), After(LogTime{}, seconds(10)));
+  ApplyAll(1);
+  node_.Follow({}, 1);
+  clock_.Advance(seconds(1000));
+  EXPECT_EQ(consensus_.LeaderTime(), std::nullopt);
+  Lead(2);
+  EXPECT_EQ(consensus_.LeaderTime(), After(LogTime{}, seconds(10)));
+  clock_.Advance(seconds(1));
+  EXPECT_EQ(consensus_.LeaderTime(), After(LogTime{}, seconds(11)));
+}
+
+TEST_F(ConsensusTest, ANewLeadersTimeBeginsOnceItHasAppliedWhatWasBefore) {
+  Lead(1);
+  Propose(SetOf("a"));
+  clock_.Advance(seconds(5));
+  Propose(SetOf("b"));
+  node_.Follow(kSelf, 3);  // and the two of term 1 are not applied yet
+  EXPECT_EQ(consensus_.LeaderTime(), std::nullopt);
+  Propose(SetOf("c"));
+  EXPECT_EQ(StampOfLast(), LogTime{});
+  ApplyAll(3);
+  EXPECT_EQ(consensus_.LeaderTime(), After(LogTime{}, seconds(5)));
+}
+
+TEST_F(ConsensusTest, WhatIsDueEndsWhereItLeads) {
+  Expiry expiry(consensus_);
+  Lead(1);
+  Propose(SetOf("a", seconds(5)));
+  ApplyAll(1);
+  expiry.Round();
+  EXPECT_THAT(node_.proposed, IsEmpty()) << "nothing is due yet";
+  clock_.Advance(seconds(5));
+  node_.Follow(kOther, 1);
+  expiry.Round();
+  EXPECT_THAT(node_.proposed, IsEmpty()) << "only the leader proposes it";
+  EXPECT_THAT(sent_, IsEmpty());
+  node_.Follow(kSelf, 1);
+  expiry.Round();
+  expiry.Round();
+  ASSERT_THAT(node_.proposed, SizeIs(1)) << "once, while it is under way";
+  EXPECT_TRUE(std::holds_alternative<ExpireDue>(DecodeEntry(base::AsBytes(node_.proposed[0].first))->commands.front()));
+  ApplyAll(1);
+  const auto snapshot = table_.NewSnapshot();
+  EXPECT_EQ(NextDue(*snapshot).value(), kNever);
+  expiry.Round();
+  EXPECT_THAT(node_.proposed, IsEmpty());
+}
+
+TEST(MemberMessage, IsReadAsItWasWritten) {
+  const std::vector<MemberMessage> messages = {
+      ForwardedEntry{.id = 7, .entry = "entry"}, ForwardedReply{.id = 8, .replies = std::string("replies")},
+      ForwardedReply{.id = 9, .replies = base::Error(absl::StatusCode::kAborted, "WHY", "because")}};
+  for (const MemberMessage& message : messages) {
+    const std::string bytes = EncodeMemberMessage(message);
+    EXPECT_THAT(DecodeMemberMessage(bytes), base::IsOkAndHolds(message));
+  }
+  for (const std::string_view bad : {"", "\x04\0\0\0\0\0\0\0\0", "\x01\0", "\x03\0\0\0\0\0\0\0\0\0"}) {
+    EXPECT_THAT(DecodeMemberMessage(bad), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_MEMBER_MESSAGE"));
+  }
+}
+
+}  // namespace
+}  // namespace larder::tracker
