@@ -1,0 +1,77 @@
+#pragma once
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "larder/base/clock.h"
+#include "larder/object/object.h"
+#include "larder/object/peer.h"
+
+namespace larder::cache_agent {
+
+// A node that has a complete copy, as the cluster knows it.
+struct ClusterCopy {
+  std::string node;
+  bool staged = false;
+  bool live = false;  // counts as a copy; else it may be gone
+  base::Duration last_seen{};
+  bool operator==(const ClusterCopy&) const = default;
+};
+
+// An object as the cluster knows it.
+struct ClusterObject {
+  object::ObjectInfo info;  // state kDeleted: there is none; kCreating: only id, state and epoch are meant
+  std::vector<ClusterCopy> copies;
+  uint32_t live_replicas = 0;
+  bool at_origin = false;
+  std::optional<base::Duration> staged_age;
+  std::string creator;  // of what is being created: the node
+};
+
+struct ClusterPage {
+  std::vector<object::ObjectInfo> objects;  // by key
+  bool more = false;
+};
+
+// The cluster's truth, as an agent asks and tells it: the tracker. What the agent does is done in its node epoch, which
+// the implementation looks after. Thread-safe; a `done` comes once, on a thread of the implementation, and must not
+// block. Errors common to all: UNAVAILABLE (TRACKER_NO_QUORUM, LEADER_CHANGED, NO_TRACKER: nobody answers): nothing was
+// done; DEADLINE_EXCEEDED (OUTCOME_UNKNOWN): it may be done, and a repeat is safe; UNAVAILABLE (NODE_FENCED): this
+// node's registration was over, another is under way.
+class ClusterRegistry {
+ public:
+  virtual ~ClusterRegistry() = default;
+
+  // The right to create, in the whole cluster, until Seal or Abandon; the implementation renews it. ABORTED (HELD)
+  // naming the node that has it, ALREADY_EXISTS (EXISTS) if it is sealed and not to be overwritten.
+  virtual void Acquire(const object::ObjectId& id, bool overwrite,
+                       object::Done<absl::StatusOr<object::Epoch>> done) = 0;
+  // Ends a right to create: what `info` describes is sealed, under that epoch, and here. ABORTED (EPOCH_STALE): the
+  // right was lost before.
+  virtual void Seal(object::Epoch epoch, const object::ObjectInfo& info, object::Done<absl::Status> done) = 0;
+  // Acquire and Seal at once, of what is sealed here under an epoch of this node's own. The same content: one copy
+  // more. ABORTED (HELD), ALREADY_EXISTS (EXISTS).
+  virtual void Publish(const object::ObjectInfo& info, bool overwrite,
+                       object::Done<absl::StatusOr<object::Epoch>> done) = 0;
+  // Ends a right to create without an object.
+  virtual void Abandon(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) = 0;
+  // This node has no copy any more.
+  virtual void Withdraw(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) = 0;
+  // NOT_FOUND (NO_OBJECT).
+  virtual void Delete(const object::ObjectId& id, object::Done<absl::Status> done) = 0;
+  virtual void SetPinned(const object::ObjectId& id, bool pinned, object::Done<absl::Status> done) = 0;
+
+  // In the order asked; at most 1000.
+  virtual void Locate(std::vector<object::ObjectId> ids,
+                      object::Done<absl::StatusOr<std::vector<ClusterObject>>> done) = 0;
+  // Sealed objects.
+  virtual void List(const std::string& ns, const object::ListRequest& request,
+                    object::Done<absl::StatusOr<ClusterPage>> done) = 0;
+};
+
+}  // namespace larder::cache_agent

@@ -1,0 +1,264 @@
+#include "core/tracked_peer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "larder/base/status.h"
+
+namespace larder::cache_agent {
+
+using object::AckPolicy;
+using object::CreateGrant;
+using object::CreateRequest;
+using object::Done;
+using object::Epoch;
+using object::LeaseId;
+using object::ObjectId;
+using object::SealResult;
+using object::SessionId;
+
+namespace {
+
+// Between two questions whether another node still creates a key.
+constexpr base::Duration kAskAgain = std::chrono::milliseconds(100);
+
+absl::Status CheckAck(const CreateRequest& request) {
+  const bool other_nodes = request.ack == AckPolicy::kReplicated && request.ack_replicas > 1;
+  if (!other_nodes && request.ack != AckPolicy::kOrigin) return absl::OkStatus();
+  return base::InvalidArgument("ACK_IMPOSSIBLE",
+                               "this installation can acknowledge 'local' and 'tracked', not '{}': it sends nothing to "
+                               "{} yet",
+                               object::AckName(request.ack), other_nodes ? "other nodes" : "an origin");
+}
+
+absl::Status LeaseLost(const ObjectId& id) {
+  return base::Error(absl::StatusCode::kAborted, "LEASE_LOST", "the session that was to create '{}' has ended", id.key);
+}
+
+}  // namespace
+
+TrackedPeer::TrackedPeer(std::unique_ptr<object::Peer> peer, ClusterRegistry& registry, Publisher& publisher,
+                         const base::Clock& clock)
+    : PeerDecorator(std::move(peer)), registry_(registry), publisher_(publisher), clock_(clock) {}
+
+TrackedPeer::~TrackedPeer() { EndInner(); }
+
+absl::StatusOr<SessionId> TrackedPeer::OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed) {
+  LARDER_ASSIGN_OR_RETURN(
+      const SessionId session,
+      inner().OpenSession(owner, [this, lapsed = std::move(lapsed)](const std::vector<LeaseId>& leases) {
+        Lapsed(leases);
+        if (lapsed) lapsed(leases);
+      }));
+  base::MutexLock lock(mutex_);
+  namespaces_.emplace(session, owner.ns);
+  return session;
+}
+
+void TrackedPeer::CloseSession(SessionId session) {
+  inner().CloseSession(session);
+  std::vector<Creation> ended;
+  std::vector<std::shared_ptr<Acquiring>> waiting;
+  {
+    base::MutexLock lock(mutex_);
+    namespaces_.erase(session);
+    std::erase_if(creations_, [&](auto& item) {
+      if (item.second.session != session) return false;
+      ended.push_back(std::move(item.second));
+      return true;
+    });
+    std::erase_if(held_, [&](auto& acquiring) {
+      if (acquiring->session != session) return false;
+      waiting.push_back(std::move(acquiring));
+      return true;
+    });
+  }
+  for (const Creation& creation : ended) Abandon(creation);
+  for (const auto& acquiring : waiting) acquiring->done(LeaseLost(acquiring->id));
+}
+
+void TrackedPeer::Lapsed(const std::vector<LeaseId>& leases) {
+  for (const LeaseId lease : leases) End(lease);
+}
+
+void TrackedPeer::End(LeaseId lease) {
+  Creation creation;
+  {
+    base::MutexLock lock(mutex_);
+    const auto it = creations_.find(lease);
+    if (it == creations_.end()) return;
+    creation = std::move(it->second);
+    creations_.erase(it);
+  }
+  Abandon(creation);
+}
+
+void TrackedPeer::Abandon(const Creation& creation) {
+  if (creation.right == Epoch{}) return;
+  // One that is not told ends with its time.
+  registry_.Abandon(creation.id, creation.right, [](const absl::Status&) {});
+}
+
+// ---- creating
+
+void TrackedPeer::Create(SessionId session, CreateRequest request, base::Deadline deadline, Granted done) {
+  if (const absl::Status possible = CheckAck(request); !possible.ok()) return done(possible);
+  Creation creation{.session = session,
+                    .ack = request.ack == AckPolicy::kLocal ? AckPolicy::kLocal : AckPolicy::kTracked,
+                    .overwrite = request.overwrite};
+  {
+    base::MutexLock lock(mutex_);
+    if (const auto ns = namespaces_.find(session); ns != namespaces_.end()) creation.id = {ns->second, request.key};
+  }
+  const bool accept_same_content = request.accept_same_content;
+  request.ack = AckPolicy::kLocal;
+  inner().Create(session, std::move(request), deadline,
+                 [this, creation = std::move(creation), accept_same_content, deadline,
+                  done = std::move(done)](const absl::StatusOr<CreateGrant>& grant) {
+                   if (!grant.ok()) return done(grant);
+                   OnCreated(creation, accept_same_content, deadline, *grant, done);
+                 });
+}
+
+void TrackedPeer::OnCreated(Creation creation, bool accept_same_content, base::Deadline deadline, CreateGrant grant,
+                            Granted done) {
+  const bool acquires = creation.ack == AckPolicy::kTracked && !creation.id.key.empty();
+  auto acquiring = std::make_shared<Acquiring>(Acquiring{.lease = grant.lease,
+                                                         .grant = grant,
+                                                         .session = creation.session,
+                                                         .id = creation.id,
+                                                         .overwrite = creation.overwrite,
+                                                         .accept_same_content = accept_same_content,
+                                                         .deadline = deadline,
+                                                         .done = std::move(done)});
+  {
+    base::MutexLock lock(mutex_);
+    // One whose session is gone fails at the seal, as any.
+    if (namespaces_.contains(creation.session)) creations_.emplace(grant.lease, std::move(creation));
+  }
+  if (!acquires) return acquiring->done(grant);
+  // The client does not know its lease yet, and so cannot renew it.
+  inner().BeginWork(acquiring->session);
+  Acquire(std::move(acquiring));
+}
+
+void TrackedPeer::Acquire(std::shared_ptr<Acquiring> acquiring) {
+  registry_.Acquire(acquiring->id, acquiring->overwrite,
+                    [this, acquiring](absl::StatusOr<Epoch> right) { OnAcquired(acquiring, std::move(right)); });
+}
+
+void TrackedPeer::OnAcquired(const std::shared_ptr<Acquiring>& acquiring, absl::StatusOr<Epoch> right) {
+  const bool same_may_do = acquiring->accept_same_content && base::Reason(right.status()) == "EXISTS";
+  if (base::Reason(right.status()) == "HELD") {
+    if (acquiring->deadline > clock_.Now()) {
+      base::MutexLock lock(mutex_);
+      if (creations_.contains(acquiring->lease)) {
+        acquiring->again = clock_.Now() + kAskAgain;
+        held_.push_back(acquiring);
+        return;
+      }
+    }
+    right = base::Error(absl::StatusCode::kDeadlineExceeded, "CREATING", "{}", base::Message(right.status()));
+  }
+  bool lives = false;
+  {
+    base::MutexLock lock(mutex_);
+    const auto creation = creations_.find(acquiring->lease);
+    lives = creation != creations_.end();
+    if (lives && right.ok()) creation->second.right = *right;
+  }
+  inner().EndWork(acquiring->session);
+  if (!lives) {
+    if (right.ok()) Abandon({.id = acquiring->id, .right = *right});
+    return acquiring->done(LeaseLost(acquiring->id));
+  }
+  if (right.ok() || same_may_do) return acquiring->done(acquiring->grant);
+  Discard(acquiring->session, acquiring->lease, acquiring->grant.epoch).IgnoreError();
+  acquiring->done(right.status());
+}
+
+absl::Status TrackedPeer::Discard(SessionId session, LeaseId lease, Epoch epoch) {
+  LARDER_RETURN_IF_ERROR(inner().Discard(session, lease, epoch));
+  End(lease);
+  return absl::OkStatus();
+}
+
+// ---- sealing
+
+void TrackedPeer::Seal(SessionId session, LeaseId lease, Epoch epoch, const object::SealRequest& request, Sealed done) {
+  inner().Seal(session, lease, epoch, request,
+               [this, session, lease, done = std::move(done)](absl::StatusOr<SealResult> result) {
+                 if (result.ok()) return OnSealed(session, lease, *std::move(result), done);
+                 // These leave the creation as it was.
+                 const std::string reason = base::Reason(result.status());
+                 if (reason != "SIZE_MISMATCH" && reason != "BUSY" && reason != "EPOCH_STALE") End(lease);
+                 done(std::move(result));
+               });
+}
+
+void TrackedPeer::OnSealed(SessionId session, LeaseId lease, SealResult result, const Sealed& done) {
+  std::optional<Creation> creation;
+  {
+    base::MutexLock lock(mutex_);
+    if (const auto it = creations_.find(lease); it != creations_.end()) {
+      creation = std::move(it->second);
+      creations_.erase(it);
+    }
+  }
+  const ObjectId id = result.info.id;
+  const Epoch own = result.info.epoch;
+  const auto told = [this, session, result, done](const absl::StatusOr<Epoch>& epoch) {
+    done(Answer(session, result, epoch));
+  };
+  if (!creation) {  // a repeat
+    if (publisher_.IsBehind(id, own)) return done(std::move(result));
+    return publisher_.Await(id, own, told);
+  }
+  const bool local = creation->ack == AckPolicy::kLocal;
+  const Publisher::Publication publication = {
+      .info = result.info, .overwrite = creation->overwrite, .acknowledged = local, .right = creation->right};
+  if (!local) return publisher_.Publish(publication, told);
+  publisher_.Publish(publication, nullptr);
+  done(std::move(result));
+}
+
+absl::StatusOr<SealResult> TrackedPeer::Answer(SessionId session, SealResult result,
+                                               const absl::StatusOr<Epoch>& told) {
+  if (told.ok()) {
+    result.ack = AckPolicy::kTracked;
+    if (*told != Epoch{}) result.info.epoch = *told;
+    return result;
+  }
+  if (absl::IsUnavailable(told.status()) || absl::IsDeadlineExceeded(told.status())) {
+    return base::Error(absl::StatusCode::kUnavailable, base::Reason(told.status()),
+                       "'{}' is sealed on this node, but the tracker could not be told yet (it will be; the same seal "
+                       "again waits for it): {}",
+                       result.info.id.key, base::Message(told.status()));
+  }
+  Drop(session, result.info);
+  return told.status();
+}
+
+void TrackedPeer::Drop(SessionId session, const object::ObjectInfo& info) {
+  const absl::StatusOr<object::ObjectInfo> there = inner().Stat(session, info.id.key);
+  if (!there.ok() || there->epoch != info.epoch) return;
+  publisher_.Forget(info.id);
+  inner().Delete(session, info.id.key).IgnoreError();
+}
+
+base::Duration TrackedPeer::Tick() {
+  std::vector<std::shared_ptr<Acquiring>> due;
+  {
+    base::MutexLock lock(mutex_);
+    const base::MonotonicTime now = clock_.Now();
+    std::erase_if(held_, [&](auto& acquiring) {
+      if (acquiring->again > now) return false;
+      due.push_back(std::move(acquiring));
+      return true;
+    });
+  }
+  for (auto& acquiring : due) Acquire(std::move(acquiring));
+  return std::min({inner().Tick(), publisher_.Tick(), kAskAgain});
+}
+
+}  // namespace larder::cache_agent

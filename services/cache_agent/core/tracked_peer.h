@@ -1,0 +1,91 @@
+#pragma once
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/cluster_registry.h"
+#include "core/publisher.h"
+#include "larder/base/clock.h"
+#include "larder/base/mutex.h"
+#include "larder/object/peer_decorator.h"
+
+namespace larder::cache_agent {
+
+// A node's objects as part of a cluster's: whoever creates a key has the right to it in the whole cluster, and what is
+// sealed is published, before the acknowledgement (`tracked`) or after it (`local`). Reads are the inner peer's, and
+// wait for nobody.
+class TrackedPeer final : public object::PeerDecorator {
+ public:
+  // Borrows all but the peer; they outlive it.
+  TrackedPeer(std::unique_ptr<object::Peer> peer, ClusterRegistry& registry, Publisher& publisher,
+              const base::Clock& clock);
+  ~TrackedPeer() override;
+
+  absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner,
+                                                object::LapsedFn lapsed = nullptr) override;
+  void CloseSession(object::SessionId session) override LARDER_EXCLUDES(mutex_);
+  // Beside the inner peer's errors: INVALID_ARGUMENT (ACK_IMPOSSIBLE) for what needs other nodes or an origin,
+  // DEADLINE_ EXCEEDED (CREATING) naming the node that creates the key, ALREADY_EXISTS (EXISTS) also if it is
+  // elsewhere, and with `tracked` the cluster's UNAVAILABLE.
+  void Create(object::SessionId session, object::CreateRequest request, base::Deadline deadline,
+              object::Done<absl::StatusOr<object::CreateGrant>> done) override;
+  // With `tracked`, UNAVAILABLE while the cluster cannot be told: it is sealed here, and told later; a repeat waits for
+  // that.
+  void Seal(object::SessionId session, object::LeaseId lease, object::Epoch epoch, const object::SealRequest& request,
+            object::Done<absl::StatusOr<object::SealResult>> done) override;
+  absl::Status Discard(object::SessionId session, object::LeaseId lease, object::Epoch epoch) override;
+  base::Duration Tick() override;
+
+ private:
+  using Granted = object::Done<absl::StatusOr<object::CreateGrant>>;
+  struct Creation {
+    object::SessionId session;
+    object::ObjectId id;  // key empty: content-addressed
+    object::AckPolicy ack = object::AckPolicy::kTracked;
+    bool overwrite = false;
+    object::Epoch right;  // 0: none, it is published at the seal
+  };
+  // One that waits for the right to its key.
+  struct Acquiring {
+    object::LeaseId lease;
+    object::CreateGrant grant;
+    object::SessionId session;
+    object::ObjectId id;
+    bool overwrite = false;
+    bool accept_same_content = false;
+    base::Deadline deadline;
+    base::MonotonicTime again;
+    Granted done;
+  };
+
+  void Lapsed(const std::vector<object::LeaseId>& leases) LARDER_EXCLUDES(mutex_);
+  void OnCreated(Creation creation, bool accept_same_content, base::Deadline deadline, object::CreateGrant grant,
+                 Granted done) LARDER_EXCLUDES(mutex_);
+  void Acquire(std::shared_ptr<Acquiring> acquiring);
+  void OnAcquired(const std::shared_ptr<Acquiring>& acquiring, absl::StatusOr<object::Epoch> right)
+      LARDER_EXCLUDES(mutex_);
+  using Sealed = object::Done<absl::StatusOr<object::SealResult>>;
+  void OnSealed(object::SessionId session, object::LeaseId lease, object::SealResult result, const Sealed& done)
+      LARDER_EXCLUDES(mutex_);
+  // The answer of a `tracked` seal, once the cluster was told, or could not be.
+  absl::StatusOr<object::SealResult> Answer(object::SessionId session, object::SealResult result,
+                                            const absl::StatusOr<object::Epoch>& told);
+  // The creation is over without an object.
+  void End(object::LeaseId lease) LARDER_EXCLUDES(mutex_);
+  void Abandon(const Creation& creation);
+  // What lost to another node's object goes, unless something newer is there.
+  void Drop(object::SessionId session, const object::ObjectInfo& info);
+
+  ClusterRegistry& registry_;
+  Publisher& publisher_;
+  const base::Clock& clock_;
+  base::Mutex mutex_;
+  std::unordered_map<object::SessionId, std::string> namespaces_ LARDER_GUARDED_BY(mutex_);
+  std::unordered_map<object::LeaseId, Creation> creations_ LARDER_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<Acquiring>> held_ LARDER_GUARDED_BY(mutex_);  // by another node: asked again
+};
+
+}  // namespace larder::cache_agent

@@ -1,0 +1,84 @@
+#pragma once
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/cluster_registry.h"
+#include "larder/base/status.h"
+
+namespace larder::cache_agent {
+
+// A cluster that answers when a test says so, and keeps what it was asked: "acquire k", "seal k 7", "publish k", in the
+// order of the calls. One thread.
+class ScriptedCluster final : public ClusterRegistry {
+ public:
+  using Epoch = object::Epoch;
+  template <typename T>
+  using Done = object::Done<T>;
+
+  void Acquire(const object::ObjectId& id, bool overwrite, Done<absl::StatusOr<Epoch>> done) override {
+    Ask("acquire " + id.key + (overwrite ? " over" : ""), std::move(done));
+  }
+  void Seal(Epoch epoch, const object::ObjectInfo& info, Done<absl::Status> done) override {
+    Ask(fmt::format("seal {} {}", info.id.key, epoch.value), Simply(std::move(done)));
+  }
+  void Publish(const object::ObjectInfo& info, bool overwrite, Done<absl::StatusOr<Epoch>> done) override {
+    Ask("publish " + info.id.key + (overwrite ? " over" : ""), std::move(done));
+  }
+  void Abandon(const object::ObjectId& id, Epoch epoch, Done<absl::Status> done) override {
+    Ask(fmt::format("abandon {} {}", id.key, epoch.value), Simply(std::move(done)));
+  }
+  void Withdraw(const object::ObjectId& id, Epoch, Done<absl::Status> done) override {
+    Ask("withdraw " + id.key, Simply(std::move(done)));
+  }
+  void Delete(const object::ObjectId& id, Done<absl::Status> done) override {
+    Ask("delete " + id.key, Simply(std::move(done)));
+  }
+  void SetPinned(const object::ObjectId& id, bool pinned, Done<absl::Status> done) override {
+    Ask((pinned ? "pin " : "unpin ") + id.key, Simply(std::move(done)));
+  }
+  void Locate(std::vector<object::ObjectId> ids, Done<absl::StatusOr<std::vector<ClusterObject>>> done) override {
+    located.emplace_back(std::move(ids), std::move(done));
+  }
+  void List(const std::string& ns, const object::ListRequest& request,
+            Done<absl::StatusOr<ClusterPage>> done) override {
+    listed.emplace_back(ns + "/" + request.prefix, std::move(done));
+  }
+
+  // What was asked and is not answered.
+  std::vector<std::string> open() const {
+    std::vector<std::string> questions;
+    for (const auto& [question, done] : asked_) questions.push_back(question);
+    return questions;
+  }
+  // Answers the oldest such question.
+  void Answer(const std::string& question, absl::StatusOr<Epoch> answer = Epoch{}) {
+    const auto it = std::ranges::find(asked_, question, &Asked::first);
+    if (it == asked_.end()) throw std::logic_error("nobody asked: " + question);
+    const auto done = std::move(it->second);
+    asked_.erase(it);
+    done(std::move(answer));
+  }
+
+  std::vector<std::pair<std::vector<object::ObjectId>, Done<absl::StatusOr<std::vector<ClusterObject>>>>> located;
+  std::vector<std::pair<std::string, Done<absl::StatusOr<ClusterPage>>>> listed;
+
+ private:
+  using Asked = std::pair<std::string, Done<absl::StatusOr<Epoch>>>;
+  static Done<absl::StatusOr<Epoch>> Simply(Done<absl::Status> done) {
+    return [done = std::move(done)](const absl::StatusOr<Epoch>& answer) { done(answer.status()); };
+  }
+  void Ask(std::string question, Done<absl::StatusOr<Epoch>> done) {
+    asked_.emplace_back(std::move(question), std::move(done));
+  }
+  std::vector<Asked> asked_;
+};
+
+inline absl::Status ClusterDown() {
+  return base::Error(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM", "the tracker has no leader");
+}
+inline absl::Status HeldElsewhere() { return base::Error(absl::StatusCode::kAborted, "HELD", "node b creates it"); }
+inline absl::Status ExistsElsewhere() { return base::Error(absl::StatusCode::kAlreadyExists, "EXISTS", "it exists"); }
+
+}  // namespace larder::cache_agent

@@ -1,0 +1,277 @@
+#include "core/tracked_peer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "larder/backends/register_all.h"
+#include "larder/base/testing/status_matchers.h"
+#include "larder/object/testing/peer_contract.h"
+#include "larder/peers/peers.h"
+#include "tests/scripted_cluster.h"
+
+namespace larder::cache_agent {
+namespace {
+
+using base::AsBytes;
+using base::IsOk;
+using base::StatusIs;
+using object::AckPolicy;
+using object::Answer;
+using object::Caller;
+using object::CreateGrant;
+using object::CreateRequest;
+using object::Epoch;
+using object::SealResult;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr AckPolicy kLocal = AckPolicy::kLocal;
+
+class TrackedPeerTest : public testing::Test {
+ protected:
+  TrackedPeerTest() {
+    object::BackendRegistry backends("store");
+    backends::RegisterAll(backends);
+    node_ = std::make_unique<object::TestNode>(**backends.Get("memory"));
+    object::PeerRegistry peers("peer");
+    peers::Register(peers);
+    publisher_ = std::make_unique<Publisher>(cluster_, node_->clock());
+    auto inner = (*peers.Get("single"))
+                     ->make({.backends = {&node_->backend()}, .clock = &node_->clock(), .executor = &executor_});
+    peer_ = std::make_unique<TrackedPeer>(*std::move(inner), cluster_, *publisher_, node_->clock());
+    caller_ = Open();
+  }
+
+  std::unique_ptr<Caller> Open() { return std::make_unique<Caller>(*peer_, *peer_->OpenSession({.ns = "team-a"})); }
+  base::Deadline In(base::Duration time) { return node_->clock().Now() + time; }
+  void Pass(base::Duration time) {
+    node_->clock().Advance(time);
+    peer_->Tick();
+  }
+  // A create that the cluster lets begin.
+  CreateGrant Begin(CreateRequest request, Epoch right = {7}) {
+    auto answer = caller_->CreateLater(request);
+    cluster_.Answer("acquire " + request.key + (request.overwrite ? " over" : ""), right);
+    return answer.Get().value();
+  }
+  Answer<absl::StatusOr<SealResult>> SealLater(const CreateGrant& grant, std::string_view bytes) {
+    EXPECT_THAT(caller_->Append(grant, AsBytes(bytes)), IsOk());
+    return SealAgain(grant, bytes);
+  }
+  Answer<absl::StatusOr<SealResult>> SealAgain(const CreateGrant& grant, std::string_view bytes) {
+    Answer<absl::StatusOr<SealResult>> answer;
+    peer_->Seal(caller_->session(), grant.lease, grant.epoch, {.size = bytes.size()}, answer.Slot());
+    return answer;
+  }
+  bool Readable(const std::string& key) {
+    const auto grant = caller_->Get(key);
+    if (grant.ok()) caller_->Release(*grant);
+    return grant.ok();
+  }
+
+  base::InlineExecutor executor_;
+  ScriptedCluster cluster_;
+  std::unique_ptr<object::TestNode> node_;
+  std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<TrackedPeer> peer_;
+  std::unique_ptr<Caller> caller_;
+};
+
+TEST_F(TrackedPeerTest, ACreateHasTheRightOfTheWholeClusterAndASealIsAcknowledgedWhenTracked) {
+  auto created = caller_->CreateLater({.key = "k"});
+  EXPECT_FALSE(created.ready());
+  cluster_.Answer("acquire k", Epoch{7});
+  const CreateGrant grant = created.Get().value();
+  auto sealed = SealLater(grant, "hello");
+  EXPECT_FALSE(sealed.ready());
+  cluster_.Answer("seal k 7");
+  const SealResult result = sealed.Get().value();
+  EXPECT_EQ(result.ack, AckPolicy::kTracked);
+  EXPECT_EQ(result.info.epoch, Epoch{7});
+  EXPECT_TRUE(Readable("k"));
+  EXPECT_THAT(cluster_.open(), IsEmpty());
+}
+
+TEST_F(TrackedPeerTest, ContentAddressedObjectsArePublishedAtTheirSeal) {
+  const CreateGrant grant = caller_->CreateLater({}).Get().value();
+  auto sealed = SealLater(grant, "hello");
+  ASSERT_EQ(cluster_.open().size(), 1u);
+  EXPECT_THAT(cluster_.open()[0], HasSubstr("publish sha256:"));
+  cluster_.Answer(cluster_.open()[0], Epoch{8});
+  EXPECT_EQ(sealed.Get().value().ack, AckPolicy::kTracked);
+}
+
+TEST_F(TrackedPeerTest, LocalCreatesAskNobodyAndArePublishedBehind) {
+  const CreateGrant grant = caller_->CreateLater({.key = "k", .ack = kLocal}).Get().value();
+  const SealResult result = SealLater(grant, "hello").Get().value();
+  EXPECT_EQ(result.ack, kLocal);
+  EXPECT_THAT(cluster_.open(), ElementsAre("publish k"));
+  // With the cluster down it is tried again and again.
+  cluster_.Answer("publish k", ClusterDown());
+  EXPECT_TRUE(Readable("k"));
+  EXPECT_EQ(SealAgain(grant, "hello").Get().value().ack, kLocal);
+  Pass(seconds(1));
+  EXPECT_THAT(cluster_.open(), ElementsAre("publish k"));
+  cluster_.Answer("publish k", Epoch{9});
+  EXPECT_EQ(publisher_->pending(), 0u);
+  Pass(seconds(60));
+  EXPECT_THAT(cluster_.open(), IsEmpty());
+}
+
+TEST_F(TrackedPeerTest, ALocalOneThatLosesStaysHereAndSaysSo) {
+  const CreateGrant grant = caller_->CreateLater({.key = "k", .ack = kLocal}).Get().value();
+  EXPECT_THAT(SealLater(grant, "hello").Get(), IsOk());
+  cluster_.Answer("publish k", ExistsElsewhere());
+  EXPECT_TRUE(Readable("k"));
+  EXPECT_TRUE(publisher_->InConflict({"team-a", "k"}));
+  EXPECT_EQ(publisher_->pending(), 0u);
+}
+
+TEST_F(TrackedPeerTest, WhatExistsElsewhereIsNotCreated) {
+  auto created = caller_->CreateLater({.key = "k"});
+  cluster_.Answer("acquire k", ExistsElsewhere());
+  EXPECT_THAT(created.Get(), StatusIs(absl::StatusCode::kAlreadyExists, "EXISTS"));
+  // And nothing of it is left here.
+  EXPECT_EQ(peer_->usage().create_leases, 0u);
+}
+
+TEST_F(TrackedPeerTest, TheSameContentElsewhereIsDecidedAtTheSeal) {
+  for (const bool same : {true, false}) {
+    auto created = caller_->CreateLater({.key = "k", .accept_same_content = true});
+    cluster_.Answer("acquire k", ExistsElsewhere());
+    auto sealed = SealLater(created.Get().value(), "hello");
+    if (same) {
+      cluster_.Answer("publish k", Epoch{5});
+      EXPECT_EQ(sealed.Get().value().info.epoch, Epoch{5});
+      EXPECT_THAT(caller_->Delete("k"), IsOk());
+    } else {
+      cluster_.Answer("publish k", ExistsElsewhere());
+      EXPECT_THAT(sealed.Get(), StatusIs(absl::StatusCode::kAlreadyExists, "EXISTS"));
+      EXPECT_FALSE(Readable("k")) << "it lost: nobody was told that it is here";
+    }
+  }
+}
+
+TEST_F(TrackedPeerTest, ASecondCreatorWaitsForTheOneOnAnotherNode) {
+  auto created = caller_->CreateLater({.key = "k"}, In(seconds(60)));
+  cluster_.Answer("acquire k", HeldElsewhere());
+  EXPECT_THAT(cluster_.open(), IsEmpty());
+  // Longer than a lease TTL: the client could not renew what it does not know.
+  for (int i = 0; i < 40; ++i) {
+    Pass(seconds(1));
+    ASSERT_THAT(cluster_.open(), ElementsAre("acquire k"));
+    cluster_.Answer("acquire k", HeldElsewhere());
+  }
+  EXPECT_FALSE(created.ready());
+  Pass(seconds(1));
+  cluster_.Answer("acquire k", Epoch{9});
+  EXPECT_THAT(created.Get(), IsOk());
+}
+
+TEST_F(TrackedPeerTest, AndNoLongerThanItsDeadline) {
+  auto created = caller_->CreateLater({.key = "k"}, In(seconds(5)));
+  cluster_.Answer("acquire k", HeldElsewhere());
+  Pass(seconds(5));
+  cluster_.Answer("acquire k", HeldElsewhere());
+  EXPECT_THAT(created.Get(), StatusIs(absl::StatusCode::kDeadlineExceeded, "CREATING"));
+  EXPECT_EQ(peer_->usage().create_leases, 0u);
+}
+
+TEST_F(TrackedPeerTest, WithoutAQuorumTrackedCreatesFailAndLocalOnesDoNot) {
+  auto created = caller_->CreateLater({.key = "k"});
+  cluster_.Answer("acquire k", ClusterDown());
+  EXPECT_THAT(created.Get(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+  EXPECT_THAT(caller_->CreateLater({.key = "k", .ack = kLocal}).Get(), IsOk());
+}
+
+TEST_F(TrackedPeerTest, ASealThatCannotBeToldIsAnErrorAndARepeatOnlyWaits) {
+  const CreateGrant grant = Begin({.key = "k"});
+  auto sealed = SealLater(grant, "hello");
+  cluster_.Answer("seal k 7", ClusterDown());
+  EXPECT_THAT(sealed.Get(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+  auto again = SealAgain(grant, "hello");
+  EXPECT_FALSE(again.ready());
+  Pass(seconds(1));
+  cluster_.Answer("seal k 7");
+  EXPECT_EQ(again.Get().value().ack, AckPolicy::kTracked);
+  // Once told, a repeat is answered at once.
+  EXPECT_EQ(SealAgain(grant, "hello").Get().value().ack, AckPolicy::kTracked);
+  EXPECT_THAT(cluster_.open(), IsEmpty());
+}
+
+TEST_F(TrackedPeerTest, ARightThatWasLostIsNoLossOfTheBytes) {
+  const CreateGrant grant = Begin({.key = "k"});
+  auto sealed = SealLater(grant, "hello");
+  cluster_.Answer("seal k 7", base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "over"));
+  EXPECT_THAT(cluster_.open(), ElementsAre("publish k"));
+  cluster_.Answer("publish k", Epoch{12});
+  EXPECT_EQ(sealed.Get().value().info.epoch, Epoch{12});
+}
+
+TEST_F(TrackedPeerTest, WhoeverGivesUpGivesTheRightBack) {
+  const CreateGrant discarded = Begin({.key = "a"}, {1});
+  EXPECT_THAT(caller_->Discard(discarded), IsOk());
+  EXPECT_THAT(cluster_.open(), ElementsAre("abandon a 1"));
+  cluster_.Answer("abandon a 1");
+
+  Begin({.key = "b"}, {2});
+  caller_->Close();
+  EXPECT_THAT(cluster_.open(), ElementsAre("abandon b 2"));
+  cluster_.Answer("abandon b 2");
+
+  caller_ = Open();
+  Begin({.key = "c"}, {3});
+  Pass(seconds(31));  // it was not renewed
+  EXPECT_THAT(cluster_.open(), ElementsAre("abandon c 3"));
+}
+
+TEST_F(TrackedPeerTest, ASessionThatEndsWhileItAsksGetsNoRight) {
+  auto created = caller_->CreateLater({.key = "k"});
+  caller_->Close();
+  cluster_.Answer("acquire k", Epoch{4});
+  EXPECT_THAT(created.Get(), StatusIs(absl::StatusCode::kAborted, "LEASE_LOST"));
+  EXPECT_THAT(cluster_.open(), ElementsAre("abandon k 4"));
+
+  caller_ = Open();
+  auto waiting = caller_->CreateLater({.key = "k"});
+  cluster_.Answer("acquire k", HeldElsewhere());
+  caller_->Close();
+  EXPECT_THAT(waiting.Get(), StatusIs(absl::StatusCode::kAborted, "LEASE_LOST"));
+}
+
+TEST_F(TrackedPeerTest, AWrongSizeKeepsTheRight) {
+  const CreateGrant grant = Begin({.key = "k"});
+  EXPECT_THAT(SealAgain(grant, "hello").Get(), StatusIs(absl::StatusCode::kInvalidArgument, "SIZE_MISMATCH"));
+  EXPECT_THAT(cluster_.open(), IsEmpty());
+  auto sealed = SealLater(grant, "hello");
+  cluster_.Answer("seal k 7");
+  EXPECT_THAT(sealed.Get(), IsOk());
+}
+
+TEST_F(TrackedPeerTest, PoliciesThatNeedMoreAreRefused) {
+  for (const CreateRequest& request : {CreateRequest{.key = "k", .ack = AckPolicy::kOrigin},
+                                       CreateRequest{.key = "k", .ack = AckPolicy::kReplicated, .ack_replicas = 2}}) {
+    EXPECT_THAT(caller_->CreateLater(request).Get(), StatusIs(absl::StatusCode::kInvalidArgument, "ACK_IMPOSSIBLE"));
+  }
+  EXPECT_THAT(cluster_.open(), IsEmpty());
+}
+
+TEST_F(TrackedPeerTest, ANewerObjectTakesThePlaceOfOneThatIsToBeTold) {
+  const CreateGrant first = caller_->CreateLater({.key = "k", .ack = kLocal}).Get().value();
+  EXPECT_THAT(SealLater(first, "one").Get(), IsOk());
+  const CreateGrant second = caller_->CreateLater({.key = "k", .overwrite = true, .ack = kLocal}).Get().value();
+  EXPECT_THAT(SealLater(second, "two").Get(), IsOk());
+  EXPECT_THAT(cluster_.open(), ElementsAre("publish k", "publish k over"));
+  cluster_.Answer("publish k", ClusterDown());  // of the first: nobody tries it again
+  EXPECT_EQ(publisher_->pending(), 1u);
+  cluster_.Answer("publish k over", Epoch{5});
+  EXPECT_EQ(publisher_->pending(), 0u);
+  Pass(seconds(60));
+  EXPECT_THAT(cluster_.open(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace larder::cache_agent
