@@ -1,5 +1,7 @@
 #include "larder/rpc/unary.h"
 
+#include <atomic>
+
 #include "larder/base/status.h"
 #include "larder/rpc/status.h"
 
@@ -17,6 +19,40 @@ Reactor* UnaryOn(base::Executor& executor, Context* context, std::function<absl:
     Finish(*context, *reactor, base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the server is stopping"));
   }
   return reactor;
+}
+
+class PendingCall::Later final : public Reactor {
+ public:
+  // Lives until gRPC is done with it, and as long as somebody may end it.
+  static std::shared_ptr<Later> Make(Context& context) {
+    auto reactor = std::make_shared<Later>(context);
+    reactor->self_ = reactor;
+    return reactor;
+  }
+  explicit Later(Context& context) : context_(context) {}
+
+  void End(const std::function<absl::Status()>& handle) {
+    if (!ended_.exchange(true)) Finish(handle());
+  }
+  void OnCancel() override {
+    if (!ended_.exchange(true)) Finish(absl::CancelledError("the client left, or the server stops"));
+  }
+  void OnDone() override { const std::shared_ptr<Later> last = std::move(self_); }
+
+ private:
+  void Finish(const absl::Status& status) { rpc::Finish(context_, *this, status); }
+
+  Context& context_;  // until Finish
+  std::atomic<bool> ended_ = false;
+  std::shared_ptr<Later> self_;
+};
+
+void PendingCall::End(const std::function<absl::Status()>& handle) const { reactor_->End(handle); }
+
+Reactor* UnaryLater(Context* context, const std::function<void(PendingCall)>& begin) {
+  const auto reactor = PendingCall::Later::Make(*context);
+  begin(PendingCall(reactor));
+  return reactor.get();
 }
 
 }  // namespace larder::rpc

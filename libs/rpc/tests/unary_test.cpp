@@ -118,5 +118,71 @@ TEST_F(UnaryTest, DropsACallWhoseClientLeftBeforeItsTurn) {
   EXPECT_EQ(handled_, 0);
 }
 
+// Calls that are answered when the test says so.
+class LaterTest : public UnaryTest {
+ protected:
+  LaterTest() {
+    echo_.OnSay([this](Context* context, const testing::SayRequest* request, testing::SayResponse* response) {
+      return UnaryLater(context, [=, this](const PendingCall& call) {
+        end_.set_value([=, this] {
+          call.End([=, this] {
+            ++handled_;
+            return EchoService::Answer(*request, *response);
+          });
+        });
+      });
+    });
+  }
+  std::function<void()> NextEnd() { return end_.get_future().get(); }
+  std::future<absl::StatusOr<std::string>> Saying() {
+    return std::async(std::launch::async, [this] {
+      testing::SayRequest request;
+      request.set_text("hello");
+      return Say(DialUnix(path_), request, client_);
+    });
+  }
+
+  std::promise<std::function<void()>> end_;
+  grpc::ClientContext client_;
+};
+
+TEST_F(LaterTest, TheFirstEndIsTheAnswer) {
+  auto said = Saying();
+  const auto end = NextEnd();
+  end();
+  end();
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::string text, said.get());
+  EXPECT_EQ(text, "hello");
+  EXPECT_EQ(handled_, 1);
+}
+
+TEST_F(LaterTest, MayEndBeforeItHasBegun) {
+  echo_.OnSay([](Context* context, const testing::SayRequest*, testing::SayResponse*) {
+    return UnaryLater(context, [](const PendingCall& call) {
+      call.End([] { return base::Error(StatusCode::kNotFound, "NO_OBJECT", "no such object"); });
+    });
+  });
+  EXPECT_THAT(Say(DialUnix(path_), "hello"), StatusIs(StatusCode::kNotFound, "NO_OBJECT"));
+}
+
+TEST_F(LaterTest, DoesNotWaitForTheAnswerToAClientThatLeft) {
+  auto said = Saying();
+  const auto end = NextEnd();
+  client_.TryCancel();
+  EXPECT_THAT(said.get(), StatusIs(StatusCode::kCancelled));
+  server_.Stop(base::kNoDeadline);  // hangs if the call is still open
+  end();
+  EXPECT_EQ(handled_, 0);
+}
+
+TEST_F(LaterTest, DoesNotHoldUpAServerThatMustStop) {
+  auto said = Saying();
+  const auto end = NextEnd();
+  server_.Stop(base::Deadline());
+  EXPECT_FALSE(said.get().ok());
+  end();
+  EXPECT_EQ(handled_, 0);
+}
+
 }  // namespace
 }  // namespace larder::rpc
