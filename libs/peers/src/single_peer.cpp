@@ -432,15 +432,20 @@ bool SinglePeer::AwaitRoom(SessionId session, const absl::Status& why, uint64_t 
 }
 void SinglePeer::ReportDamage(SessionId session, LeaseId lease) { state_->ReportDamage(session, lease); }
 
-absl::StatusOr<ObjectInfo> SinglePeer::Stat(SessionId session, const std::string& key) {
-  return state_->Stat(session, key);
+void SinglePeer::Stat(SessionId session, const std::string& key, Done<absl::StatusOr<object::ObjectStat>> done) {
+  absl::StatusOr<ObjectInfo> info = state_->Stat(session, key);
+  if (!info.ok()) return done(info.status());
+  done(object::ObjectStat{.info = *std::move(info)});
 }
-absl::StatusOr<object::ListPage> SinglePeer::List(SessionId session, const object::ListRequest& request) {
-  return state_->List(session, request);
+void SinglePeer::List(SessionId session, const object::ListRequest& request,
+                      Done<absl::StatusOr<object::ListPage>> done) {
+  done(state_->List(session, request));
 }
-absl::Status SinglePeer::Delete(SessionId session, const std::string& key) { return state_->Delete(session, key); }
-absl::Status SinglePeer::SetPinned(SessionId session, const std::string& key, bool pinned) {
-  return state_->SetPinned(session, key, pinned);
+void SinglePeer::Delete(SessionId session, const std::string& key, Done<absl::Status> done) {
+  done(state_->Delete(session, key));
+}
+void SinglePeer::SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) {
+  done(state_->SetPinned(session, key, pinned));
 }
 
 object::PeerUsage SinglePeer::usage() const {

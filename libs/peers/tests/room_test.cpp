@@ -91,7 +91,7 @@ TEST_F(MemoryRoom, ACreationThatWaitsForRoomLongerThanALeaseLastsHearsOfTheRoom)
   Caller caller(peer, *peer.OpenSession({.ns = "team-a"}));
   for (int i = 0; i < 14; ++i) {
     ASSERT_THAT(caller.PutKey(std::to_string(i), SampleBytes(4 * kMiB)), IsOk());
-    ASSERT_THAT(peer.SetPinned(caller.session(), std::to_string(i), true), IsOk());
+    ASSERT_THAT(caller.SetPinned(std::to_string(i), true), IsOk());
   }
   const auto waits = caller.CreateLater({.key = "more", .size_hint = 8 * kMiB});
   node_.clock().Advance(std::chrono::milliseconds(1500));

@@ -268,9 +268,10 @@ class Seed {
     // Only sealed objects are left: with them gone, nothing is.
     for (const std::string ns : {"team-a", "team-b"}) {
       const SessionId cleaner = *peer_.OpenSession({.ns = ns});
-      const auto left = peer_.List(cleaner, {});
+      Caller cleaning(peer_, cleaner);
+      const auto left = cleaning.List({});
       for (const object::ObjectInfo& info : left->objects) {
-        EXPECT_TRUE(peer_.Delete(cleaner, info.id.key).ok());
+        EXPECT_THAT(cleaning.Delete(info.id.key), base::IsOk());
       }
       peer_.CloseSession(cleaner);
     }
@@ -475,14 +476,15 @@ class Seed {
     for (const auto& [id, object] : model_.objects) {
       if (id.ns == ns && model_.Find(id)) visible.push_back(id.key);
     }
-    const auto page = peer_.List(session, {});
+    Caller caller(peer_, session);
+    const auto page = caller.List({});
     ASSERT_EQ(ReasonOf(page), ns.empty() ? "NO_SESSION" : "OK");
     if (!page.ok()) return;
     std::vector<std::string> listed;
     for (const object::ObjectInfo& info : page->objects) listed.push_back(info.id.key);
     EXPECT_EQ(listed, visible);
     const ObjectId id{ns, AnyKey()};
-    const auto stat = peer_.Stat(session, id.key);
+    const auto stat = caller.Stat(id.key);
     bool creating = false;
     for (const auto& [lease, creation] : model_.creations) creating = creating || creation->id == id;
     const ObjectPtr object = model_.Find(id);
@@ -498,7 +500,7 @@ class Seed {
     const SessionId session = AnySession();
     const ObjectId id{NsOf(session), AnyKey()};
     const std::string expected = id.ns.empty() ? "NO_SESSION" : model_.Find(id) ? "OK" : "NO_OBJECT";
-    EXPECT_EQ(ReasonOf(peer_.Delete(session, id.key)), expected);
+    EXPECT_EQ(ReasonOf(Caller(peer_, session).Delete(id.key)), expected);
     if (expected == "OK") model_.objects.erase(id);
   }
 
@@ -507,9 +509,9 @@ class Seed {
     const ObjectId id{NsOf(session), AnyKey()};
     const bool pinned = OneIn(2);
     const ObjectPtr object = model_.Find(id);
-    EXPECT_EQ(ReasonOf(peer_.SetPinned(session, id.key, pinned)), id.ns.empty() ? "NO_SESSION"
-                                                                  : object      ? "OK"
-                                                                                : "NO_OBJECT");
+    EXPECT_EQ(ReasonOf(Caller(peer_, session).SetPinned(id.key, pinned)), id.ns.empty() ? "NO_SESSION"
+                                                                          : object      ? "OK"
+                                                                                        : "NO_OBJECT");
     if (object) object->pinned = pinned;
   }
 

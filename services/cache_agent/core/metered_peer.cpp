@@ -148,20 +148,29 @@ absl::StatusOr<std::vector<LeaseId>> MeteredPeer::Renew(SessionId session) {
   return Timed(Op::kRenew, [&] { return inner().Renew(session); });
 }
 
-absl::StatusOr<object::ObjectInfo> MeteredPeer::Stat(SessionId session, const std::string& key) {
-  return Timed(Op::kStat, [&] { return inner().Stat(session, key); });
+template <typename T>
+Done<T> MeteredPeer::Timed(Op op, Done<T> done) {
+  return [this, op, begun = clock_.Now(), done = std::move(done)](T answer) {
+    metrics_.Done(op, Tier::kNone, StatusOf(answer).code(), clock_.Now() - begun);
+    done(std::move(answer));
+  };
 }
 
-absl::StatusOr<object::ListPage> MeteredPeer::List(SessionId session, const object::ListRequest& request) {
-  return Timed(Op::kList, [&] { return inner().List(session, request); });
+void MeteredPeer::Stat(SessionId session, const std::string& key, Done<absl::StatusOr<object::ObjectStat>> done) {
+  inner().Stat(session, key, Timed(Op::kStat, std::move(done)));
 }
 
-absl::Status MeteredPeer::Delete(SessionId session, const std::string& key) {
-  return Timed(Op::kDelete, [&] { return inner().Delete(session, key); });
+void MeteredPeer::List(SessionId session, const object::ListRequest& request,
+                       Done<absl::StatusOr<object::ListPage>> done) {
+  inner().List(session, request, Timed(Op::kList, std::move(done)));
 }
 
-absl::Status MeteredPeer::SetPinned(SessionId session, const std::string& key, bool pinned) {
-  return Timed(Op::kPin, [&] { return inner().SetPinned(session, key, pinned); });
+void MeteredPeer::Delete(SessionId session, const std::string& key, Done<absl::Status> done) {
+  inner().Delete(session, key, Timed(Op::kDelete, std::move(done)));
+}
+
+void MeteredPeer::SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) {
+  inner().SetPinned(session, key, pinned, Timed(Op::kPin, std::move(done)));
 }
 
 }  // namespace larder::cache_agent

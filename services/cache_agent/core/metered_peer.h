@@ -30,10 +30,13 @@ class MeteredPeer final : public object::PeerDecorator {
            object::Done<absl::StatusOr<object::ReadGrant>> done) override;
   void Release(object::SessionId session, object::LeaseId lease) override;
   absl::StatusOr<std::vector<object::LeaseId>> Renew(object::SessionId session) override;
-  absl::StatusOr<object::ObjectInfo> Stat(object::SessionId session, const std::string& key) override;
-  absl::StatusOr<object::ListPage> List(object::SessionId session, const object::ListRequest& request) override;
-  absl::Status Delete(object::SessionId session, const std::string& key) override;
-  absl::Status SetPinned(object::SessionId session, const std::string& key, bool pinned) override;
+  void Stat(object::SessionId session, const std::string& key,
+            object::Done<absl::StatusOr<object::ObjectStat>> done) override;
+  void List(object::SessionId session, const object::ListRequest& request,
+            object::Done<absl::StatusOr<object::ListPage>> done) override;
+  void Delete(object::SessionId session, const std::string& key, object::Done<absl::Status> done) override;
+  void SetPinned(object::SessionId session, const std::string& key, bool pinned,
+                 object::Done<absl::Status> done) override;
 
   RequestTotals totals() const { return metrics_.Totals(); }
 
@@ -41,6 +44,9 @@ class MeteredPeer final : public object::PeerDecorator {
   // Times `call`, which returns a Status or StatusOr, as one request without a store.
   template <typename Call>
   auto Timed(Op op, Call call);
+  // `done`, timed from now on as the answer of such a request.
+  template <typename T>
+  object::Done<T> Timed(Op op, object::Done<T> done);
 
   const base::Clock& clock_;
   RequestMetrics metrics_;

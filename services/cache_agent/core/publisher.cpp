@@ -90,10 +90,21 @@ void Publisher::Await(const object::ObjectId& id, object::Epoch own, Told told) 
   told(base::Error(absl::StatusCode::kAlreadyExists, "EXISTS", "'{}' was created by another node meanwhile", id.key));
 }
 
+bool Publisher::IsPending(const object::ObjectId& id, object::Epoch own) const {
+  base::MutexLock lock(mutex_);
+  const auto it = pending_.find(id);
+  return it != pending_.end() && it->second.publication.info.epoch == own;
+}
+
 bool Publisher::IsBehind(const object::ObjectId& id, object::Epoch own) const {
   base::MutexLock lock(mutex_);
   const auto it = pending_.find(id);
   return it != pending_.end() && it->second.publication.info.epoch == own && it->second.publication.acknowledged;
+}
+
+bool Publisher::IsOnlyHere(const object::ObjectId& id) const {
+  base::MutexLock lock(mutex_);
+  return pending_.contains(id) || conflicts_.contains(id);
 }
 
 void Publisher::Forget(const object::ObjectId& id) {

@@ -37,8 +37,11 @@ class Publisher {
   // `told` hears what becomes of an earlier Publish of that epoch of this node's: at once, with OK and no epoch, if it
   // was told; ALREADY_EXISTS (EXISTS) if it lost to another node's.
   void Await(const object::ObjectId& id, object::Epoch own, Told told) LARDER_EXCLUDES(mutex_);
-  // Whether it is yet to be told of, and was acknowledged before.
+  // Whether that epoch of this node's is yet to be told of, and (IsBehind) was acknowledged before.
+  bool IsPending(const object::ObjectId& id, object::Epoch own) const LARDER_EXCLUDES(mutex_);
   bool IsBehind(const object::ObjectId& id, object::Epoch own) const LARDER_EXCLUDES(mutex_);
+  // The cluster does not know it: it is to be told of yet, or lost to another.
+  bool IsOnlyHere(const object::ObjectId& id) const LARDER_EXCLUDES(mutex_);
   // It is no longer here: nothing more is told of it.
   void Forget(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
   // Objects that another node's were preferred to: they are only here.

@@ -21,6 +21,7 @@ namespace {
 
 // Between two questions whether another node still creates a key.
 constexpr base::Duration kAskAgain = std::chrono::milliseconds(100);
+constexpr uint32_t kMostListed = 1000;
 
 absl::Status CheckAck(const CreateRequest& request) {
   const bool other_nodes = request.ack == AckPolicy::kReplicated && request.ack_replicas > 1;
@@ -38,8 +39,8 @@ absl::Status LeaseLost(const ObjectId& id) {
 }  // namespace
 
 TrackedPeer::TrackedPeer(std::unique_ptr<object::Peer> peer, ClusterRegistry& registry, Publisher& publisher,
-                         const base::Clock& clock)
-    : PeerDecorator(std::move(peer)), registry_(registry), publisher_(publisher), clock_(clock) {}
+                         base::Executor& executor, const base::Clock& clock)
+    : PeerDecorator(std::move(peer)), registry_(registry), publisher_(publisher), executor_(executor), clock_(clock) {}
 
 TrackedPeer::~TrackedPeer() { EndInner(); }
 
@@ -240,10 +241,114 @@ absl::StatusOr<SealResult> TrackedPeer::Answer(SessionId session, SealResult res
 }
 
 void TrackedPeer::Drop(SessionId session, const object::ObjectInfo& info) {
-  const absl::StatusOr<object::ObjectInfo> there = inner().Stat(session, info.id.key);
-  if (!there.ok() || there->epoch != info.epoch) return;
-  publisher_.Forget(info.id);
-  inner().Delete(session, info.id.key).IgnoreError();
+  inner().Stat(session, info.id.key, [this, session, info](const absl::StatusOr<object::ObjectStat>& there) {
+    if (!there.ok() || there->info.epoch != info.epoch) return;
+    publisher_.Forget(info.id);
+    inner().Delete(session, info.id.key, [](const absl::Status&) {});
+  });
+}
+
+// ---- names, which are the cluster's
+
+std::optional<ObjectId> TrackedPeer::IdOf(SessionId session, const std::string& key) {
+  base::MutexLock lock(mutex_);
+  const auto ns = namespaces_.find(session);
+  if (ns == namespaces_.end()) return std::nullopt;
+  return ObjectId{ns->second, key};
+}
+
+void TrackedPeer::Stat(SessionId session, const std::string& key, Done<absl::StatusOr<object::ObjectStat>> done) {
+  inner().Stat(
+      session, key, [this, id = IdOf(session, key), done = std::move(done)](absl::StatusOr<object::ObjectStat> here) {
+        if (!id || (!here.ok() && base::Reason(here.status()) != "NO_OBJECT")) return done(std::move(here));
+        registry_.Locate(
+            {*id}, [this, id = *id, here = std::move(here), done](absl::StatusOr<std::vector<ClusterObject>> found) {
+              done(Joined(
+                  id, here,
+                  found.ok() ? absl::StatusOr<ClusterObject>(std::move(found->front())) : std::move(found).status()));
+            });
+      });
+}
+
+absl::StatusOr<object::ObjectStat> TrackedPeer::Joined(const ObjectId& id,
+                                                       const absl::StatusOr<object::ObjectStat>& here,
+                                                       const absl::StatusOr<ClusterObject>& found) {
+  // What this node has it can tell of without the cluster.
+  if (!found.ok()) return here.ok() ? here : found.status();
+  object::Placement placement{.live_replicas = found->live_replicas,
+                              .staged_age = found->staged_age,
+                              .creator = found->creator,
+                              .conflict = publisher_.InConflict(id)};
+  for (const ClusterCopy& copy : found->copies) {
+    placement.locations.push_back({.node = copy.node,
+                                   .kind = copy.staged ? "staged" : "replica",
+                                   .live = copy.live,
+                                   .last_seen = copy.last_seen});
+  }
+  if (found->info.state == object::ObjectState::kDeleted) {
+    // Being created here, or not told of yet; else it was deleted, and this node has not heard of that.
+    const bool own = here.ok() && (here->info.state == object::ObjectState::kCreating ||
+                                   publisher_.IsPending(id, here->info.epoch) || placement.conflict);
+    if (own) return object::ObjectStat{.info = here->info, .placement = std::move(placement)};
+    return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "there is no object '{}' in namespace '{}'", id.key,
+                       id.ns);
+  }
+  object::ObjectStat stat{.info = found->info, .placement = std::move(placement)};
+  if (here.ok() && here->info.digest == stat.info.digest) stat.info.tier = here->info.tier;
+  return stat;
+}
+
+void TrackedPeer::List(SessionId session, const object::ListRequest& request,
+                       Done<absl::StatusOr<object::ListPage>> done) {
+  const std::optional<ObjectId> id = IdOf(session, "");
+  // The inner peer knows what to say to a session that is none, and to a limit.
+  if (request.local || !id || request.limit < 1 || request.limit > kMostListed) {
+    return inner().List(session, request, std::move(done));
+  }
+  registry_.List(id->ns, request, [done = std::move(done)](absl::StatusOr<ClusterPage> page) {
+    if (!page.ok()) return done(page.status());
+    done(object::ListPage{.objects = std::move(page->objects), .more = page->more});
+  });
+}
+
+void TrackedPeer::ChangeName(SessionId session, const std::string& key, const InCluster& in_cluster, Here here,
+                             Done<absl::Status> done) {
+  const std::optional<ObjectId> id = IdOf(session, key);
+  // The inner peer knows what to say to a session or key that is none.
+  if (!id || !object::CheckKey(key).ok()) return here(std::move(done));
+  in_cluster(*id, [this, id = *id, here = std::move(here), done = std::move(done)](const absl::Status& told) {
+    if (!told.ok() && base::Reason(told) != "NO_OBJECT") return done(told);
+    // One that only this node knows is what was meant; any other copy follows what the cluster says.
+    const bool only_here = !told.ok() && publisher_.IsOnlyHere(id);
+    if (only_here) publisher_.Forget(id);
+    const auto follow = [here, done, told, only_here] {
+      here([done, told, only_here](const absl::Status& followed) {
+        if (only_here || (!followed.ok() && base::Reason(followed) != "NO_OBJECT")) return done(followed);
+        done(told);
+      });
+    };
+    if (!inner().blocks()) return follow();
+    if (!executor_.Submit(follow)) {
+      done(base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again"));
+    }
+  });
+}
+
+void TrackedPeer::Delete(SessionId session, const std::string& key, Done<absl::Status> done) {
+  ChangeName(
+      session, key, [this](const ObjectId& id, Done<absl::Status> told) { registry_.Delete(id, std::move(told)); },
+      [this, session, key](Done<absl::Status> told) { inner().Delete(session, key, std::move(told)); },
+      std::move(done));
+}
+
+void TrackedPeer::SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) {
+  ChangeName(
+      session, key,
+      [this, pinned](const ObjectId& id, Done<absl::Status> told) { registry_.SetPinned(id, pinned, std::move(told)); },
+      [this, session, key, pinned](Done<absl::Status> told) {
+        inner().SetPinned(session, key, pinned, std::move(told));
+      },
+      std::move(done));
 }
 
 base::Duration TrackedPeer::Tick() {

@@ -1,7 +1,7 @@
 #pragma once
-#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -9,6 +9,7 @@
 #include "core/cluster_registry.h"
 #include "core/publisher.h"
 #include "larder/base/clock.h"
+#include "larder/base/executor.h"
 #include "larder/base/mutex.h"
 #include "larder/object/peer_decorator.h"
 
@@ -20,8 +21,9 @@ namespace larder::cache_agent {
 class TrackedPeer final : public object::PeerDecorator {
  public:
   // Borrows all but the peer; they outlive it.
+  // `executor` runs what may wait for a disk.
   TrackedPeer(std::unique_ptr<object::Peer> peer, ClusterRegistry& registry, Publisher& publisher,
-              const base::Clock& clock);
+              base::Executor& executor, const base::Clock& clock);
   ~TrackedPeer() override;
 
   absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner,
@@ -37,6 +39,16 @@ class TrackedPeer final : public object::PeerDecorator {
   void Seal(object::SessionId session, object::LeaseId lease, object::Epoch epoch, const object::SealRequest& request,
             object::Done<absl::StatusOr<object::SealResult>> done) override;
   absl::Status Discard(object::SessionId session, object::LeaseId lease, object::Epoch epoch) override;
+  // The cluster's; without it, what this node has, and without a placement.
+  void Stat(object::SessionId session, const std::string& key,
+            object::Done<absl::StatusOr<object::ObjectStat>> done) override;
+  // The cluster's, or (`local`) the inner peer's.
+  void List(object::SessionId session, const object::ListRequest& request,
+            object::Done<absl::StatusOr<object::ListPage>> done) override;
+  // In the cluster first, then here.
+  void Delete(object::SessionId session, const std::string& key, object::Done<absl::Status> done) override;
+  void SetPinned(object::SessionId session, const std::string& key, bool pinned,
+                 object::Done<absl::Status> done) override;
   base::Duration Tick() override;
 
  private:
@@ -76,11 +88,21 @@ class TrackedPeer final : public object::PeerDecorator {
   // The creation is over without an object.
   void End(object::LeaseId lease) LARDER_EXCLUDES(mutex_);
   void Abandon(const Creation& creation);
+  // None: the session has ended.
+  std::optional<object::ObjectId> IdOf(object::SessionId session, const std::string& key) LARDER_EXCLUDES(mutex_);
+  // What the cluster and this node know together.
+  absl::StatusOr<object::ObjectStat> Joined(const object::ObjectId& id, const absl::StatusOr<object::ObjectStat>& here,
+                                            const absl::StatusOr<ClusterObject>& found);
+  using InCluster = std::function<void(const object::ObjectId&, object::Done<absl::Status>)>;
+  using Here = std::function<void(object::Done<absl::Status>)>;
+  void ChangeName(object::SessionId session, const std::string& key, const InCluster& in_cluster, Here here,
+                  object::Done<absl::Status> done);
   // What lost to another node's object goes, unless something newer is there.
   void Drop(object::SessionId session, const object::ObjectInfo& info);
 
   ClusterRegistry& registry_;
   Publisher& publisher_;
+  base::Executor& executor_;
   const base::Clock& clock_;
   base::Mutex mutex_;
   std::unordered_map<object::SessionId, std::string> namespaces_ LARDER_GUARDED_BY(mutex_);

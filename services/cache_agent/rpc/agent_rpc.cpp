@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -50,6 +51,24 @@ pb::Object ToProto(const object::ObjectInfo& info) {
   return object;
 }
 
+pb::Placement ToProto(const object::Placement& placement) {
+  pb::Placement proto;
+  for (const object::Placement::Location& location : placement.locations) {
+    pb::Location& one = *proto.add_locations();
+    one.set_node(location.node);
+    one.set_kind(location.kind);
+    one.set_live(location.live);
+    one.set_last_seen_ms(std::chrono::floor<std::chrono::milliseconds>(location.last_seen).count());
+  }
+  proto.set_live_replicas(placement.live_replicas);
+  if (placement.staged_age) {
+    proto.set_staged_age_ms(std::chrono::floor<std::chrono::milliseconds>(*placement.staged_age).count());
+  }
+  proto.set_creator(placement.creator);
+  proto.set_conflict(placement.conflict);
+  return proto;
+}
+
 std::optional<std::string> Metadata(const rpc::Context& context, const char* key) {
   const auto found = context.client_metadata().find(key);
   if (found == context.client_metadata().end()) return std::nullopt;
@@ -71,7 +90,8 @@ absl::Status OrNoSession(const absl::Status& status) {
 object::ListRequest FromProto(const pb::ListRequest& request) {
   return {.prefix = request.prefix(),
           .after = request.page_token(),
-          .limit = request.page_size() == 0 ? kPageSize : request.page_size()};
+          .limit = request.page_size() == 0 ? kPageSize : request.page_size(),
+          .local = request.local()};
 }
 
 }  // namespace
@@ -134,38 +154,61 @@ absl::StatusOr<AgentRpc::Session> AgentRpc::Open(const rpc::Context& context) {
   return Session::Own(peer_, id);
 }
 
+rpc::Reactor* AgentRpc::InSession(rpc::Context* context, const InSessionCall& begin) {
+  return rpc::UnaryLater(context, [&](rpc::PendingCall call) {
+    absl::StatusOr<Session> opened = Open(*context);
+    if (!opened.ok()) return call.End([&] { return opened.status(); });
+    // Until it is answered.
+    const auto session = std::make_shared<const Session>(*std::move(opened));
+    begin(session->id(),
+          [session, call](const std::function<absl::Status()>& end) { call.End([&] { return OrNoSession(end()); }); });
+  });
+}
+
 rpc::Reactor* AgentRpc::Stat(rpc::Context* context, const pb::StatRequest* request, pb::StatResponse* response) {
-  return rpc::Unary(context, [=, this]() -> absl::Status {
-    LARDER_ASSIGN_OR_RETURN(const Session session, Open(*context));
-    const absl::StatusOr<object::ObjectInfo> info = peer_.Stat(session.id(), request->key());
-    if (!info.ok()) return OrNoSession(info.status());
-    *response->mutable_object() = ToProto(*info);
-    return absl::OkStatus();
+  return InSession(context, [=, this](object::SessionId session, const EndCall& end) {
+    peer_.Stat(session, request->key(), [=](const absl::StatusOr<object::ObjectStat>& stat) {
+      end([&]() -> absl::Status {
+        LARDER_RETURN_IF_ERROR(stat.status());
+        *response->mutable_object() = ToProto(stat->info);
+        if (stat->placement) *response->mutable_placement() = ToProto(*stat->placement);
+        return absl::OkStatus();
+      });
+    });
   });
 }
 
 rpc::Reactor* AgentRpc::List(rpc::Context* context, const pb::ListRequest* request, pb::ListResponse* response) {
-  return rpc::Unary(context, [=, this]() -> absl::Status {
-    LARDER_ASSIGN_OR_RETURN(const Session session, Open(*context));
-    const absl::StatusOr<object::ListPage> page = peer_.List(session.id(), FromProto(*request));
-    if (!page.ok()) return OrNoSession(page.status());
-    for (const object::ObjectInfo& info : page->objects) *response->add_objects() = ToProto(info);
-    if (page->more) response->set_next_page_token(page->objects.back().id.key);
-    return absl::OkStatus();
+  return InSession(context, [=, this](object::SessionId session, const EndCall& end) {
+    peer_.List(session, FromProto(*request), [=](const absl::StatusOr<object::ListPage>& page) {
+      end([&]() -> absl::Status {
+        LARDER_RETURN_IF_ERROR(page.status());
+        for (const object::ObjectInfo& info : page->objects) *response->add_objects() = ToProto(info);
+        if (page->more) response->set_next_page_token(page->objects.back().id.key);
+        return absl::OkStatus();
+      });
+    });
   });
 }
 
+void AgentRpc::OnExecutor(const EndCall& end, std::function<void()> work) {
+  if (executor_.Submit(std::move(work))) return;
+  end([] { return base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again"); });
+}
+
 rpc::Reactor* AgentRpc::Delete(rpc::Context* context, const pb::DeleteRequest* request, pb::DeleteResponse*) {
-  return rpc::UnaryOn(executor_, context, [=, this]() -> absl::Status {
-    LARDER_ASSIGN_OR_RETURN(const Session session, Open(*context));
-    return OrNoSession(peer_.Delete(session.id(), request->key()));
+  return InSession(context, [=, this](object::SessionId session, const EndCall& end) {
+    OnExecutor(end, [this, session, key = request->key(), end] {
+      peer_.Delete(session, key, [end](const absl::Status& deleted) { end([&] { return deleted; }); });
+    });
   });
 }
 
 rpc::Reactor* AgentRpc::Pin(rpc::Context* context, const pb::PinRequest* request, pb::PinResponse*) {
-  return rpc::UnaryOn(executor_, context, [=, this]() -> absl::Status {
-    LARDER_ASSIGN_OR_RETURN(const Session session, Open(*context));
-    return OrNoSession(peer_.SetPinned(session.id(), request->key(), request->pinned()));
+  return InSession(context, [=, this](object::SessionId session, const EndCall& end) {
+    OnExecutor(end, [this, session, key = request->key(), pinned = request->pinned(), end] {
+      peer_.SetPinned(session, key, pinned, [end](const absl::Status& set) { end([&] { return set; }); });
+    });
   });
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +48,13 @@ class AgentRpc final : public larder::agent::v1::Agent::CallbackService {
   absl::StatusOr<Caller> ByWord(const std::string& asked_ns) const;
   // The session that a call acts in. Errors as CallerOf's, and of object::Peer::OpenSession.
   absl::StatusOr<Session> Open(const rpc::Context& context);
+  // Ends a call with what a function returns; once, on any thread.
+  using EndCall = std::function<void(const std::function<absl::Status()>&)>;
+  using InSessionCall = std::function<void(object::SessionId, const EndCall&)>;
+  // A call in the session of its caller, which lasts until the call is ended.
+  rpc::Reactor* InSession(rpc::Context* context, const InSessionCall& begin);
+  // What may wait for a disk.
+  void OnExecutor(const EndCall& end, std::function<void()> work);
 
   object::Peer& peer_;
   base::Executor& executor_;

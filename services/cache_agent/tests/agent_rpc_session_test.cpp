@@ -91,16 +91,19 @@ class NotingPeer final : public object::PeerDecorator {
     base::MutexLock lock(mutex_);
     closed_.push_back(session.value);
   }
-  absl::StatusOr<object::ObjectInfo> Stat(SessionId session, const std::string&) override {
-    LARDER_RETURN_IF_ERROR(Note(session));
-    return object::ObjectInfo();
+  void Stat(SessionId session, const std::string&, object::Done<absl::StatusOr<object::ObjectStat>> done) override {
+    const absl::Status noted = Note(session);
+    noted.ok() ? done(object::ObjectStat()) : done(noted);
   }
-  absl::StatusOr<object::ListPage> List(SessionId session, const object::ListRequest&) override {
-    LARDER_RETURN_IF_ERROR(Note(session));
-    return object::ListPage();
+  void List(SessionId session, const object::ListRequest&,
+            object::Done<absl::StatusOr<object::ListPage>> done) override {
+    const absl::Status noted = Note(session);
+    noted.ok() ? done(object::ListPage()) : done(noted);
   }
-  absl::Status Delete(SessionId session, const std::string&) override { return Note(session); }
-  absl::Status SetPinned(SessionId session, const std::string&, bool) override { return Note(session); }
+  void Delete(SessionId session, const std::string&, object::Done<absl::Status> done) override { done(Note(session)); }
+  void SetPinned(SessionId session, const std::string&, bool, object::Done<absl::Status> done) override {
+    done(Note(session));
+  }
 
   std::vector<uint64_t> acted() {
     base::MutexLock lock(mutex_);

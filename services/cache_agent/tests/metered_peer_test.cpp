@@ -38,10 +38,10 @@ class MockPeer : public object::Peer {
   MOCK_METHOD(Views, ViewOf, (SessionId, LeaseId), (override));
   MOCK_METHOD(void, Release, (SessionId, LeaseId), (override));
   MOCK_METHOD(absl::StatusOr<std::vector<LeaseId>>, Renew, (SessionId), (override));
-  MOCK_METHOD(absl::StatusOr<object::ObjectInfo>, Stat, (SessionId, const std::string&), (override));
-  MOCK_METHOD(absl::StatusOr<object::ListPage>, List, (SessionId, const object::ListRequest&), (override));
-  MOCK_METHOD(absl::Status, Delete, (SessionId, const std::string&), (override));
-  MOCK_METHOD(absl::Status, SetPinned, (SessionId, const std::string&, bool), (override));
+  MOCK_METHOD(void, Stat, (SessionId, const std::string&, Done<absl::StatusOr<object::ObjectStat>>), (override));
+  MOCK_METHOD(void, List, (SessionId, const object::ListRequest&, Done<absl::StatusOr<object::ListPage>>), (override));
+  MOCK_METHOD(void, Delete, (SessionId, const std::string&, Done<absl::Status>), (override));
+  MOCK_METHOD(void, SetPinned, (SessionId, const std::string&, bool, Done<absl::Status>), (override));
   MOCK_METHOD(object::PeerUsage, usage, (), (const, override));
   MOCK_METHOD(bool, blocks, (), (const, override));
   MOCK_METHOD(void, BeginWork, (SessionId), (override));
@@ -133,14 +133,18 @@ TEST_F(MeteredPeerTest, EveryOtherRequestIsPassedOnAndCountedWithItsCode) {
   peer_.Release(kSession, kLease);
   EXPECT_CALL(*inner_, Renew(kSession)).WillOnce(Return(std::vector<LeaseId>{kLease}));
   EXPECT_THAT(*peer_.Renew(kSession), testing::ElementsAre(kLease));
-  EXPECT_CALL(*inner_, Stat(kSession, "k")).WillOnce(Return(object::ObjectInfo{}));
-  EXPECT_THAT(peer_.Stat(kSession, "k"), IsOk());
-  EXPECT_CALL(*inner_, List(kSession, _)).WillOnce(Return(object::ListPage{}));
-  EXPECT_THAT(peer_.List(kSession, {}), IsOk());
-  EXPECT_CALL(*inner_, Delete(kSession, "k")).WillOnce(Return(absl::NotFoundError("no")));
-  EXPECT_THAT(peer_.Delete(kSession, "k"), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_CALL(*inner_, SetPinned(kSession, "k", true)).WillOnce(Return(absl::OkStatus()));
-  EXPECT_THAT(peer_.SetPinned(kSession, "k", true), IsOk());
+  EXPECT_CALL(*inner_, Stat(kSession, "k", _)).WillOnce([](auto, auto&, auto done) { done(object::ObjectStat{}); });
+  peer_.Stat(kSession, "k", [](auto stat) { EXPECT_THAT(stat, IsOk()); });
+  EXPECT_CALL(*inner_, List(kSession, _, _)).WillOnce([](auto, auto&, auto done) { done(object::ListPage{}); });
+  peer_.List(kSession, {}, [](auto page) { EXPECT_THAT(page, IsOk()); });
+  EXPECT_CALL(*inner_, Delete(kSession, "k", _)).WillOnce([](auto, auto&, auto done) {
+    done(absl::NotFoundError("no"));
+  });
+  peer_.Delete(kSession, "k", [](const auto& status) { EXPECT_THAT(status, StatusIs(absl::StatusCode::kNotFound)); });
+  EXPECT_CALL(*inner_, SetPinned(kSession, "k", true, _)).WillOnce([](auto, auto&, auto, auto done) {
+    done(absl::OkStatus());
+  });
+  peer_.SetPinned(kSession, "k", true, [](const auto& status) { EXPECT_THAT(status, IsOk()); });
   const std::string text = Metrics();
   for (const char* labels : {R"({op="open",code="OK"})", R"({op="append",code="ABORTED"})", R"({op="seal",code="OK"})",
                              R"({op="discard",code="OK"})", R"({op="release",code="OK"})", R"({op="renew",code="OK"})",

@@ -41,7 +41,7 @@ class TrackedPeerTest : public testing::Test {
     publisher_ = std::make_unique<Publisher>(cluster_, node_->clock());
     auto inner = (*peers.Get("single"))
                      ->make({.backends = {&node_->backend()}, .clock = &node_->clock(), .executor = &executor_});
-    peer_ = std::make_unique<TrackedPeer>(*std::move(inner), cluster_, *publisher_, node_->clock());
+    peer_ = std::make_unique<TrackedPeer>(*std::move(inner), cluster_, *publisher_, executor_, node_->clock());
     caller_ = Open();
   }
 
@@ -65,6 +65,28 @@ class TrackedPeerTest : public testing::Test {
     Answer<absl::StatusOr<SealResult>> answer;
     peer_->Seal(caller_->session(), grant.lease, grant.epoch, {.size = bytes.size()}, answer.Slot());
     return answer;
+  }
+  Answer<absl::Status> DeleteLater(const std::string& key) {
+    Answer<absl::Status> answer;
+    peer_->Delete(caller_->session(), key, answer.Slot());
+    return answer;
+  }
+  Answer<absl::StatusOr<object::ObjectStat>> StatLater(const std::string& key) {
+    Answer<absl::StatusOr<object::ObjectStat>> answer;
+    peer_->Stat(caller_->session(), key, answer.Slot());
+    return answer;
+  }
+  void AnswerLocate(absl::StatusOr<std::vector<ClusterObject>> found) {
+    ASSERT_FALSE(cluster_.located.empty());
+    const auto done = std::move(cluster_.located.front().second);
+    cluster_.located.erase(cluster_.located.begin());
+    done(std::move(found));
+  }
+  // Sealed and told of.
+  SealResult PutTracked(const std::string& key, std::string_view bytes) {
+    auto sealed = SealLater(Begin({.key = key}), bytes);
+    cluster_.Answer(fmt::format("seal {} 7", key));
+    return sealed.Get().value();
   }
   bool Readable(const std::string& key) {
     const auto grant = caller_->Get(key);
@@ -146,7 +168,8 @@ TEST_F(TrackedPeerTest, TheSameContentElsewhereIsDecidedAtTheSeal) {
     if (same) {
       cluster_.Answer("publish k", Epoch{5});
       EXPECT_EQ(sealed.Get().value().info.epoch, Epoch{5});
-      EXPECT_THAT(caller_->Delete("k"), IsOk());
+      DeleteLater("k");
+      cluster_.Answer("delete k");
     } else {
       cluster_.Answer("publish k", ExistsElsewhere());
       EXPECT_THAT(sealed.Get(), StatusIs(absl::StatusCode::kAlreadyExists, "EXISTS"));
@@ -257,6 +280,103 @@ TEST_F(TrackedPeerTest, PoliciesThatNeedMoreAreRefused) {
     EXPECT_THAT(caller_->CreateLater(request).Get(), StatusIs(absl::StatusCode::kInvalidArgument, "ACK_IMPOSSIBLE"));
   }
   EXPECT_THAT(cluster_.open(), IsEmpty());
+}
+
+TEST_F(TrackedPeerTest, StatJoinsWhatTheClusterAndTheNodeKnow) {
+  const SealResult put = PutTracked("k", "hello");
+  auto stat = StatLater("k");
+  ClusterObject found{.info = put.info, .copies = {{.node = "a", .live = true}, {.node = "b"}}, .live_replicas = 1};
+  found.info.tier.clear();
+  AnswerLocate(std::vector{found});
+  const object::ObjectStat joined = stat.Get().value();
+  EXPECT_EQ(joined.info.tier, "hot");
+  EXPECT_EQ(joined.info.epoch, Epoch{7});
+  ASSERT_TRUE(joined.placement);
+  EXPECT_EQ(joined.placement->locations.size(), 2u);
+  EXPECT_EQ(joined.placement->live_replicas, 1u);
+
+  // Without the cluster: what is here.
+  stat = StatLater("k");
+  AnswerLocate(ClusterDown());
+  EXPECT_FALSE(stat.Get().value().placement);
+  stat = StatLater("other");
+  AnswerLocate(ClusterDown());
+  EXPECT_THAT(stat.Get(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+
+  // Elsewhere only, and nowhere.
+  stat = StatLater("other");
+  AnswerLocate(std::vector{found});
+  EXPECT_THAT(stat.Get(), IsOk());
+  stat = StatLater("k");
+  found.info.state = object::ObjectState::kDeleted;
+  AnswerLocate(std::vector{found});
+  EXPECT_THAT(stat.Get(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT")) << "deleted elsewhere";
+}
+
+TEST_F(TrackedPeerTest, StatOfWhatTheClusterWasNotToldOfYetIsTheNodes) {
+  const CreateGrant grant = caller_->CreateLater({.key = "k", .ack = kLocal}).Get().value();
+  const ClusterObject none{.info = {.state = object::ObjectState::kDeleted}};
+  auto stat = StatLater("k");
+  AnswerLocate(std::vector{none});
+  EXPECT_EQ(stat.Get().value().info.state, object::ObjectState::kCreating);
+  EXPECT_THAT(SealLater(grant, "hello").Get(), IsOk());
+  stat = StatLater("k");
+  AnswerLocate(std::vector{none});
+  EXPECT_EQ(stat.Get().value().info.state, object::ObjectState::kSealed);
+  cluster_.Answer("publish k", ExistsElsewhere());
+  stat = StatLater("k");
+  AnswerLocate(std::vector{none});
+  EXPECT_TRUE(stat.Get().value().placement->conflict);
+}
+
+TEST_F(TrackedPeerTest, DeletesAreTheClustersFirst) {
+  PutTracked("k", "hello");
+  auto deleted = DeleteLater("k");
+  EXPECT_TRUE(Readable("k"));
+  cluster_.Answer("delete k", ClusterDown());
+  EXPECT_THAT(deleted.Get(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+  EXPECT_TRUE(Readable("k"));
+  deleted = DeleteLater("k");
+  cluster_.Answer("delete k");
+  EXPECT_THAT(deleted.Get(), IsOk());
+  EXPECT_FALSE(Readable("k"));
+  // Of what other nodes have.
+  deleted = DeleteLater("other");
+  cluster_.Answer("delete other");
+  EXPECT_THAT(deleted.Get(), IsOk());
+  EXPECT_THAT(DeleteLater("").Get(), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_KEY"));
+}
+
+TEST_F(TrackedPeerTest, WhatIsOnlyHereIsDeletedHere) {
+  const absl::Status none = base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "none");
+  const CreateGrant grant = caller_->CreateLater({.key = "k", .ack = kLocal}).Get().value();
+  EXPECT_THAT(SealLater(grant, "hello").Get(), IsOk());
+  cluster_.Answer("publish k", ClusterDown());
+  auto deleted = DeleteLater("k");
+  cluster_.Answer("delete k", none);
+  EXPECT_THAT(deleted.Get(), IsOk());
+  EXPECT_FALSE(Readable("k"));
+  EXPECT_EQ(publisher_->pending(), 0u);
+  // A copy of what was deleted elsewhere goes, and there was nothing to delete.
+  PutTracked("gone", "hello");
+  deleted = DeleteLater("gone");
+  cluster_.Answer("delete gone", none);
+  EXPECT_THAT(deleted.Get(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_FALSE(Readable("gone"));
+}
+
+TEST_F(TrackedPeerTest, ListsAreTheClustersUnlessTheNodesAreAskedFor) {
+  PutTracked("k", "hello");
+  Answer<absl::StatusOr<object::ListPage>> listed;
+  peer_->List(caller_->session(), {.prefix = "p"}, listed.Slot());
+  ASSERT_EQ(cluster_.listed.size(), 1u);
+  EXPECT_EQ(cluster_.listed[0].first, "team-a/p");
+  cluster_.listed[0].second(ClusterPage{.objects = {{.id = {"team-a", "p1"}}}, .more = true});
+  EXPECT_TRUE(listed.Get().value().more);
+  Answer<absl::StatusOr<object::ListPage>> local;
+  peer_->List(caller_->session(), {.local = true}, local.Slot());
+  EXPECT_EQ(local.Get().value().objects.at(0).id.key, "k");
+  EXPECT_THAT(caller_->List({.limit = 0}), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_LIMIT"));
 }
 
 TEST_F(TrackedPeerTest, ANewerObjectTakesThePlaceOfOneThatIsToBeTold) {

@@ -58,6 +58,31 @@ absl::StatusOr<ReadGrant> Caller::Get(const std::string& key) {
   return answer.Get();
 }
 
+absl::StatusOr<ObjectInfo> Caller::Stat(const std::string& key) {
+  Answer<absl::StatusOr<ObjectStat>> answer;
+  peer_->Stat(session_, key, answer.Slot());
+  LARDER_ASSIGN_OR_RETURN(ObjectStat stat, answer.Get());
+  return std::move(stat.info);
+}
+
+absl::StatusOr<ListPage> Caller::List(const ListRequest& request) {
+  Answer<absl::StatusOr<ListPage>> answer;
+  peer_->List(session_, request, answer.Slot());
+  return answer.Get();
+}
+
+absl::Status Caller::Delete(const std::string& key) {
+  Answer<absl::Status> answer;
+  peer_->Delete(session_, key, answer.Slot());
+  return answer.Get();
+}
+
+absl::Status Caller::SetPinned(const std::string& key, bool pinned) {
+  Answer<absl::Status> answer;
+  peer_->SetPinned(session_, key, pinned, answer.Slot());
+  return answer.Get();
+}
+
 // ---- the fixture
 
 PeerSettings PeerContract::Settings() {

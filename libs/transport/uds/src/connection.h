@@ -126,6 +126,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Get(const Request& header, base::ByteReader& in);
   void Read(const Request& header, base::ByteReader& in);
   void List(const Request& header, base::ByteReader& in);
+  void ReplyList(const Request& header, const object::ListPage& page);
   void Extents(const Request& header, base::ByteReader& in);
   void Malformed(const Request& header, const absl::Status& status);
   void SendObject(const Request& header, uint32_t flags, object::ReadGrant grant);

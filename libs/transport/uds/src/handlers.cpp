@@ -79,22 +79,28 @@ void Connection::Handle(const Request& header, base::ByteSpan payload) {
     case Op::kStat: {
       const std::string key(in.Str());
       if (auto bad = Finished(in, "STAT"); !bad.ok()) return Malformed(header, bad);
-      const auto info = peer_.Stat(session_, key);
-      if (!info.ok()) return Reply(header, info.status());
-      base::ByteWriter out;
-      PutObject(out, *info);
-      return Reply(header, out.bytes());
+      return peer_.Stat(session_, key, [self = shared_from_this(), header](const auto& stat) {
+        if (!stat.ok()) return self->Reply(header, stat.status());
+        base::ByteWriter out;
+        PutObject(out, stat->info);
+        self->Reply(header, out.bytes());
+      });
     }
     case Op::kDelete: {
       const std::string key(in.Str());
       if (auto bad = Finished(in, "DELETE"); !bad.ok()) return Malformed(header, bad);
-      auto work = [this, header, key] { Reply(header, peer_.Delete(session_, key)); };
+      auto work = [self = shared_from_this(), header, key] {
+        self->peer_.Delete(self->session_, key, [self, header](const auto& status) { self->Reply(header, status); });
+      };
       return peer_.blocks() ? Offload(header, work) : work();
     }
     case Op::kPin: {
       const PinRequest pin = TakePin(in);
       if (auto bad = Finished(in, "PIN"); !bad.ok()) return Malformed(header, bad);
-      auto work = [this, header, pin] { Reply(header, peer_.SetPinned(session_, pin.key, pin.pinned)); };
+      auto work = [self = shared_from_this(), header, pin] {
+        self->peer_.SetPinned(self->session_, pin.key, pin.pinned,
+                              [self, header](const auto& status) { self->Reply(header, status); });
+      };
       return peer_.blocks() ? Offload(header, work) : work();
     }
   }
@@ -199,12 +205,16 @@ void Connection::Hello(const Request& header, base::ByteReader& in) {
 void Connection::List(const Request& header, base::ByteReader& in) {
   const object::ListRequest request = TakeList(in);
   if (auto bad = Finished(in, "LIST"); !bad.ok()) return Malformed(header, bad);
-  const auto page = peer_.List(session_, request);
-  if (!page.ok()) return Reply(header, page.status());
+  peer_.List(session_, request, [self = shared_from_this(), header](const auto& page) {
+    page.ok() ? self->ReplyList(header, *page) : self->Reply(header, page.status());
+  });
+}
+
+void Connection::ReplyList(const Request& header, const object::ListPage& page) {
   base::ByteWriter objects;
   uint16_t count = 0;
-  bool more = page->more;
-  for (const object::ObjectInfo& info : page->objects) {
+  bool more = page.more;
+  for (const object::ObjectInfo& info : page.objects) {
     base::ByteWriter one;
     PutObject(one, info);
     if (objects.size() + one.size() > kMaxRecord - kHeaderSize - 16) {

@@ -57,6 +57,27 @@ struct ObjectInfo {
   std::string tier;  // "hot" or "warm", where this node keeps it
 };
 
+// Who has an object, as a cluster knows it.
+struct Placement {
+  struct Location {
+    std::string node;
+    std::string kind;   // "replica", "staged", "origin"
+    bool live = false;  // counts as a copy; else it may be gone
+    base::Duration last_seen{};
+    bool operator==(const Location&) const = default;
+  };
+  std::vector<Location> locations;
+  uint32_t live_replicas = 0;
+  std::optional<base::Duration> staged_age;
+  std::string creator;    // of what is being created: the node
+  bool conflict = false;  // this node has another object of that name, which nobody else knows
+};
+
+struct ObjectStat {
+  ObjectInfo info;
+  std::optional<Placement> placement;  // none: only this node was asked
+};
+
 // The piece length for an object of `size` bytes: the largest power of two <= size/64, within 1..4 MiB.
 uint32_t PieceLengthFor(uint64_t size);
 

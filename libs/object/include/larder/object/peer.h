@@ -64,6 +64,7 @@ struct ListRequest {
   std::string prefix;
   std::string after;      // return keys greater than this
   uint32_t limit = 1000;  // 1..1000
+  bool local = false;     // only what this node has
 };
 struct ListPage {
   std::vector<ObjectInfo> objects;  // sealed ones, by key
@@ -150,12 +151,12 @@ class Peer {
   // A read under this lease gave DATA_LOSS: the object is dropped, so that it is a miss from now on.
   virtual void ReportDamage(SessionId session, LeaseId lease) = 0;
 
-  virtual absl::StatusOr<ObjectInfo> Stat(SessionId session, const std::string& key) = 0;
-  virtual absl::StatusOr<ListPage> List(SessionId session, const ListRequest& request) = 0;
+  virtual void Stat(SessionId session, const std::string& key, Done<absl::StatusOr<ObjectStat>> done) = 0;
+  virtual void List(SessionId session, const ListRequest& request, Done<absl::StatusOr<ListPage>> done) = 0;
   // Hides the object at once; frees it after its last read lease. NOT_FOUND (NO_OBJECT).
-  virtual absl::Status Delete(SessionId session, const std::string& key) = 0;
+  virtual void Delete(SessionId session, const std::string& key, Done<absl::Status> done) = 0;
   // A pinned object is not evicted. NOT_FOUND (NO_OBJECT).
-  virtual absl::Status SetPinned(SessionId session, const std::string& key, bool pinned) = 0;
+  virtual void SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) = 0;
 
   virtual PeerUsage usage() const = 0;
   // Its calls, besides OpenSession, CloseSession, Release, Renew, ViewOf, Stat and List, may wait for a disk or a

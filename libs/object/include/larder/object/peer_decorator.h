@@ -47,15 +47,17 @@ class PeerDecorator : public Peer {
     return inner_->AwaitRoom(session, why, bytes, deadline, std::move(done));
   }
   void ReportDamage(SessionId session, LeaseId lease) override { inner_->ReportDamage(session, lease); }
-  absl::StatusOr<ObjectInfo> Stat(SessionId session, const std::string& key) override {
-    return inner_->Stat(session, key);
+  void Stat(SessionId session, const std::string& key, Done<absl::StatusOr<ObjectStat>> done) override {
+    inner_->Stat(session, key, std::move(done));
   }
-  absl::StatusOr<ListPage> List(SessionId session, const ListRequest& request) override {
-    return inner_->List(session, request);
+  void List(SessionId session, const ListRequest& request, Done<absl::StatusOr<ListPage>> done) override {
+    inner_->List(session, request, std::move(done));
   }
-  absl::Status Delete(SessionId session, const std::string& key) override { return inner_->Delete(session, key); }
-  absl::Status SetPinned(SessionId session, const std::string& key, bool pinned) override {
-    return inner_->SetPinned(session, key, pinned);
+  void Delete(SessionId session, const std::string& key, Done<absl::Status> done) override {
+    inner_->Delete(session, key, std::move(done));
+  }
+  void SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) override {
+    inner_->SetPinned(session, key, pinned, std::move(done));
   }
   PeerUsage usage() const override { return inner_->usage(); }
   bool blocks() const override { return inner_->blocks(); }

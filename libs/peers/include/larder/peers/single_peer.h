@@ -40,10 +40,13 @@ class SinglePeer final : public object::Peer {
   bool AwaitRoom(object::SessionId session, const absl::Status& why, uint64_t bytes, base::Deadline deadline,
                  std::function<void()> done) override;
   void ReportDamage(object::SessionId session, object::LeaseId lease) override;
-  absl::StatusOr<object::ObjectInfo> Stat(object::SessionId session, const std::string& key) override;
-  absl::StatusOr<object::ListPage> List(object::SessionId session, const object::ListRequest& request) override;
-  absl::Status Delete(object::SessionId session, const std::string& key) override;
-  absl::Status SetPinned(object::SessionId session, const std::string& key, bool pinned) override;
+  void Stat(object::SessionId session, const std::string& key,
+            object::Done<absl::StatusOr<object::ObjectStat>> done) override;
+  void List(object::SessionId session, const object::ListRequest& request,
+            object::Done<absl::StatusOr<object::ListPage>> done) override;
+  void Delete(object::SessionId session, const std::string& key, object::Done<absl::Status> done) override;
+  void SetPinned(object::SessionId session, const std::string& key, bool pinned,
+                 object::Done<absl::Status> done) override;
   object::PeerUsage usage() const override;
   bool blocks() const override;
   base::Duration Tick() override;

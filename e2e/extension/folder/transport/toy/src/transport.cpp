@@ -289,17 +289,27 @@ class ToyChannel final : public object::Channel {
     return writer->Seal({});
   }
   absl::StatusOr<object::ObjectInfo> Stat(const std::string& key, base::Deadline) override {
-    return line_->On([&](object::Peer& peer, object::SessionId session) { return peer.Stat(session, key); });
+    return line_->On([&](object::Peer& peer, object::SessionId session) -> absl::StatusOr<object::ObjectInfo> {
+      LARDER_ASSIGN_OR_RETURN(object::ObjectStat stat, Await<absl::StatusOr<object::ObjectStat>>([&](auto done) {
+                                peer.Stat(session, key, std::move(done));
+                              }));
+      return std::move(stat.info);
+    });
   }
   absl::StatusOr<object::ListPage> List(const object::ListRequest& request, base::Deadline) override {
-    return line_->On([&](object::Peer& peer, object::SessionId session) { return peer.List(session, request); });
+    return line_->On([&](object::Peer& peer, object::SessionId session) {
+      return Await<absl::StatusOr<object::ListPage>>([&](auto done) { peer.List(session, request, std::move(done)); });
+    });
   }
   absl::Status Delete(const std::string& key, base::Deadline) override {
-    return line_->On([&](object::Peer& peer, object::SessionId session) { return peer.Delete(session, key); });
+    return line_->On([&](object::Peer& peer, object::SessionId session) {
+      return Await<absl::Status>([&](auto done) { peer.Delete(session, key, std::move(done)); });
+    });
   }
   absl::Status SetPinned(const std::string& key, bool pinned, base::Deadline) override {
-    return line_->On(
-        [&](object::Peer& peer, object::SessionId session) { return peer.SetPinned(session, key, pinned); });
+    return line_->On([&](object::Peer& peer, object::SessionId session) {
+      return Await<absl::Status>([&](auto done) { peer.SetPinned(session, key, pinned, std::move(done)); });
+    });
   }
   const std::string& ns() const override { return line_->ns; }
   const std::string& node() const override { return line_->node; }

@@ -63,10 +63,10 @@ class Caller {
   absl::StatusOr<ReadGrant> Get(const std::string& key);
   void Release(const ReadGrant& grant) { peer_->Release(session_, grant.lease); }
   absl::StatusOr<std::vector<LeaseId>> Renew() { return peer_->Renew(session_); }
-  absl::StatusOr<ObjectInfo> Stat(const std::string& key) { return peer_->Stat(session_, key); }
-  absl::StatusOr<ListPage> List(const ListRequest& request) { return peer_->List(session_, request); }
-  absl::Status Delete(const std::string& key) { return peer_->Delete(session_, key); }
-  absl::Status SetPinned(const std::string& key, bool pinned) { return peer_->SetPinned(session_, key, pinned); }
+  absl::StatusOr<ObjectInfo> Stat(const std::string& key);
+  absl::StatusOr<ListPage> List(const ListRequest& request);
+  absl::Status Delete(const std::string& key);
+  absl::Status SetPinned(const std::string& key, bool pinned);
   void Close() { peer_->CloseSession(session_); }
 
  private:
