@@ -78,7 +78,7 @@ class Dev(CliCase):
         process, ready, _ = self.run_dev("--agents", "1", "--dir", home)
         second = self.run_larder("dev", "--agents", "1", "--dir", home)
         self.assertEqual(second.returncode, 4)
-        self.assertRegex(second.stderr.decode().splitlines()[-1], r"^larder: dev: node-0: .*")
+        self.assertRegex(second.stderr.decode().splitlines()[-1], r"^larder: dev: tracker: .*")
         self.ok("list", "-e", f"uds://{ready['agents'][0]['socket_dir']}")
         self.stop(process)
 

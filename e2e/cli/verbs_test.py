@@ -185,7 +185,7 @@ class Failures(CliCase):
 
     def test_no_agent_is_7_at_once_naming_the_path(self):
         begin = time.monotonic()
-        self.fails(7, "list", "-e", f"uds://{self.dir}/none", says=f"{self.dir}/none/data.sock")
+        self.fails(7, "list", "-e", f"uds://{self.dir}/none", says=f"{self.dir}/none/control.sock")
         stale = self.dir / "data.sock"
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as dead:
             dead.bind(str(stale))

@@ -5,9 +5,12 @@
 
 #include <filesystem>
 #include <system_error>
+#include <thread>
 #include <utility>
 
+#include "core/object_proto.h"
 #include "larder/agent/v1/agent.grpc.pb.h"
+#include "larder/base/backoff.h"
 #include "larder/base/status.h"
 #include "larder/client/client.h"
 #include "larder/rpc/channel.h"
@@ -22,6 +25,9 @@ namespace {
 
 constexpr char kNamespaceKey[] = "larder-namespace";
 constexpr char kTokenKey[] = "larder-session-bin";
+constexpr int kRetries = 3;
+constexpr base::Duration kFirstPause = std::chrono::milliseconds(100);
+constexpr base::Duration kLongestPause = std::chrono::seconds(1);
 
 // gRPC's own errors have no reason, and speak of sockets.
 absl::Status Explained(const absl::Status& status, const std::string& where) {
@@ -58,6 +64,15 @@ struct AgentControl::Impl {
   std::unique_ptr<pb::Agent::Stub> stub;
   // Its session is the one that calls act in, where the caller's word does not count.
   std::unique_ptr<client::Client> client;
+
+  template <typename Request, typename Response>
+  using Call = grpc::Status (pb::Agent::Stub::*)(grpc::ClientContext*, const Request&, Response*);
+  template <typename Request, typename Response>
+  absl::Status Ask(Call<Request, Response> call, const Request& request, base::Duration patience, Response& response);
+  // The same of what is safe to ask again, while an agent starts anew.
+  template <typename Request, typename Response>
+  absl::Status AskAgain(Call<Request, Response> call, const Request& request, base::Duration patience,
+                        Response& response);
 };
 
 AgentControl::AgentControl(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -75,28 +90,80 @@ absl::StatusOr<std::unique_ptr<AgentControl>> AgentControl::Open(const std::stri
   return std::unique_ptr<AgentControl>(new AgentControl(std::move(impl)));
 }
 
-absl::StatusOr<pb::StatusResponse> AgentControl::Status(base::Duration patience) {
+template <typename Request, typename Response>
+absl::Status AgentControl::Impl::Ask(Call<Request, Response> call, const Request& request, base::Duration patience,
+                                     Response& response) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() +
                        std::chrono::duration_cast<std::chrono::system_clock::duration>(patience));
   // A socket that is there may be busy for a moment; only what is not there is refused at once.
   std::error_code error;
-  context.set_wait_for_ready(impl_->where.starts_with('/') && std::filesystem::exists(impl_->where, error));
-  if (!impl_->ns.empty()) context.AddMetadata(kNamespaceKey, impl_->ns);
-  if (impl_->client == nullptr) {
+  context.set_wait_for_ready(where.starts_with('/') && std::filesystem::exists(where, error));
+  if (!ns.empty()) context.AddMetadata(kNamespaceKey, ns);
+  if (client == nullptr) {
     // Without a session the call may still be answered; what stands in its way will be told by the call.
-    auto client = client::Client::Connect(impl_->endpoint, {.ns = impl_->ns, .timeout = patience, .retries = 0});
-    if (client.ok()) impl_->client = *std::move(client);
+    auto connected = client::Client::Connect(endpoint, {.ns = ns, .timeout = patience, .retries = 0});
+    if (connected.ok()) client = *std::move(connected);
   }
-  if (const std::string token = impl_->client == nullptr ? "" : impl_->client->token(); !token.empty()) {
+  if (const std::string token = client == nullptr ? "" : client->token(); !token.empty()) {
     context.AddMetadata(kTokenKey, token);
   }
+  const absl::Status status = rpc::FromGrpc(((*stub).*call)(&context, request, &response), context);
+  if (!status.ok()) client.reset();  // perhaps its session ended with the agent
+  return status;
+}
+
+template <typename Request, typename Response>
+absl::Status AgentControl::Impl::AskAgain(Call<Request, Response> call, const Request& request,
+                                          base::Duration patience, Response& response) {
+  absl::Status status;
+  for (int again = 0; again <= kRetries; ++again) {
+    if (again > 0) std::this_thread::sleep_for(base::BackoffDelay(again - 1, kFirstPause, kLongestPause,
+                                                                  base::BackoffRandom()));
+    status = Ask(call, request, patience, response);
+    // The agent's own errors have a reason, and come again.
+    const bool lost = absl::IsUnavailable(status) && base::Reason(status).empty();
+    if (!lost && base::Reason(status) != "NO_SESSION" && base::Reason(status) != "STOPPING") break;
+  }
+  if (!absl::IsDeadlineExceeded(status) || !base::Reason(status).empty()) return Explained(status, where);
+  return base::Error(status.code(), "NO_ANSWER", "the agent at {} did not answer in time", where);
+}
+
+absl::StatusOr<pb::StatusResponse> AgentControl::Status(base::Duration patience) {
   pb::StatusResponse response;
-  const absl::Status status = rpc::FromGrpc(impl_->stub->Status(&context, pb::StatusRequest(), &response), context);
+  const absl::Status status = impl_->Ask(&pb::Agent::Stub::Status, pb::StatusRequest(), patience, response);
   if (status.ok()) return response;
-  impl_->client.reset();  // perhaps its session ended with the agent
   return Explained(status, impl_->where);
 }
+
+absl::StatusOr<object::ObjectStat> AgentControl::Stat(const std::string& key, base::Duration patience) {
+  pb::StatRequest request;
+  request.set_key(key);
+  pb::StatResponse response;
+  LARDER_RETURN_IF_ERROR(impl_->AskAgain(&pb::Agent::Stub::Stat, request, patience, response));
+  object::ObjectStat stat;
+  LARDER_ASSIGN_OR_RETURN(stat.info, FromProto(response.object()));
+  if (response.has_placement()) stat.placement = FromProto(response.placement());
+  return stat;
+}
+
+absl::StatusOr<object::ListPage> AgentControl::List(const object::ListRequest& request, base::Duration patience) {
+  pb::ListRequest asked;
+  asked.set_prefix(request.prefix);
+  asked.set_page_size(request.limit);
+  asked.set_page_token(request.after);
+  asked.set_local(request.local);
+  pb::ListResponse response;
+  LARDER_RETURN_IF_ERROR(impl_->AskAgain(&pb::Agent::Stub::List, asked, patience, response));
+  object::ListPage page{.more = !response.next_page_token().empty()};
+  for (const pb::Object& proto : response.objects()) {
+    LARDER_ASSIGN_OR_RETURN(object::ObjectInfo info, FromProto(proto));
+    page.objects.push_back(std::move(info));
+  }
+  return page;
+}
+
+std::string AgentControl::node() const { return impl_->client == nullptr ? "" : impl_->client->node(); }
 
 const std::string& AgentControl::where() const { return impl_->where; }
 

@@ -6,6 +6,8 @@
 
 #include "larder/agent/v1/agent.pb.h"
 #include "larder/base/clock.h"
+#include "larder/object/object.h"
+#include "larder/object/peer.h"
 #include "larder/object/registries.h"
 
 namespace larder::cli {
@@ -28,6 +30,12 @@ class AgentControl {
   // How the agent is. UNAVAILABLE (NO_AGENT; NO_ANSWER after `patience`) naming where it should answer; UNIMPLEMENTED
   // (OLD_AGENT) if it is too old. May be asked again after any error.
   absl::StatusOr<agent::v1::StatusResponse> Status(base::Duration patience);
+  // What is known of an object, and of those that begin with a prefix. The agent's errors, and those of Status;
+  // DEADLINE_EXCEEDED (NO_ANSWER).
+  absl::StatusOr<object::ObjectStat> Stat(const std::string& key, base::Duration patience);
+  absl::StatusOr<object::ListPage> List(const object::ListRequest& request, base::Duration patience);
+  // The agent's node; empty until it has answered.
+  std::string node() const;
   // Where it should answer.
   const std::string& where() const;
 

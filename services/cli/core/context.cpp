@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "core/agent_control.h"
 #include "core/failure.h"
 
 namespace larder::cli {
@@ -11,6 +12,14 @@ absl::StatusOr<std::unique_ptr<client::Client>> Context::Connect() const {
   if (settings.timeout > base::Duration(0)) options.timeout = settings.timeout;
   options.wait = [this](base::Duration duration) { interrupts.Sleep(duration).IgnoreError(); };
   return client::Client::Connect(settings.endpoint, std::move(options));
+}
+
+absl::StatusOr<std::unique_ptr<AgentControl>> Context::ConnectControl() const {
+  return AgentControl::Open(settings.endpoint, settings.ns);
+}
+
+base::Duration Context::Patience() const {
+  return settings.timeout > base::Duration(0) ? settings.timeout : base::Duration(std::chrono::hours(1));
 }
 
 void Context::Report(const absl::Status& failure) {

@@ -15,6 +15,8 @@
 
 namespace larder::cli {
 
+class AgentControl;
+
 // What a verb runs with. Not thread-safe.
 class Context {
  public:
@@ -30,6 +32,10 @@ class Context {
 
   // To the agent of the settings. INVALID_ARGUMENT, UNAVAILABLE after the retries.
   absl::StatusOr<std::unique_ptr<client::Client>> Connect() const;
+  // The same, by gRPC, for what concerns the cluster.
+  absl::StatusOr<std::unique_ptr<AgentControl>> ConnectControl() const;
+  // How long one question may take.
+  base::Duration Patience() const;
 
   // Tells of a failure while the verb goes on with the rest; the first one's exit code will be the verb's.
   void Report(const absl::Status& failure);

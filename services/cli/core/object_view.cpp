@@ -32,22 +32,44 @@ ordered_json FirstFields(const object::ObjectInfo& info) {
   return json;
 }
 
+// What is known of its copies. An agent that was not told of a cluster knows its own.
+std::optional<object::Placement> PlacementOf(const object::ObjectStat& stat, const std::string& node) {
+  if (stat.placement || (IsSealed(stat.info) && stat.info.tier.empty())) return stat.placement;
+  if (!IsSealed(stat.info)) return object::Placement();
+  return object::Placement{.locations = {{.node = node, .kind = "replica", .live = true}}, .live_replicas = 1};
+}
+
+std::string LocationText(const object::Placement::Location& location, const std::string& node,
+                         const std::string& tier) {
+  std::string text = fmt::format("{} ({}", location.node, location.kind);
+  if (location.node == node && !tier.empty()) text += ", " + tier;
+  if (!location.live) text += fmt::format(", not seen for {}", ShortDuration(location.last_seen));
+  return text + ")";
+}
+
 std::string TtlText(const object::ObjectInfo& info) { return info.ttl_left ? ShortDuration(*info.ttl_left) : "-"; }
 
 }  // namespace
 
-ordered_json ObjectJson(const object::ObjectInfo& info, const std::string& node) {
+ordered_json ObjectJson(const object::ObjectStat& stat, const std::string& node) {
+  const object::ObjectInfo& info = stat.info;
+  const std::optional<object::Placement> placement = PlacementOf(stat, node);
   ordered_json json = FirstFields(info);
   json["piece_length"] = info.meta.piece_length == 0 ? ordered_json() : ordered_json(info.meta.piece_length);
   json["ttl_left_seconds"] = info.ttl_left ? ordered_json(Seconds(*info.ttl_left)) : ordered_json();
   json["wanted_replicas"] = info.meta.wanted_replicas;
-  json["live_replicas"] = IsSealed(info) ? 1 : 0;
-  json["locations"] = ordered_json::array();
-  if (IsSealed(info)) {
-    json["locations"].push_back(
-        {{"node", node}, {"kind", "replica"}, {"tier", TextOrNull(info.tier)}, {"last_seen_seconds", 0}});
+  json["live_replicas"] = placement ? ordered_json(placement->live_replicas) : ordered_json();
+  json["locations"] = placement ? ordered_json::array() : ordered_json();
+  if (placement) {
+    for (const object::Placement::Location& location : placement->locations) {
+      json["locations"].push_back({{"node", location.node},
+                                   {"kind", location.kind},
+                                   {"tier", location.node == node ? TextOrNull(info.tier) : ordered_json()},
+                                   {"last_seen_seconds", Seconds(location.last_seen)}});
+    }
   }
-  json["staged_age_seconds"] = nullptr;
+  json["staged_age_seconds"] =
+      placement && placement->staged_age ? ordered_json(Seconds(*placement->staged_age)) : ordered_json();
   json["pinned"] = info.pinned;
   json["tags"] = info.meta.tags;
   json["application"] = TextOrNull(info.meta.application);
@@ -80,7 +102,9 @@ std::vector<std::string> ListCells(const object::ObjectInfo& info, bool wide) {
   return cells;
 }
 
-std::string Description(const object::ObjectInfo& info, const std::string& node, bool wide) {
+std::string Description(const object::ObjectStat& stat, const std::string& node, bool wide) {
+  const object::ObjectInfo& info = stat.info;
+  const std::optional<object::Placement> placement = PlacementOf(stat, node);
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {
     text += fmt::format("{:14}{}\n", name, value);
@@ -92,8 +116,18 @@ std::string Description(const object::ObjectInfo& info, const std::string& node,
   if (IsSealed(info)) line("Digest", base::FormatDigest(info.digest));
   line("Epoch", fmt::to_string(info.epoch.value));
   line("TTL left", TtlText(info));
-  line("Replicas", fmt::format("{} live, {} wanted", IsSealed(info) ? 1 : 0, info.meta.wanted_replicas));
-  if (IsSealed(info)) line("Locations", fmt::format("{} (replica, {})", node, info.tier));
+  line("Replicas", fmt::format("{} live, {} wanted", placement ? fmt::to_string(placement->live_replicas) : "?",
+                               info.meta.wanted_replicas));
+  if (placement) {
+    for (const object::Placement::Location& location : placement->locations) {
+      line("Location", LocationText(location, node, info.tier));
+    }
+    if (!placement->creator.empty()) line("Creator", placement->creator);
+    if (placement->conflict) {
+      line("Conflict", node + " has another object of this name, which it could not publish (export it, or delete it "
+                              "there)");
+    }
+  }
   line("Pinned", info.pinned ? "yes" : "no");
   if (!info.meta.tags.empty()) line("Tags", Printable(fmt::format("{}", fmt::join(info.meta.tags, ", "))));
   if (!info.meta.application.empty()) line("Application", Printable(info.meta.application));

@@ -9,9 +9,9 @@
 
 namespace larder::cli {
 
-// How objects are shown. Pure. `node` is the node of the agent that was asked: an agent without a tracker knows its own
-// copy only.
-nlohmann::ordered_json ObjectJson(const object::ObjectInfo& info, const std::string& node);
+// How objects are shown. Pure. `node` is the node of the agent that was asked: without a placement only its own copy is
+// known, or (no tier) none.
+nlohmann::ordered_json ObjectJson(const object::ObjectStat& stat, const std::string& node);
 // `durability` none: not known, as of an object that was there before.
 nlohmann::ordered_json ImportJson(const object::ObjectInfo& info, object::AckPolicy ack,
                                   std::optional<object::Durability> durability);
@@ -22,7 +22,7 @@ std::string JsonText(const nlohmann::ordered_json& json);
 std::vector<Column> ListColumns(bool wide);
 std::vector<std::string> ListCells(const object::ObjectInfo& info, bool wide);
 // What `stat` prints: a name and a value per line.
-std::string Description(const object::ObjectInfo& info, const std::string& node, bool wide);
+std::string Description(const object::ObjectStat& stat, const std::string& node, bool wide);
 
 // "59 s", "12 min", "3 h", "7 d": the two largest units would be noise.
 std::string ShortDuration(base::Duration duration);

@@ -30,10 +30,10 @@ object::ObjectInfo Sealed() {
 }
 
 TEST(ObjectJson, HasTheContractsFieldsInItsOrder) {
-  EXPECT_EQ(JsonText(ObjectJson(Sealed(), "node-0")),
+  EXPECT_EQ(JsonText(ObjectJson({.info = Sealed()}, "node-0")),
             R"({"namespace":"team-a","key":"models/m1","state":"SEALED","size":4194304,"digest":"crc32c:d22acaf1",)"
             R"("epoch":7,"piece_length":1048576,"ttl_left_seconds":59.5,"wanted_replicas":2,"live_replicas":1,)"
-            R"("locations":[{"node":"node-0","kind":"replica","tier":"hot","last_seen_seconds":0}],)"
+            R"("locations":[{"node":"node-0","kind":"replica","tier":"hot","last_seen_seconds":0.0}],)"
             R"("staged_age_seconds":null,"pinned":false,"tags":["x","y"],"application":"train"})");
 }
 
@@ -41,7 +41,7 @@ TEST(ObjectJson, SaysNullWhereThereIsNothing) {
   object::ObjectInfo info;
   info.id = {.ns = "default", .key = "k"};
   info.epoch = object::Epoch{1};
-  const nlohmann::ordered_json json = ObjectJson(info, "node-0");
+  const nlohmann::ordered_json json = ObjectJson({.info = info}, "node-0");
   EXPECT_EQ(json["state"], "CREATING");
   for (const char* field :
        {"size", "digest", "piece_length", "ttl_left_seconds", "staged_age_seconds", "application"}) {
@@ -78,8 +78,33 @@ TEST(ListCells, ControlCharactersInAKeyDoNotReachTheTerminal) {
 }
 
 TEST(Description, NamesReplicasAndPlace) {
-  EXPECT_THAT(Description(Sealed(), "node-0", false), HasSubstr("Replicas      1 live, 2 wanted"));
-  EXPECT_THAT(Description(Sealed(), "node-0", false), HasSubstr("Locations     node-0 (replica, hot)"));
+  const std::string alone = Description({.info = Sealed()}, "node-0", false);
+  EXPECT_THAT(alone, HasSubstr("Replicas      1 live, 2 wanted"));
+  EXPECT_THAT(alone, HasSubstr("Location      node-0 (replica, hot)"));
+}
+
+TEST(Description, TellsWhatTheClusterKnows) {
+  object::Placement placement{.locations = {{.node = "node-0", .kind = "staged", .live = true},
+                                            {.node = "node-1", .kind = "replica", .last_seen = std::chrono::minutes(5)}},
+                              .live_replicas = 1,
+                              .conflict = true};
+  const std::string text = Description({.info = Sealed(), .placement = placement}, "node-0", false);
+  EXPECT_THAT(text, HasSubstr("Location      node-0 (staged, hot)\n"));
+  EXPECT_THAT(text, HasSubstr("Location      node-1 (replica, not seen for 5 min)\n"));
+  EXPECT_THAT(text, HasSubstr("Conflict      node-0 has another object of this name"));
+  placement.staged_age = std::chrono::seconds(2);
+  const nlohmann::ordered_json json = ObjectJson({.info = Sealed(), .placement = placement}, "node-0");
+  EXPECT_EQ(json["locations"].size(), 2u);
+  EXPECT_EQ(json["locations"][1]["tier"], nullptr);
+  EXPECT_EQ(json["staged_age_seconds"], 2.0);
+}
+
+TEST(ObjectJson, OfAListOfTheClusterDoesNotKnowTheCopies) {
+  object::ObjectInfo info = Sealed();
+  info.tier.clear();
+  const nlohmann::ordered_json json = ObjectJson({.info = info}, "node-0");
+  EXPECT_TRUE(json["live_replicas"].is_null());
+  EXPECT_TRUE(json["locations"].is_null());
 }
 
 TEST(ProgressText, TellsBytesShareRateAndTimeLeft) {

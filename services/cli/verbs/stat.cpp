@@ -2,6 +2,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "core/agent_control.h"
 #include "core/context.h"
 #include "core/object_view.h"
 #include "larder/base/status.h"
@@ -14,11 +15,11 @@ constexpr base::Duration kFirstPause = std::chrono::milliseconds(10);
 constexpr base::Duration kLongestPause = std::chrono::milliseconds(250);
 
 // Asks until the object is sealed; one that does not exist yet is waited for as well.
-absl::StatusOr<object::ObjectInfo> WaitSealed(Context& context, client::Client& client, const std::string& key) {
+absl::StatusOr<object::ObjectStat> WaitSealed(Context& context, AgentControl& agent, const std::string& key) {
   for (base::Duration pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
-    absl::StatusOr<object::ObjectInfo> info = client.Stat(key);
-    if (!info.ok() && !absl::IsNotFound(info.status())) return info.status();
-    if (info.ok() && info->state == object::ObjectState::kSealed) return info;
+    absl::StatusOr<object::ObjectStat> stat = agent.Stat(key, context.Patience());
+    if (!stat.ok() && !absl::IsNotFound(stat.status())) return stat.status();
+    if (stat.ok() && stat->info.state == object::ObjectState::kSealed) return stat;
     LARDER_RETURN_IF_ERROR(context.interrupts.Sleep(pause));
   }
 }
@@ -30,15 +31,16 @@ absl::Status Stat(Context& context, const Arguments& given) {
                                  given.Text("--wait"));
   }
   const std::string& key = given.operands.front();
-  LARDER_ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> client, context.Connect());
-  LARDER_ASSIGN_OR_RETURN(const object::ObjectInfo info,
-                          given.Has("--wait") ? WaitSealed(context, *client, key) : client->Stat(key));
+  LARDER_ASSIGN_OR_RETURN(const std::unique_ptr<AgentControl> agent, context.ConnectControl());
+  LARDER_ASSIGN_OR_RETURN(const object::ObjectStat stat, given.Has("--wait")
+                                                             ? WaitSealed(context, *agent, key)
+                                                             : agent->Stat(key, context.Patience()));
   if (context.quiet) {
-    context.out.Line(info.id.key);
+    context.out.Line(stat.info.id.key);
   } else if (context.json()) {
-    context.out.Line(JsonText(ObjectJson(info, client->node())));
+    context.out.Line(JsonText(ObjectJson(stat, agent->node())));
   } else {
-    context.out.Text(Description(info, client->node(), context.wide()));
+    context.out.Text(Description(stat, agent->node(), context.wide()));
   }
   return absl::OkStatus();
 }

@@ -106,7 +106,8 @@ class Cluster {
   }
 
   absl::Status Start(const Options& options, const std::string& home) {
-    LARDER_RETURN_IF_ERROR(StartTracker(options, home));
+    // All settings are looked at before anything starts.
+    LARDER_RETURN_IF_ERROR(MakeTracker(options, home));
     for (int i = 0; i < options.agents; ++i) {
       const std::string name = fmt::format("node-{}", i);
       LARDER_ASSIGN_OR_RETURN(
@@ -119,8 +120,9 @@ class Cluster {
                                  {"data_dir", fmt::format("{}/{}", home, name)},
                                  {"listen.admin", Address(options, cache_agent::App::kInfo.admin_port, i)}}}));
       agents_.push_back(std::move(agent));
-      if (absl::Status started = agents_.back()->Start(); !started.ok()) return base::Annotate(started, name);
     }
+    LARDER_RETURN_IF_ERROR(base::Annotate(tracker_->Start(), tracker_->name()));
+    for (const auto& agent : agents_) LARDER_RETURN_IF_ERROR(base::Annotate(agent->Start(), agent->name()));
     return absl::OkStatus();
   }
 
@@ -153,7 +155,7 @@ class Cluster {
   using Tracker = Hosted<tracker::App>;
 
   // Its only voter, whatever the number of agents.
-  absl::Status StartTracker(const Options& options, const std::string& home) {
+  absl::Status MakeTracker(const Options& options, const std::string& home) {
     const std::string name(tracker::App::kInfo.service);
     LARDER_ASSIGN_OR_RETURN(
         tracker_, Tracker::Make(name, TrackerLoader(name),
@@ -165,7 +167,7 @@ class Cluster {
                                            {"listen.raft", Address(options, kTrackerRaft)},
                                            {"listen.resp", Address(options, kTrackerResp)},
                                            {"listen.admin", Address(options, tracker::App::kInfo.admin_port)}}}));
-    return base::Annotate(tracker_->Start(), name);
+    return absl::OkStatus();
   }
 
   std::unique_ptr<Tracker> tracker_;
