@@ -1,6 +1,7 @@
 #include "src/replica.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "larder/base/codec.h"
@@ -22,6 +23,10 @@ LogEntry ToEntry(const larder_raft_entry& view) {
   return {.at = {.index = view.index, .term = view.term},
           .kind = static_cast<EntryKind>(view.kind),
           .payload = std::string(base::AsText(FromRaft(view.payload)))};
+}
+
+std::pair<MemberId, std::string> ToMessage(const larder_raft_message& view) {
+  return {{view.to}, std::string(base::AsText(FromRaft(view.bytes)))};
 }
 
 }  // namespace
@@ -122,7 +127,7 @@ absl::Status Replica::OnWritten(uint64_t number) {
 }
 
 absl::Status Replica::Release() {
-  const uint64_t durable = unwritten_.empty() ? last_ready_ : unwritten_.front().number - 1;
+  const uint64_t durable = Durable();
   LARDER_RETURN_IF_ERROR(engine_->OnPersistReady(durable));
   for (; !held_.empty() && held_.front().number <= durable; held_.pop_front()) {
     for (auto& [to, message] : held_.front().messages) host_.Send(to, std::move(message));
@@ -197,34 +202,48 @@ absl::Status Replica::TakeReady() {
   last_ready_ = ready.number;
   LogJob job{.number = ready.number};
   for (size_t i = 0; i < ready.entry_count; ++i) job.write.entries.push_back(ToEntry(ready.entries[i]));
-  bool must_write = false;
+  bool must_write = !job.write.entries.empty();
   if (ready.has_hard_state != 0) {
     const larder_raft_hard_state& now = ready.hard_state;
     // A commit alone is not worth a sync. It goes with the next write, and must: who holds the entry that ends a change
     // of members has to know, also after a crash, that the one that began it is committed. Else it might campaign
     // among the members of before.
-    must_write = now.term != hard_state_.term || now.vote != hard_state_.vote;
+    must_write |= now.term != hard_state_.term || now.vote != hard_state_.vote;
+    if (now.term != hard_state_.term) term_ready_ = ready.number;
     hard_state_ = {.term = now.term, .vote = now.vote, .commit = now.commit};
   }
-  if (must_write || !job.write.entries.empty()) job.write.hard_state = hard_state_;
-  for (size_t i = 0; i < ready.message_count; ++i) {
-    host_.Send({ready.messages[i].to}, std::string(base::AsText(FromRaft(ready.messages[i].bytes))));
+  if (must_write) {
+    job.write.hard_state = hard_state_;
+    unwritten_.push_back({.number = job.number, .tick = ticks_});
   }
-  Held held{.number = ready.number};
-  for (size_t i = 0; i < ready.persisted_message_count; ++i) {
-    const larder_raft_message& message = ready.persisted_messages[i];
-    held.messages.emplace_back(MemberId{message.to}, std::string(base::AsText(FromRaft(message.bytes))));
-  }
-  if (!held.messages.empty()) held_.push_back(std::move(held));
+  HoldOrSend(ready);
   for (size_t i = 0; i < ready.committed_count; ++i) committed_.push_back(ToEntry(ready.committed[i]));
   for (size_t i = 0; i < ready.read_count; ++i) TakeReadIndex(ready.reads[i]);
   LARDER_RETURN_IF_ERROR(engine_->ReadyEnd());
-  if (job.write.hard_state) {
-    unwritten_.push_back({.number = job.number, .tick = ticks_});
+  if (must_write) {
     host_.Write(std::move(job));
     return absl::OkStatus();
   }
   return unwritten_.empty() ? Release() : absl::OkStatus();
+}
+
+void Replica::HoldOrSend(const larder_raft_ready& ready) {
+  const auto hold = [&](uint64_t number, const larder_raft_message* messages, size_t count) {
+    if (count == 0) return;
+    Held held{.number = number};
+    for (const larder_raft_message& message : std::span(messages, count)) held.messages.push_back(ToMessage(message));
+    held_.push_back(std::move(held));
+  };
+  if (term_ready_ > Durable()) {
+    // The leader is its own quorum, and has begun a term that it could begin once more after a crash.
+    hold(term_ready_, ready.messages, ready.message_count);
+  } else {
+    for (const larder_raft_message& view : std::span(ready.messages, ready.message_count)) {
+      auto [to, message] = ToMessage(view);
+      host_.Send(to, std::move(message));
+    }
+  }
+  hold(ready.number, ready.persisted_messages, ready.persisted_message_count);
 }
 
 void Replica::TakeReadIndex(const larder_raft_read& read) {

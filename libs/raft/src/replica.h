@@ -117,12 +117,16 @@ class Replica {
   absl::Status SendProposals();
   absl::Status AskReads();
   absl::Status TakeReady();
+  // Sends what may go out beside the writes, keeps what waits for them.
+  void HoldOrSend(const larder_raft_ready& ready);
   absl::Status HandOn();
   absl::Status LeaveJoint();
   void NoteRole();
   void AnswerReads();
   void GiveUp();
   void FailProposals(const absl::Status& why);
+  // The last ready of which all is durable, and of those before.
+  uint64_t Durable() const { return unwritten_.empty() ? last_ready_ : unwritten_.front().number - 1; }
   // Gives the engine, and sends, what waited for writes that are durable now.
   absl::Status Release();
   void TakeReadIndex(const larder_raft_read& read);
@@ -145,6 +149,7 @@ class Replica {
   std::deque<Held> held_;  // messages that wait for a write
   std::deque<Unwritten> unwritten_;
   uint64_t last_ready_ = 0;
+  uint64_t term_ready_ = 0;  // the one that brought the term
   HardState hard_state_;
   std::deque<LogEntry> committed_;    // not handed on yet: a change of members waits for what is before it
   std::deque<LogPosition> applying_;  // of commands, whose replies are to come

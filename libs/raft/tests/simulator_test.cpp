@@ -54,6 +54,11 @@ TEST(Simulator, OneVoterAloneServes) {
   EXPECT_GT(all.acknowledged, 50 * 50);
 }
 
+TEST(Simulator, OneVoterWithLearnersServes) {
+  const SimulationResult all = RunSeeds({.members = 1, .membership = true}, 100);
+  EXPECT_GT(all.acknowledged, 10 * 100);
+}
+
 TEST(Simulator, WithoutFaultsAllIsAcknowledged) {
   const SimulationResult one = Simulate({.seed = 7, .faults = false});
   EXPECT_THAT(one.violations, IsEmpty());

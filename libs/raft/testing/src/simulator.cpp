@@ -167,7 +167,7 @@ class Simulation {
             {.what = Draw(2) == 0 ? MemberChange::What::kAddLearner : MemberChange::What::kAddVoter, .id = fresh});
         Add(fresh, first_);
       }
-      if (voters > 2 && Draw(2) == 0) {
+      if (voters > 1 && Draw(2) == 0) {
         changes.push_back({.what = MemberChange::What::kRemove, .id = known[Draw(known.size())].id});
       }
       if (changes.empty()) return;
