@@ -21,8 +21,10 @@ struct EngineOptions {
   uint64_t seed = 0;  // of election timeouts
   uint64_t election_ticks = 10;
   uint64_t heartbeat_ticks = 2;
-  uint64_t message_bytes = base::kMiB;
-  uint64_t inflight_messages = 256;
+  // 12 MiB on their way to one member, and one entry more: less than the transport's queue takes, so that nothing is
+  // dropped of what a member far behind is sent.
+  uint64_t message_bytes = 128 * base::kKiB;
+  uint64_t inflight_messages = 96;
   uint64_t uncommitted_bytes = 64 * base::kMiB;
   uint64_t unapplied_bytes = 64 * base::kMiB;
   uint64_t cached_bytes = 32 * base::kMiB;

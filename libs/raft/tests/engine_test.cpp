@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
 #include <map>
 #include <random>
 
@@ -327,6 +329,42 @@ TEST(Engine, ASlowMemberIsServedFromTheDisk) {
   }
   EXPECT_THAT(three.committed, SizeIs(51));
   EXPECT_EQ(three.committed, one.committed);
+}
+
+// The transport drops what is over its limit; then all of it is sent again.
+TEST(Engine, LongEntriesAreOnTheirWayByTheirBytes) {
+  constexpr uint64_t kBytes = 10'000;  // as short entries may be on their way
+  Member one(1, {1, 2, 3}, {.message_bytes = kBytes / 20, .inflight_messages = 20});
+  Member two(2, {1, 2, 3}), three(3, {1, 2, 3});
+  Elect(one, {{1, &one}, {2, &two}, {3, &three}});
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_THAT(one.Propose(std::string(4000, 'x')).status(), IsOk());
+    Settle({{1, &one}, {2, &two}});
+  }
+  const auto beat = [&] {
+    for (int i = 0; i < 2; ++i) ASSERT_THAT(one.engine->Tick(), IsOk());
+    one.Run();
+  };
+  std::deque<std::string> on_the_way;  // to the third, which takes one after the other
+  size_t most = 0;
+  for (int step = 0; step < 500 && three.committed.size() < 31; ++step) {
+    if (on_the_way.empty()) beat();
+    for (auto& [to, message] : std::exchange(one.sent, {})) {
+      if (to == 3) on_the_way.push_back(std::move(message));
+    }
+    most = std::max<size_t>(most, std::ranges::count_if(on_the_way, [](auto& m) { return m.size() > 4000; }));
+    ASSERT_FALSE(on_the_way.empty());
+    ASSERT_THAT(three.engine->Step(base::AsBytes(on_the_way.front())), IsOk());
+    on_the_way.pop_front();
+    three.Run();
+    for (const auto& [to, message] : std::exchange(three.sent, {})) {
+      ASSERT_THAT(one.engine->Step(base::AsBytes(message)), IsOk());
+      one.Run();
+    }
+  }
+  EXPECT_THAT(three.committed, SizeIs(31));
+  EXPECT_LE(4000 * (most - 1), kBytes) << "the last may go beyond it";
+  EXPECT_GT(most, 1u) << "but not one by one";
 }
 
 TEST(Engine, ConfigurationsAreTheSameBytesInWhateverOrder) {

@@ -9,7 +9,7 @@ use raft::eraftpb::{
     HardState, Message, MessageType,
 };
 use raft::{Error, ProgressState, RawNode, ReadOnlyOption, Ready, SnapshotStatus, StateRole};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 #[derive(Debug)]
 pub struct Refusal {
@@ -59,6 +59,10 @@ pub struct Engine {
     restored: u64, // the index of the last snapshot, of which the configuration is in force
     configuration: Vec<u8>,
     seed: u64,
+    message_limit: u64,
+    inflight_limit: u64,
+    /// Members that long entries are on their way to, up to an index: so many messages at a time may be, and no more.
+    long: HashMap<u64, (u64, u64)>,
 }
 
 fn view(entry: &Entry) -> EntryView {
@@ -129,6 +133,9 @@ impl Engine {
             restored: config.truncated_index,
             configuration: Vec::new(),
             seed: config.seed,
+            message_limit: config.max_message_bytes,
+            inflight_limit: config.max_inflight_messages,
+            long: HashMap::new(),
         };
         engine.settle_timeout();
         Ok(engine)
@@ -180,12 +187,35 @@ impl Engine {
         let message = Message::parse_from_carllerche_bytes(&Bytes::copy_from_slice(bytes))
             .map_err(|e| Refusal { code: INVALID, why: format!("not a message: {e}") })?;
         self.check(&message)?;
+        let from = message.from;
         let stepped = self.node.step(message);
         self.settle_timeout();
+        self.resume(from);
         match stepped {
             Ok(()) | Err(Error::ProposalDropped) => Ok(()),
             // Of a member that was removed, or has not been added here yet.
             Err(e) => refuse(INVALID, e.to_string()),
+        }
+    }
+
+    /// The crate counts messages on their way; a long entry is a message, whatever its size. So that no more bytes are on
+    /// their way than of short ones, fewer may be.
+    fn slow_down(&mut self, to: u64, last: u64, bytes: u64) {
+        if bytes <= 2 * self.message_limit {
+            return;
+        }
+        let fitting = (self.message_limit * self.inflight_limit / bytes).max(1);
+        let (through, least) = self.long.entry(to).or_insert((last, fitting));
+        *through = last;
+        *least = fitting.min(*least);
+        self.node.raft.adjust_max_inflight_msgs(to, *least as usize);
+    }
+
+    fn resume(&mut self, from: u64) {
+        let Some(&(last, _)) = self.long.get(&from) else { return };
+        if self.node.raft.prs().get(from).is_none_or(|progress| progress.matched >= last) {
+            self.long.remove(&from);
+            self.node.raft.adjust_max_inflight_msgs(from, self.inflight_limit as usize);
         }
     }
 
@@ -333,6 +363,13 @@ impl Engine {
             return refuse(NOT_READY, "there is nothing to do");
         }
         let mut ready = self.node.ready();
+        self.node.store().sent();
+        for message in ready.messages() {
+            if let Some(last) = message.entries.last() {
+                let bytes = message.entries.iter().map(|e| e.data.len() as u64).sum();
+                self.slow_down(message.to, last.index, bytes);
+            }
+        }
         let shown = &mut self.shown;
         shown.committed_entries = ready.take_committed_entries();
         for entry in &shown.committed_entries {

@@ -3,6 +3,7 @@ use crate::abi::*;
 use bytes::Bytes;
 use raft::eraftpb::{ConfState, Entry, EntryType, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Result, Storage, StorageError};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::c_void;
 
@@ -15,6 +16,9 @@ pub struct Log {
     tail_bytes: u64,
     tail_limit: u64,
     durable: u64,
+    /// Of entries read to be sent since the last ready; over the limit, no more are.
+    sending: Cell<u64>,
+    sending_limit: u64,
 }
 
 fn failed(code: i32, what: &str) -> Error {
@@ -64,7 +68,13 @@ impl Log {
             tail_bytes: 0,
             tail_limit: config.max_cached_bytes,
             durable: config.last_index,
+            sending: Cell::new(0),
+            sending_limit: config.max_message_bytes.saturating_mul(config.max_inflight_messages),
         }
+    }
+
+    pub fn sent(&self) {
+        self.sending.set(0);
     }
 
     fn tail_first(&self) -> u64 {
@@ -111,6 +121,15 @@ impl Log {
         Ok(())
     }
 
+    /// What has been read by payload, cut by what it takes in a message.
+    fn cut(&self, mut entries: Vec<Entry>, limit: u64, context: &GetEntriesContext) -> Vec<Entry> {
+        raft::util::limit_size(&mut entries, Some(limit));
+        if context.can_async() {
+            self.sending.set(self.sending.get() + entries.iter().map(size_of).sum::<u64>());
+        }
+        entries
+    }
+
     pub fn truncated(&self) -> u64 {
         self.truncated.0
     }
@@ -129,8 +148,12 @@ impl Storage for Log {
         low: u64,
         high: u64,
         max_size: impl Into<Option<u64>>,
-        _: GetEntriesContext,
+        context: GetEntriesContext,
     ) -> Result<Vec<Entry>> {
+        // Only what reads to send can wait: an answer or a heartbeat's lets it go on.
+        if context.can_async() && self.sending.get() > self.sending_limit {
+            return Err(Error::Store(StorageError::LogTemporarilyUnavailable));
+        }
         if low <= self.truncated.0 {
             return Err(Error::Store(StorageError::Compacted));
         }
@@ -150,7 +173,7 @@ impl Storage for Log {
                 "the host's storage gave other entries than {low}.."
             );
             if (sink.entries.len() as u64) < end - low {
-                return Ok(sink.entries);
+                return Ok(self.cut(sink.entries, limit, &context));
             }
             size = sink.entries.iter().map(size_of).sum();
         }
@@ -162,7 +185,7 @@ impl Storage for Log {
             }
             out.push(entry.clone());
         }
-        Ok(out)
+        Ok(self.cut(out, limit, &context))
     }
 
     fn term(&self, index: u64) -> Result<u64> {
