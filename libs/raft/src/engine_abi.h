@@ -169,7 +169,8 @@ int32_t larder_raft_propose_change(larder_raft* raft, const larder_raft_change* 
 // may never come. `context` must not have been used before, on any member.
 int32_t larder_raft_read_index(larder_raft* raft, larder_raft_bytes context);
 
-bool larder_raft_has_ready(const larder_raft* raft);
+// While more than max_unapplied_bytes are given out and not applied, no more of what is committed counts.
+bool larder_raft_has_ready(larder_raft* raft);
 // What is to be done now. Until ready_end nothing else may be called.
 int32_t larder_raft_ready_begin(larder_raft* raft, larder_raft_ready* ready);
 // The host has taken what it needs, and will make it durable in the order of the numbers.

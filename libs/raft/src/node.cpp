@@ -6,14 +6,16 @@
 
 #include "larder/base/mutex.h"
 #include "larder/base/status.h"
+#include "larder/base/units.h"
 #include "src/job_queue.h"
 #include "src/replica.h"
 
 namespace larder::raft {
 namespace {
 
-// Commands that are joined into one step of the state machine.
+// Jobs are joined into one step of the state machine, or of the log, until it has so much.
 constexpr size_t kApplyAtOnce = 4096;
+constexpr uint64_t kJoinedBytes = 4 * base::kMiB;
 
 class ThreadedNode final : public Node, private ReplicaHost {
  public:
@@ -128,6 +130,7 @@ class ThreadedNode final : public Node, private ReplicaHost {
   }
 
   void Loop() LARDER_EXCLUDES(mutex_) {
+    Check(replica_->Process());  // what is committed and not applied comes before a campaign
     if (alone_) Check(replica_->Campaign());
     auto next_tick = std::chrono::steady_clock::now() + options_.tick;
     while (true) {
@@ -164,16 +167,28 @@ class ThreadedNode final : public Node, private ReplicaHost {
 
   void WriteJobs() {
     for (auto jobs = writes_.Take(); !jobs.empty(); jobs = writes_.Take()) {
-      std::vector<LogWrite> writes;
-      writes.reserve(jobs.size());
-      for (LogJob& job : jobs) writes.push_back(std::move(job.write));
-      if (const absl::Status written = log_.Write(writes); !written.ok()) {
-        return Check(base::Annotate(written, "the log"));
+      while (!jobs.empty()) {
+        if (const absl::Status written = WriteSome(jobs); !written.ok()) {
+          return Check(base::Annotate(written, "the log"));
+        }
       }
-      Post([this, number = jobs.back().number](Replica* replica) {
-        if (replica != nullptr) Check(replica->OnWritten(number));
-      });
     }
+  }
+
+  absl::Status WriteSome(std::deque<LogJob>& jobs) {
+    std::vector<LogWrite> writes;
+    uint64_t bytes = 0;
+    uint64_t number = 0;
+    for (; !jobs.empty() && bytes < kJoinedBytes; jobs.pop_front()) {
+      number = jobs.front().number;
+      bytes += jobs.front().bytes;
+      writes.push_back(std::move(jobs.front().write));
+    }
+    LARDER_RETURN_IF_ERROR(log_.Write(writes));
+    Post([this, number](Replica* replica) {
+      if (replica != nullptr) Check(replica->OnWritten(number));
+    });
+    return absl::OkStatus();
   }
 
   void ApplyJobs() {
@@ -191,10 +206,11 @@ class ThreadedNode final : public Node, private ReplicaHost {
   absl::Status ApplySome(std::deque<ApplyJob>& jobs) {
     std::vector<LogEntry> entries;
     AppliedState after;
-    while (!jobs.empty() && entries.size() < kApplyAtOnce) {
+    uint64_t bytes = 0;
+    for (; !jobs.empty() && entries.size() < kApplyAtOnce && bytes < kJoinedBytes; jobs.pop_front()) {
+      bytes += jobs.front().bytes;
       std::ranges::move(jobs.front().commands, std::back_inserter(entries));
       after = std::move(jobs.front().after);
-      jobs.pop_front();
     }
     std::vector<Command> commands;
     commands.reserve(entries.size());

@@ -10,6 +10,9 @@
 namespace larder::raft {
 namespace {
 
+// Of an ApplyJob, but for its last command.
+constexpr uint64_t kJobBytes = base::kMiB;
+
 absl::Status OutcomeUnknown(std::string_view why) {
   return base::Error(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN",
                      "{}: the command may be applied, now or later, or never", why);
@@ -201,7 +204,10 @@ absl::Status Replica::TakeReady() {
   }
   last_ready_ = ready.number;
   LogJob job{.number = ready.number};
-  for (size_t i = 0; i < ready.entry_count; ++i) job.write.entries.push_back(ToEntry(ready.entries[i]));
+  for (size_t i = 0; i < ready.entry_count; ++i) {
+    job.write.entries.push_back(ToEntry(ready.entries[i]));
+    job.bytes += EntrySize(job.write.entries.back());
+  }
   bool must_write = !job.write.entries.empty();
   if (ready.has_hard_state != 0) {
     const larder_raft_hard_state& now = ready.hard_state;
@@ -260,8 +266,10 @@ absl::Status Replica::HandOn() {
   while (!committed_.empty()) {
     ApplyJob job{.after = handed_};
     if (committed_.front().kind == EntryKind::kCommand) {
-      for (; !committed_.empty() && committed_.front().kind == EntryKind::kCommand; committed_.pop_front()) {
+      for (; !committed_.empty() && committed_.front().kind == EntryKind::kCommand && job.bytes < kJobBytes;
+           committed_.pop_front()) {
         job.after.at = committed_.front().at;
+        job.bytes += EntrySize(committed_.front());
         if (committed_.front().payload.empty()) continue;  // a new leader's first
         applying_.push_back(job.after.at);
         job.commands.push_back(std::move(committed_.front()));

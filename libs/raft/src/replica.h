@@ -14,15 +14,20 @@
 
 namespace larder::raft {
 
+// What an entry counts in queues, about what it takes.
+inline uint64_t EntrySize(const LogEntry& entry) { return entry.payload.size() + sizeof entry; }
+
 // To be written by the log thread, in the order they come.
 struct LogJob {
   uint64_t number = 0;
+  uint64_t bytes = 0;
   LogWrite write;
 };
 
 // To be applied by the apply thread, in the order they come; several may be joined, with the last one's `after`.
 struct ApplyJob {
   std::vector<LogEntry> commands;  // none is empty
+  uint64_t bytes = 0;
   AppliedState after;
 };
 

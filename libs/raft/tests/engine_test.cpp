@@ -308,6 +308,32 @@ TEST(Engine, NothingIsProposedWhileTooMuchIsNotApplied) {
   EXPECT_THAT(member->Propose("x").status(), IsOk());
 }
 
+// A campaign reads all that is committed and not applied, so it waits as well.
+TEST(Engine, NoMoreIsGivenOutWhileTooMuchIsNotApplied) {
+  Member member(1, {1, 2, 3}, {.unapplied_bytes = 1000});
+  member.applies = false;
+  RawMessage append{.term = 5, .commit = 20};
+  for (uint64_t i = 1; i <= 20; ++i) append.entries.push_back({.at = {i, 5}, .payload = std::string(400, 'x')});
+  ASSERT_THAT(member.Hear(append), IsOk());
+  ASSERT_THAT(member.Hear({.kind = MessageKind::kHeartbeat, .term = 5, .commit = 20}), IsOk());
+  EXPECT_THAT(member.committed, SizeIs(4));
+  EXPECT_THAT(member.sent, SizeIs(2)) << "but all else goes on";
+  member.sent.clear();
+  EXPECT_THAT(member.Hear({.kind = MessageKind::kTimeoutNow, .term = 5}), StatusIs(absl::StatusCode::kUnavailable));
+  for (int i = 0; i < 50; ++i) ASSERT_THAT(member.engine->Tick(), IsOk());
+  member.Run();
+  EXPECT_THAT(member.sent, IsEmpty());
+  while (member.engine->status().applied < 20) {
+    member.Apply();
+    member.Run();
+    EXPECT_LE(member.engine->status().unapplied_bytes, 2000u) << "the limit, and what one ready has";
+  }
+  EXPECT_THAT(member.committed, SizeIs(20));
+  ASSERT_THAT(member.engine->Tick(), IsOk());
+  member.Run();
+  EXPECT_THAT(member.sent, SizeIs(2)) << "asks the others for their votes";
+}
+
 TEST(Engine, NothingIsProposedWhileTooMuchIsNotCommitted) {
   Member one(1, {1, 2, 3}, {.message_bytes = 500, .uncommitted_bytes = 1000}), two(2, {1, 2, 3}), three(3, {1, 2, 3});
   Elect(one, {{1, &one}, {2, &two}, {3, &three}});

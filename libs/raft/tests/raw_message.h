@@ -16,6 +16,7 @@ enum class MessageKind : uint8_t {
   kSnapshot = 7,
   kHeartbeat = 8,
   kTransferLeader = 13,
+  kTimeoutNow = 14,
   kReadIndex = 15,
   kReadIndexResponse = 16,
 };

@@ -25,6 +25,10 @@ std::unique_ptr<HeldReplica> Alone(ReplicaOptions options = {}) {
   return one;
 }
 
+void Deliver(HeldReplica& from, HeldReplica& to) {
+  for (const auto& [id, message] : std::exchange(from.sent, {})) to.Hear(message);
+}
+
 // Else it could lead the same term again after a crash, and give its learner other entries.
 TEST(Replica, ALoneVoterSaysNothingBeforeItsTermIsDurable) {
   const auto one = Alone();
@@ -45,6 +49,31 @@ TEST(Replica, ALoneVoterSaysNothingBeforeItsTermIsDurable) {
   ASSERT_THAT(one->writes, Not(IsEmpty()));
   EXPECT_THAT(one->sent, Not(IsEmpty())) << "from then on beside its own writes";
   EXPECT_THAT(one->died, IsOk());
+}
+
+// The crate dies of a leader whose log is not all durable.
+TEST(Replica, WhoIsLeftAloneLeadsOnceItsLogIsDurable) {
+  HeldReplica one(1, {1, 2}), two(2, {1, 2});
+  two.Campaign();
+  Settle({{1, &one}, {2, &two}});
+  ASSERT_THAT(two.Change({{.what = What::kRemove, .id = {2}}}), IsOk());
+  two.Process();
+  two.Write();
+  Deliver(two, one);
+  one.Write();
+  two.Propose("x");
+  two.Process();
+  Deliver(one, two);
+  Deliver(two, one);
+  one.Apply();  // the change
+  ASSERT_THAT(one.writes, Not(IsEmpty()));
+  one.Tick(50);
+  EXPECT_THAT(one.died, IsOk());
+  EXPECT_EQ(one->status().role, Role::kFollower);
+  one.Write();
+  one.Tick(1);
+  EXPECT_EQ(one->status().role, Role::kLeader);
+  EXPECT_THAT(one.died, IsOk());
 }
 
 }  // namespace

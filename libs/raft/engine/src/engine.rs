@@ -56,6 +56,7 @@ pub struct Engine {
     unapplied: VecDeque<(u64, u64)>, // index, bytes of entries given out to be applied
     unapplied_bytes: u64,
     unapplied_limit: u64,
+    given: u64,    // the last index given out to be applied
     restored: u64, // the index of the last snapshot, of which the configuration is in force
     configuration: Vec<u8>,
     seed: u64,
@@ -113,7 +114,7 @@ impl Engine {
             pre_vote: true,
             read_only_option: ReadOnlyOption::Safe,
             max_uncommitted_size: config.max_uncommitted_bytes,
-            max_committed_size_per_ready: config.max_message_bytes.max(1 << 20),
+            max_committed_size_per_ready: config.max_unapplied_bytes.min(1 << 20),
             ..Default::default()
         };
         if settings.id == 0 {
@@ -130,6 +131,7 @@ impl Engine {
             unapplied: VecDeque::new(),
             unapplied_bytes: 0,
             unapplied_limit: config.max_unapplied_bytes,
+            given: config.applied,
             restored: config.truncated_index,
             configuration: Vec::new(),
             seed: config.seed,
@@ -168,8 +170,26 @@ impl Engine {
         Ok(())
     }
 
+    /// A campaign reads what is committed and not applied in one piece: it waits until all of it is given out, which is
+    /// bounded. Who is alone leads at once, and the crate dies of it unless its whole log is durable.
+    fn may_campaign(&self) -> Outcome {
+        let (raft, log) = (&self.node.raft, &self.node.raft.raft_log);
+        if self.given < log.committed.min(log.persisted) {
+            return refuse(NOT_READY, format!("only {} of {} are given out to be applied", self.given, log.committed));
+        }
+        let alone = raft.prs().conf().voters().ids().iter().all(|id| id == raft.id);
+        if alone && log.last_index() != log.persisted {
+            return refuse(NOT_READY, format!("only {} of {} are durable", log.persisted, log.last_index()));
+        }
+        Ok(())
+    }
+
     pub fn tick(&mut self) -> Outcome {
         self.open()?;
+        if self.node.raft.state != StateRole::Leader && self.may_campaign().is_err() {
+            self.node.raft.election_elapsed += 1; // all that a tick does that does not campaign
+            return Ok(());
+        }
         self.node.tick();
         self.settle_timeout();
         Ok(())
@@ -177,6 +197,7 @@ impl Engine {
 
     pub fn campaign(&mut self) -> Outcome {
         self.open()?;
+        self.may_campaign()?;
         self.node.campaign().map_err(|e| Refusal { code: NOT_READY, why: e.to_string() })?;
         self.settle_timeout();
         Ok(())
@@ -187,6 +208,9 @@ impl Engine {
         let message = Message::parse_from_carllerche_bytes(&Bytes::copy_from_slice(bytes))
             .map_err(|e| Refusal { code: INVALID, why: format!("not a message: {e}") })?;
         self.check(&message)?;
+        if message.get_msg_type() == MessageType::MsgTimeoutNow {
+            self.may_campaign()?;
+        }
         let from = message.from;
         let stepped = self.node.step(message);
         self.settle_timeout();
@@ -353,16 +377,27 @@ impl Engine {
         Ok(())
     }
 
-    pub fn has_ready(&self) -> bool {
-        self.open().is_ok() && self.node.has_ready()
+    /// Calls `node`; while too much is given out and not applied, so that no more is. The crate gives out what is
+    /// committed and durable: for so long, no more seems to be durable.
+    fn held_back<T>(&mut self, call: impl FnOnce(&mut RawNode<Log>) -> T) -> T {
+        let persisted = self.node.raft.raft_log.persisted;
+        if self.unapplied_bytes > self.unapplied_limit {
+            self.node.raft.raft_log.persisted = self.given;
+        }
+        let result = call(&mut self.node);
+        self.node.raft.raft_log.persisted = persisted;
+        result
+    }
+
+    pub fn has_ready(&mut self) -> bool {
+        self.open().is_ok() && self.held_back(|node| node.has_ready())
     }
 
     pub fn ready_begin(&mut self, out: &mut ReadyView) -> Outcome {
-        self.open()?;
-        if !self.node.has_ready() {
+        if !self.has_ready() {
             return refuse(NOT_READY, "there is nothing to do");
         }
-        let mut ready = self.node.ready();
+        let mut ready = self.held_back(|node| node.ready());
         self.node.store().sent();
         for message in ready.messages() {
             if let Some(last) = message.entries.last() {
@@ -373,6 +408,7 @@ impl Engine {
         let shown = &mut self.shown;
         shown.committed_entries = ready.take_committed_entries();
         for entry in &shown.committed_entries {
+            self.given = entry.index;
             let bytes = (entry.data.len() + 32) as u64;
             self.unapplied.push_back((entry.index, bytes));
             self.unapplied_bytes += bytes;
@@ -452,6 +488,7 @@ impl Engine {
         }
         self.node.on_persist_ready(number);
         if let Some((index, _)) = installed {
+            self.given = index;
             self.unapplied.clear();
             self.unapplied_bytes = 0;
             self.node.advance_apply_to(index);

@@ -121,8 +121,8 @@ pub unsafe extern "C" fn larder_raft_read_index(raft: *mut Raft, context: View) 
 }
 
 #[no_mangle]
-pub unsafe extern "C" fn larder_raft_has_ready(raft: *const Raft) -> bool {
-    (*raft).engine.as_ref().is_some_and(Engine::has_ready)
+pub unsafe extern "C" fn larder_raft_has_ready(raft: *mut Raft) -> bool {
+    (*raft).engine.as_mut().is_some_and(Engine::has_ready)
 }
 
 #[no_mangle]
