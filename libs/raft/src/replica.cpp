@@ -10,7 +10,7 @@
 namespace larder::raft {
 namespace {
 
-// Of an ApplyJob, but for its last command.
+// Of an ApplyJob, but for its last command, and of what is proposed at once.
 constexpr uint64_t kJobBytes = base::kMiB;
 
 absl::Status OutcomeUnknown(std::string_view why) {
@@ -105,6 +105,11 @@ absl::Status Replica::Step(base::ByteSpan message) {
 }
 
 void Replica::Propose(std::string payload, Node::ProposeDone done) {
+  if (payload.empty()) return done(base::InvalidArgument("RAFT_INVALID", "a proposal of nothing"));
+  if (payload.size() > kEntryLimit) {
+    return done(
+        base::InvalidArgument("ENTRY_TOO_LARGE", "a command of {} bytes; {} at most", payload.size(), kEntryLimit));
+  }
   proposals_.push_back({.payload = std::move(payload), .done = std::move(done)});
 }
 
@@ -169,22 +174,38 @@ absl::Status Replica::Process() {
 }
 
 absl::Status Replica::SendProposals() {
-  if (proposals_.empty()) return absl::OkStatus();
-  const std::vector<Proposal> proposals = std::exchange(proposals_, {});
+  std::vector<Proposal> proposals = std::exchange(proposals_, {});
+  for (std::span<Proposal> rest(proposals); !rest.empty();) {
+    size_t count = 0;
+    for (uint64_t bytes = 0; count < rest.size() && bytes < kJobBytes; ++count) bytes += rest[count].payload.size();
+    LARDER_RETURN_IF_ERROR(SendSome(rest.first(count)));
+    rest = rest.subspan(count);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replica::SendSome(std::span<Proposal> proposals) {
   std::vector<base::ByteSpan> payloads;
   payloads.reserve(proposals.size());
   for (const Proposal& proposal : proposals) payloads.push_back(base::AsBytes(proposal.payload));
   const absl::StatusOr<LogPosition> first = engine_->Propose(payloads);
   LARDER_RETURN_IF_ERROR(Fatal(first.status()));
+  if (base::Reason(first.status()) == "RAFT_BUSY" && proposals.size() > 1) {
+    // Some of them may fit.
+    for (Proposal& proposal : proposals) LARDER_RETURN_IF_ERROR(SendSome({&proposal, 1}));
+    return absl::OkStatus();
+  }
   for (size_t i = 0; i < proposals.size(); ++i) {
     if (!first.ok()) {
       proposals[i].done(base::Detached(first.status()));
     } else {
       waiting_.push_back({.at = {.index = first->index + i, .term = first->term},
                           .give_up = ticks_ + options_.give_up_ticks,
-                          .done = proposals[i].done});
+                          .done = std::move(proposals[i].done)});
     }
   }
+  // One write for each, so that none is long.
+  while (engine_->HasReady()) LARDER_RETURN_IF_ERROR(TakeReady());
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@
 #include "src/engine.h"
 
 namespace larder::raft {
+
+// Of a command: a frame of the transport has room for it, and Redis's longest value is shorter.
+constexpr uint64_t kEntryLimit = 17 * base::kMiB;
 
 // What an entry counts in queues, about what it takes.
 inline uint64_t EntrySize(const LogEntry& entry) { return entry.payload.size() + sizeof entry; }
@@ -120,6 +124,7 @@ class Replica {
   // What of `status` ends the process; a refusal does not.
   static absl::Status Fatal(const absl::Status& status);
   absl::Status SendProposals();
+  absl::Status SendSome(std::span<Proposal> proposals);
   absl::Status AskReads();
   absl::Status TakeReady();
   // Sends what may go out beside the writes, keeps what waits for them.

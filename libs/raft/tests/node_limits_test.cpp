@@ -131,6 +131,20 @@ class NodeLimits : public testing::Test {
   std::unique_ptr<Node> node_;
 };
 
+// One that waits at the gate, and 20 MiB behind it.
+TEST_F(NodeLimits, WritesAreJoinedUpToABound) {
+  log_.gate.Close();
+  std::vector<Reply*> replies{&Propose("waits")};
+  log_.gate.AwaitSomebody();
+  for (int i = 0; i < 20; ++i) replies.push_back(&Propose(std::string(kMiB, 'x')));
+  std::promise<absl::Status> read;  // answered after all of them are taken in
+  node_->Read([&](absl::Status status) { read.set_value(std::move(status)); });
+  log_.gate.Open();
+  EXPECT_THAT(read.get_future().get(), IsOk());
+  for (Reply* reply : replies) EXPECT_THAT(reply->get_future().get(), IsOk());
+  EXPECT_LE(log_.most, 5 * kMiB);
+}
+
 TEST_F(NodeLimits, CommandsAreJoinedUpToABound) {
   machine_.gate.Close();
   std::vector<Reply*> replies{&Propose("waits")};

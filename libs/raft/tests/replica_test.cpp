@@ -11,8 +11,10 @@ namespace larder::raft {
 namespace {
 
 using base::IsOk;
+using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Not;
+using testing::SizeIs;
 
 using What = MemberChange::What;
 
@@ -74,6 +76,32 @@ TEST(Replica, WhoIsLeftAloneLeadsOnceItsLogIsDurable) {
   one.Tick(1);
   EXPECT_EQ(one->status().role, Role::kLeader);
   EXPECT_THAT(one.died, IsOk());
+}
+
+TEST(Replica, ACommandThatCannotBeIsRefusedAndNoOther) {
+  const auto one = Alone();
+  one->Propose("before");
+  one->Propose("");
+  one->Propose(std::string(kEntryLimit + 1, 'x'));
+  one->Propose(std::string(kEntryLimit, 'y'));
+  EXPECT_THAT(one->answers, ElementsAre("RAFT_INVALID", "ENTRY_TOO_LARGE"));
+  one->answers.clear();
+  one->Run();
+  EXPECT_THAT(one->answers, ElementsAre("before", std::string(kEntryLimit, 'y')));
+}
+
+TEST(Replica, OfABurstOnlyWhatDoesNotFitIsRefused) {
+  const auto one = Alone({.engine = {.uncommitted_bytes = 9 * base::kMiB / 2}});
+  for (const char name : {'a', 'b', 'c', 'd', 'e', 'f'}) one->Propose(std::string(2 * base::kMiB / 3, name));
+  one->Propose("h");
+  one->Propose(std::string(base::kMiB, 'g'));
+  one->Process();
+  EXPECT_THAT(one->answers, ElementsAre("RAFT_BUSY"));
+  for (const LogJob& job : one->writes) EXPECT_LE(job.bytes, 2 * base::kMiB);
+  one->answers.clear();
+  one->Run();
+  EXPECT_THAT(one->answers, SizeIs(7));
+  EXPECT_EQ(one->answers.back(), "h");
 }
 
 }  // namespace

@@ -69,9 +69,10 @@ class Node {
                                                      Transport& transport);
   virtual ~Node() = default;
 
-  // Appends a command, not empty; `done` gets the state machine's reply once it is durable on a quorum and applied
-  // here. FAILED_PRECONDITION (NOT_LEADER), RESOURCE_EXHAUSTED (RAFT_BUSY), UNAVAILABLE (NOT_READY): it was not
-  // appended. UNAVAILABLE (OUTCOME_UNKNOWN): it may be applied yet, here or elsewhere.
+  // Appends a command, not empty and of at most 17 MiB, else INVALID_ARGUMENT (RAFT_INVALID, ENTRY_TOO_LARGE); `done`
+  // gets the state machine's reply once it is durable on a quorum and applied here. FAILED_PRECONDITION (NOT_LEADER),
+  // RESOURCE_EXHAUSTED (RAFT_BUSY), UNAVAILABLE (NOT_READY): it was not appended. UNAVAILABLE (OUTCOME_UNKNOWN): it may
+  // be applied yet, here or elsewhere.
   virtual void Propose(std::string command, ProposeDone done) = 0;
   // `done` with OK: a read of the state machine from then on sees all that was acknowledged, on any member, before this
   // call. On any member. UNAVAILABLE (NO_QUORUM) within seconds if nobody can tell.
