@@ -52,11 +52,6 @@ absl::Status Replica::Fatal(const absl::Status& status) {
 absl::Status Replica::Tick() {
   ++ticks_;
   LARDER_RETURN_IF_ERROR(Fatal(engine_->Tick()));
-  // Not answered: the question or its answer was lost, or there was no leader who could tell.
-  for (auto it = asked_.begin(); it != asked_.end() && it->second.tick + options_.ask_again_ticks <= ticks_;) {
-    std::ranges::move(it->second.reads, std::back_inserter(reads_));
-    it = asked_.erase(it);
-  }
   GiveUp();
   if (standing_.role == LARDER_RAFT_LEADER && !unwritten_.empty() &&
       unwritten_.front().tick + options_.slow_disk_ticks <= ticks_) {
@@ -80,22 +75,7 @@ void Replica::GiveUp() {
     if (waiting.give_up > ticks_) break;
     if (waiting.done) std::exchange(waiting.done, nullptr)(OutcomeUnknown("it was not committed in time"));
   }
-  std::vector<Node::ReadDone> late;
-  const auto sweep = [&](std::vector<Reading>& reads) {
-    std::erase_if(reads, [&](Reading& read) {
-      if (read.give_up > ticks_) return false;
-      late.push_back(std::move(read.done));
-      return true;
-    });
-  };
-  sweep(reads_);
-  for (auto& [counter, asked] : asked_) sweep(asked.reads);
-  std::erase_if(answered_, [&](auto& item) {
-    if (item.second.give_up > ticks_) return false;
-    late.push_back(std::move(item.second.done));
-    return true;
-  });
-  for (const Node::ReadDone& done : late) done(NoQuorum());
+  for (const Node::ReadDone& done : reads_.TakeLate(ticks_)) done(NoQuorum());
 }
 
 absl::Status Replica::Step(base::ByteSpan message) {
@@ -122,9 +102,7 @@ void Replica::ProposeChange(std::vector<MemberChange> changes, Node::ReadDone do
   done(base::Detached(engine_->ProposeChange(views).status()));
 }
 
-void Replica::Read(Node::ReadDone done) {
-  reads_.push_back({.give_up = ticks_ + options_.give_up_ticks, .done = std::move(done)});
-}
+void Replica::Read(Node::ReadDone done) { reads_.Add(ticks_ + options_.give_up_ticks, std::move(done)); }
 
 void Replica::TransferLeader(MemberId to) { engine_->TransferLeader(to).IgnoreError(); }
 void Replica::OnUnreachable(MemberId member) { engine_->ReportUnreachable(member).IgnoreError(); }
@@ -210,12 +188,10 @@ absl::Status Replica::SendSome(std::span<Proposal> proposals) {
 }
 
 absl::Status Replica::AskReads() {
-  if (reads_.empty()) return absl::OkStatus();
-  const uint64_t counter = ++read_counter_;
-  const base::ByteWriter context = base::ByteWriter().U64(options_.engine.self.value).U64(options_.boot).U64(counter);
-  LARDER_RETURN_IF_ERROR(Fatal(engine_->ReadIndex(context.bytes())));
-  asked_[counter] = {.tick = ticks_, .reads = std::exchange(reads_, {})};
-  return absl::OkStatus();
+  if (!reads_.Due(ticks_)) return absl::OkStatus();
+  const uint64_t question = reads_.Ask(ticks_);
+  const base::ByteWriter context = base::ByteWriter().U64(options_.engine.self.value).U64(options_.boot).U64(question);
+  return Fatal(engine_->ReadIndex(context.bytes()));
 }
 
 absl::Status Replica::TakeReady() {
@@ -277,10 +253,9 @@ void Replica::TakeReadIndex(const larder_raft_read& read) {
   base::ByteReader context(FromRaft(read.context));
   const uint64_t self = context.U64();
   const uint64_t boot = context.U64();
-  const auto asked = asked_.find(context.U64());
-  if (self != options_.engine.self.value || boot != options_.boot || asked == asked_.end()) return;
-  for (Reading& reading : asked->second.reads) answered_.emplace(read.index, std::move(reading));
-  asked_.erase(asked);
+  const uint64_t question = context.U64();
+  if (self != options_.engine.self.value || boot != options_.boot) return;
+  reads_.Answered(question, read.index);
 }
 
 absl::Status Replica::HandOn() {
@@ -325,11 +300,7 @@ void Replica::NoteRole() {
   if (standing_.role == LARDER_RAFT_LEADER && (now.role != LARDER_RAFT_LEADER || now.term != standing_.term)) {
     FailProposals(OutcomeUnknown("leadership was lost"));
   }
-  if (now.leader != standing_.leader && now.leader != 0) {
-    // Who was asked before cannot answer any more.
-    for (auto& [counter, asked] : asked_) std::ranges::move(asked.reads, std::back_inserter(reads_));
-    asked_.clear();
-  }
+  if (now.leader != standing_.leader && now.leader != 0) reads_.AskAgain();
   standing_ = now;
 }
 
@@ -340,20 +311,13 @@ void Replica::FailProposals(const absl::Status& why) {
 }
 
 void Replica::AnswerReads() {
-  while (!answered_.empty() && answered_.begin()->first <= applied_.index) {
-    const Node::ReadDone done = std::move(answered_.begin()->second.done);
-    answered_.erase(answered_.begin());
-    done(absl::OkStatus());
-  }
+  for (const Node::ReadDone& done : reads_.TakeReady(applied_.index)) done(absl::OkStatus());
 }
 
 void Replica::Stop() {
   FailProposals(OutcomeUnknown("this member is stopping"));
   for (const Proposal& proposal : std::exchange(proposals_, {})) proposal.done(Stopped());
-  std::vector<Reading> reads = std::exchange(reads_, {});
-  for (auto& [counter, asked] : std::exchange(asked_, {})) std::ranges::move(asked.reads, std::back_inserter(reads));
-  for (auto& [index, reading] : std::exchange(answered_, {})) reads.push_back(std::move(reading));
-  for (const Reading& read : reads) read.done(Stopped());
+  for (const Node::ReadDone& done : reads_.TakeLate(UINT64_MAX)) done(Stopped());
 }
 
 NodeStatus Replica::status() const {

@@ -4,7 +4,6 @@
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "larder/raft/node.h"
 #include "src/engine.h"
+#include "src/read_queue.h"
 
 namespace larder::raft {
 
@@ -56,7 +56,7 @@ struct ReplicaOptions {
   EngineOptions engine;
   uint64_t boot = 0;              // differs with every start of this member: read contexts are never used twice
   uint64_t give_up_ticks = 60;    // of a proposal or a read
-  uint64_t ask_again_ticks = 4;   // of a read that was not answered
+  uint64_t ask_again_ticks = 4;   // beside a question that was not answered
   uint64_t slow_disk_ticks = 40;  // a leader whose writes take longer hands over
 };
 
@@ -102,14 +102,6 @@ class Replica {
     uint64_t give_up = 0;
     Node::ProposeDone done;
   };
-  struct Reading {
-    uint64_t give_up = 0;
-    Node::ReadDone done;
-  };
-  struct Asked {
-    uint64_t tick = 0;
-    std::vector<Reading> reads;
-  };
   struct Held {
     uint64_t number = 0;
     std::vector<std::pair<MemberId, std::string>> messages;
@@ -120,7 +112,7 @@ class Replica {
   };
 
   Replica(const ReplicaOptions& options, const AppliedState& applied, ReplicaHost& host)
-      : options_(options), host_(host), handed_(applied), applied_(applied.at) {}
+      : options_(options), host_(host), reads_(options.ask_again_ticks), handed_(applied), applied_(applied.at) {}
   // What of `status` ends the process; a refusal does not.
   static absl::Status Fatal(const absl::Status& status);
   absl::Status SendProposals();
@@ -149,12 +141,9 @@ class Replica {
   uint64_t ticks_ = 0;
   uint64_t refused_messages_ = 0;
 
-  std::vector<Proposal> proposals_;            // not in the log yet
-  std::deque<Waiting> waiting_;                // in the log, by index
-  std::vector<Reading> reads_;                 // not asked yet
-  std::map<uint64_t, Asked> asked_;            // by the counter in their context
-  std::multimap<uint64_t, Reading> answered_;  // by the index they wait for
-  uint64_t read_counter_ = 0;
+  std::vector<Proposal> proposals_;  // not in the log yet
+  std::deque<Waiting> waiting_;      // in the log, by index
+  ReadQueue reads_;
 
   std::deque<Held> held_;  // messages that wait for a write
   std::deque<Unwritten> unwritten_;

@@ -104,5 +104,34 @@ TEST(Replica, OfABurstOnlyWhatDoesNotFitIsRefused) {
   EXPECT_EQ(one->answers.back(), "h");
 }
 
+// On a slow disk or machine every answer is late.
+TEST(Replica, ALateAnswerToAReadCounts) {
+  const ReplicaOptions options{.engine = {.election_ticks = 100}};
+  HeldReplica one(1, {1, 2, 3}, options), two(2, {1, 2, 3}, options);
+  one.Campaign();
+  Settle({{1, &one}, {2, &two}});
+  one.Read();
+  one.Process();
+  const auto question = std::exchange(one.sent, {});
+  one.Tick(20);
+  EXPECT_THAT(one.sent, Not(IsEmpty())) << "asked again";
+  one.sent.clear();
+  EXPECT_THAT(one.answers, IsEmpty());
+  for (const auto& [to, message] : question) {
+    if (to == 2) two.Hear(message);
+  }
+  Deliver(two, one);
+  EXPECT_THAT(one.answers, ElementsAre("read"));
+}
+
+TEST(Replica, AReadIsGivenUpInTimeAndNotBefore) {
+  HeldReplica one(1, {1, 2, 3});
+  one.Read();
+  one.Tick(59);
+  EXPECT_THAT(one.answers, IsEmpty());
+  one.Tick();
+  EXPECT_THAT(one.answers, ElementsAre("NO_QUORUM"));
+}
+
 }  // namespace
 }  // namespace larder::raft
