@@ -53,10 +53,12 @@ absl::Status Replica::Tick() {
   ++ticks_;
   LARDER_RETURN_IF_ERROR(Fatal(engine_->Tick()));
   GiveUp();
-  if (standing_.role == LARDER_RAFT_LEADER && !unwritten_.empty() &&
-      unwritten_.front().tick + options_.slow_disk_ticks <= ticks_) {
-    HandOver();
+  const uint64_t stalled = unwritten_.empty() ? 0 : ticks_ - written_at_;
+  if (stalled >= options_.dead_disk_ticks) {
+    return base::Error(absl::StatusCode::kDeadlineExceeded, "LOG_STALLED",
+                       "a write to the log has not ended for {} ticks", stalled);
   }
+  if (standing_.role == LARDER_RAFT_LEADER && stalled >= options_.slow_disk_ticks) HandOver();
   return absl::OkStatus();
 }
 
@@ -108,7 +110,8 @@ void Replica::TransferLeader(MemberId to) { engine_->TransferLeader(to).IgnoreEr
 void Replica::OnUnreachable(MemberId member) { engine_->ReportUnreachable(member).IgnoreError(); }
 
 absl::Status Replica::OnWritten(uint64_t number) {
-  while (!unwritten_.empty() && unwritten_.front().number <= number) unwritten_.pop_front();
+  while (!unwritten_.empty() && unwritten_.front() <= number) unwritten_.pop_front();
+  written_at_ = ticks_;
   return Release();
 }
 
@@ -217,7 +220,8 @@ absl::Status Replica::TakeReady() {
   }
   if (must_write) {
     job.write.hard_state = hard_state_;
-    unwritten_.push_back({.number = job.number, .tick = ticks_});
+    if (unwritten_.empty()) written_at_ = ticks_;
+    unwritten_.push_back(job.number);
   }
   HoldOrSend(ready);
   for (size_t i = 0; i < ready.committed_count; ++i) committed_.push_back(ToEntry(ready.committed[i]));

@@ -54,10 +54,12 @@ class ReplicaHost {
 
 struct ReplicaOptions {
   EngineOptions engine;
-  uint64_t boot = 0;              // differs with every start of this member: read contexts are never used twice
-  uint64_t give_up_ticks = 60;    // of a proposal or a read
-  uint64_t ask_again_ticks = 4;   // beside a question that was not answered
-  uint64_t slow_disk_ticks = 40;  // a leader whose writes take longer hands over
+  uint64_t boot = 0;             // differs with every start of this member: read contexts are never used twice
+  uint64_t give_up_ticks = 60;   // of a proposal or a read
+  uint64_t ask_again_ticks = 4;  // beside a question that was not answered
+  // Without an end of a write: a leader hands over, then whoever it is fails.
+  uint64_t slow_disk_ticks = 40;
+  uint64_t dead_disk_ticks = 600;
 };
 
 // Everything that the loop thread does with the engine, and nothing else: no thread, clock, disk or socket, so that the
@@ -71,6 +73,7 @@ class Replica {
                                                          const AppliedState& applied, ReplicaHost& host);
   ~Replica();
 
+  // DEADLINE_EXCEEDED (LOG_STALLED): the disk hangs.
   absl::Status Tick();
   // Messages that are refused are counted and forgotten.
   absl::Status Step(base::ByteSpan message);
@@ -106,10 +109,6 @@ class Replica {
     uint64_t number = 0;
     std::vector<std::pair<MemberId, std::string>> messages;
   };
-  struct Unwritten {
-    uint64_t number = 0;
-    uint64_t tick = 0;
-  };
 
   Replica(const ReplicaOptions& options, const AppliedState& applied, ReplicaHost& host)
       : options_(options), host_(host), reads_(options.ask_again_ticks), handed_(applied), applied_(applied.at) {}
@@ -128,7 +127,7 @@ class Replica {
   void GiveUp();
   void FailProposals(const absl::Status& why);
   // The last ready of which all is durable, and of those before.
-  uint64_t Durable() const { return unwritten_.empty() ? last_ready_ : unwritten_.front().number - 1; }
+  uint64_t Durable() const { return unwritten_.empty() ? last_ready_ : unwritten_.front() - 1; }
   // Gives the engine, and sends, what waited for writes that are durable now.
   absl::Status Release();
   void TakeReadIndex(const larder_raft_read& read);
@@ -145,8 +144,9 @@ class Replica {
   std::deque<Waiting> waiting_;      // in the log, by index
   ReadQueue reads_;
 
-  std::deque<Held> held_;  // messages that wait for a write
-  std::deque<Unwritten> unwritten_;
+  std::deque<Held> held_;           // messages that wait for a write
+  std::deque<uint64_t> unwritten_;  // readies that are being written
+  uint64_t written_at_ = 0;         // the tick at which the last write ended, or the first of these began
   uint64_t last_ready_ = 0;
   uint64_t term_ready_ = 0;  // the one that brought the term
   HardState hard_state_;

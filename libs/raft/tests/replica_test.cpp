@@ -11,6 +11,7 @@ namespace larder::raft {
 namespace {
 
 using base::IsOk;
+using base::StatusIs;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Not;
@@ -131,6 +132,56 @@ TEST(Replica, AReadIsGivenUpInTimeAndNotBefore) {
   EXPECT_THAT(one.answers, IsEmpty());
   one.Tick();
   EXPECT_THAT(one.answers, ElementsAre("NO_QUORUM"));
+}
+
+TEST(Replica, ADiskThatHangsEndsAFollowerToo) {
+  HeldReplica one(1, {1, 2}), two(2, {1, 2});
+  one.Campaign();
+  Settle({{1, &one}, {2, &two}});
+  one.Propose("x");
+  one.Process();
+  two.Tick(1000);  // nothing to write
+  EXPECT_THAT(two.died, IsOk());
+  Deliver(one, two);
+  two.Tick(500);
+  one.Propose("y");
+  one.Process();
+  Deliver(one, two);  // another write behind it
+  two.Tick(99);
+  EXPECT_THAT(two.died, IsOk());
+  two.Tick();
+  EXPECT_THAT(two.died, StatusIs(absl::StatusCode::kDeadlineExceeded, "LOG_STALLED"));
+}
+
+TEST(Replica, ASlowDiskThatGoesOnDoesNotEndIt) {
+  HeldReplica one(1, {1, 2}), two(2, {1, 2});
+  one.Campaign();
+  Settle({{1, &one}, {2, &two}});
+  for (int i = 0; i < 4; ++i) {
+    one.Propose("x");
+    one.Process();
+    Deliver(one, two);
+    two.Tick(599);
+    two.Write();
+  }
+  EXPECT_THAT(two.died, IsOk());
+}
+
+TEST(Replica, ALeaderWithASlowDiskHandsOver) {
+  const ReplicaOptions options{.engine = {.election_ticks = 100}};
+  HeldReplica one(1, {1, 2}, options), two(2, {1, 2}, options);
+  one.Campaign();
+  Settle({{1, &one}, {2, &two}});
+  one.Propose("x");
+  one.Process();
+  one.Tick(39);
+  Deliver(one, two);
+  two.Run();
+  EXPECT_EQ(two->status().role, Role::kFollower);
+  Deliver(two, one);  // it is active, and holds all there is
+  one.Tick(1);
+  Deliver(one, two);
+  EXPECT_EQ(two->status().role, Role::kCandidate);
 }
 
 }  // namespace
