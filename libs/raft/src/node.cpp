@@ -220,6 +220,10 @@ class ThreadedNode final : public Node, private ReplicaHost {
     std::vector<std::string> replies;
     replies.reserve(commands.size());
     LARDER_RETURN_IF_ERROR(machine_.Apply(commands, after, replies));
+    if (replies.size() != commands.size()) {
+      return base::Error(absl::StatusCode::kInternal, "WRONG_REPLIES", "{} replies to {} commands up to {}",
+                         replies.size(), commands.size(), after.at.index);
+    }
     Post([this, at = after.at, replies = std::move(replies)](Replica* replica) mutable {
       if (replica != nullptr) Check(replica->OnApplied(at, std::move(replies)));
     });

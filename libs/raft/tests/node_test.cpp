@@ -27,13 +27,14 @@ class Counter final : public StateMachine {
                      std::vector<std::string>& replies) override {
     for (const Command& command : commands) {
       sum += std::stoull(std::string(base::AsText(command.payload)));
-      replies.push_back(std::to_string(sum));
+      if (answers) replies.push_back(std::to_string(sum));
     }
     applied_ = after;
     return absl::OkStatus();
   }
   absl::Status Flush() override { return absl::OkStatus(); }
   std::atomic<uint64_t> sum = 0;
+  std::atomic<bool> answers = true;
 
  private:
   AppliedState applied_;
@@ -174,6 +175,15 @@ TEST_F(Nodes, AFailedWriteIsNeverTriedAgain) {
   EXPECT_THAT(Propose(*member.node, "1"), StatusIs(absl::StatusCode::kUnavailable, "STOPPED"));
   EXPECT_EQ(member.log.extent().last.index, 2u);
   EXPECT_EQ(member.machine->sum, 1u);
+}
+
+// Else an answer would go to who asked something else.
+TEST_F(Nodes, AMachineThatDoesNotAnswerEndsIt) {
+  StartAll(1);
+  Member& member = members_[{1}];
+  member.machine->answers = false;
+  EXPECT_THAT(Propose(*member.node, "1"), StatusIs(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN"));
+  EXPECT_THAT(member.died.get_future().get(), StatusIs(absl::StatusCode::kInternal, "WRONG_REPLIES"));
 }
 
 TEST_F(Nodes, ARestartGoesOnFromTheLog) {
