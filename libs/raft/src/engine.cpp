@@ -92,6 +92,8 @@ absl::Status Engine::Checked(int32_t code) const {
       return base::Error(absl::StatusCode::kUnavailable, "NOT_READY", "{}", why);
     case LARDER_RAFT_BUSY:
       return base::Error(absl::StatusCode::kResourceExhausted, "RAFT_BUSY", "{}", why);
+    case LARDER_RAFT_REFUSED:
+      return base::Error(absl::StatusCode::kFailedPrecondition, "CHANGE_REFUSED", "{}", why);
     default:
       return base::Error(absl::StatusCode::kInternal, "RAFT_PANIC", "{}", why);
   }

@@ -53,7 +53,7 @@ class Engine {
   absl::Status ReadyEnd();
   absl::Status OnPersistReady(uint64_t number);
   absl::Status AppliedTo(uint64_t index);
-  // The configuration from here on.
+  // The configuration from here on. FAILED_PRECONDITION (CHANGE_REFUSED): all members refuse it, the entry is skipped.
   absl::StatusOr<std::string> ApplyChange(const LogEntry& change);
   absl::Status Compact(uint64_t index);
   absl::Status ReportUnreachable(MemberId member);

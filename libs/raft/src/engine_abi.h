@@ -58,7 +58,8 @@ enum {
   LARDER_RAFT_POISONED = 5,     // the engine panicked, now or before; last_error has the first cause
   LARDER_RAFT_COMPACTED = 6,    // of callbacks: the index was purged
   LARDER_RAFT_UNAVAILABLE = 7,  // of callbacks: not now (a snapshot), or not there (an entry)
-  LARDER_RAFT_FAILED = 8        // of callbacks: the disk
+  LARDER_RAFT_FAILED = 8,       // of callbacks: the disk
+  LARDER_RAFT_REFUSED = 9       // a change that cannot be made; all members refuse it, and nothing has changed
 };
 
 typedef void (*larder_raft_push)(void* sink, const larder_raft_entry* entry);
@@ -179,7 +180,8 @@ int32_t larder_raft_ready_end(larder_raft* raft);
 int32_t larder_raft_on_persist_ready(larder_raft* raft, uint64_t number);
 // The state machine has come to `index`.
 int32_t larder_raft_applied_to(larder_raft* raft, uint64_t index);
-// To be called when the entry of a change is applied, unless it was refused: the new configuration.
+// To be called when the entry of a change is applied, unless it was refused: the new configuration. After REFUSED the
+// entry is skipped; after any other error members would come to differ.
 int32_t larder_raft_apply_change(larder_raft* raft, uint64_t index, uint64_t kind, larder_raft_bytes payload,
                                  larder_raft_bytes* configuration);
 // Entries up to `index`, which are applied, may be gone from storage from now on.

@@ -278,9 +278,11 @@ absl::Status Replica::HandOn() {
       // In force between what was before it and what comes after.
       if (handed_.at != applied_) break;
       const absl::StatusOr<std::string> configuration = engine_->ApplyChange(committed_.front());
-      LARDER_RETURN_IF_ERROR(Fatal(configuration.status()));
-      // One that is refused is refused by all, and changes nothing.
-      if (configuration.ok()) job.after.configuration = *configuration;
+      if (configuration.ok()) {
+        job.after.configuration = *configuration;
+      } else if (base::Reason(configuration.status()) != "CHANGE_REFUSED") {
+        return base::Annotate(configuration.status(), fmt::format("the change at {}", committed_.front().at.index));
+      }
       job.after.at = committed_.front().at;
       committed_.pop_front();
     }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "larder/base/testing/status_matchers.h"
+#include "tests/raw_message.h"
 #include "tests/replicas.h"
 
 namespace larder::raft {
@@ -182,6 +183,27 @@ TEST(Replica, ALeaderWithASlowDiskHandsOver) {
   one.Tick(1);
   Deliver(one, two);
   EXPECT_EQ(two->status().role, Role::kCandidate);
+}
+
+TEST(Replica, AChangeThatAllRefuseIsSkipped) {
+  const auto one = Alone();
+  const AppliedState before = one->applied;
+  ASSERT_THAT(one->Change({{.what = What::kRemove, .id = {1}}}), IsOk());
+  one->Run();
+  EXPECT_THAT(one->died, IsOk());
+  EXPECT_EQ(one->applied.configuration, before.configuration);
+  EXPECT_EQ(one->applied.at.index, before.at.index + 1);
+  EXPECT_THAT(one->Change({{.what = What::kAddLearner, .id = {2}}}), IsOk());
+}
+
+// Who skipped it would go on with other members than those who can read it.
+TEST(Replica, AChangeThatCannotBeReadEndsIt) {
+  HeldReplica one(1, {1, 2});
+  one.Hear(Encode({.term = 5,
+                   .entries = {{.at = {1, 5}, .kind = EntryKind::kConfigurationV2, .payload = "\x07nonsense"}},
+                   .commit = 1}));
+  one.Run();
+  EXPECT_THAT(one.died, StatusIs(absl::StatusCode::kInvalidArgument, "RAFT_INVALID"));
 }
 
 }  // namespace

@@ -78,6 +78,7 @@ pub const BUSY: i32 = 4;
 pub const POISONED: i32 = 5;
 pub const COMPACTED: i32 = 6;
 pub const UNAVAILABLE: i32 = 7;
+pub const REFUSED: i32 = 9;
 
 pub type Push = unsafe extern "C" fn(sink: *mut c_void, entry: *const EntryView);
 

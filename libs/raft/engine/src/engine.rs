@@ -525,7 +525,10 @@ impl Engine {
             let change: ConfChangeV2 = parse(payload)?;
             self.node.apply_conf_change(&change)
         };
-        let members = applied.map_err(|e| Refusal { code: INVALID, why: e.to_string() })?;
+        let members = match applied {
+            Err(e @ Error::ConfChangeError(_)) => return refuse(REFUSED, e.to_string()),
+            other => other.map_err(|e| Refusal { code: INVALID, why: e.to_string() })?,
+        };
         self.configuration = encode(members);
         // A leader without a vote dies when its next write is durable.
         if self.node.raft.state == StateRole::Leader && !self.is_voter() {
