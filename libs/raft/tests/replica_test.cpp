@@ -206,5 +206,24 @@ TEST(Replica, AChangeThatCannotBeReadEndsIt) {
   EXPECT_THAT(one.died, StatusIs(absl::StatusCode::kInvalidArgument, "RAFT_INVALID"));
 }
 
+// A member's log as A writes it, then as C does, then as A does again: what is on the disk in between is C's.
+TEST(Replica, WhatIsBeingReplacedIsNotDurable) {
+  HeldReplica one(1, {1, 2, 3});
+  const auto entry = [](uint64_t index, uint64_t term) {
+    return LogEntry{.at = {index, term}, .payload = fmt::format("{}.{}", term, index)};
+  };
+  one.Hear(Encode({.from = 2, .term = 1, .entries = {entry(1, 1)}}));
+  one.Hear(Encode({.from = 2, .term = 1, .log_term = 1, .index = 1, .entries = {entry(2, 1), entry(3, 1)}}));
+  one.Hear(Encode({.from = 3, .term = 2, .log_term = 1, .index = 1, .entries = {entry(2, 2)}}));
+  one.Hear(Encode({.from = 2, .term = 3, .log_term = 1, .index = 1, .entries = {entry(2, 1), entry(3, 1)}}));
+  ASSERT_THAT(one.writes, SizeIs(4));
+  one.Write(2);
+  EXPECT_EQ(one->status().durable, 1u);
+  one.Write(1);
+  EXPECT_EQ(one->status().durable, 1u);
+  one.Write(1);
+  EXPECT_EQ(one->status().durable, 3u);
+}
+
 }  // namespace
 }  // namespace larder::raft

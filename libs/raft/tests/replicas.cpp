@@ -46,12 +46,15 @@ void HeldReplica::Campaign() {
   Process();
 }
 
-void HeldReplica::Write() {
-  if (writes.empty()) return;
-  std::vector<LogWrite> all;
-  const uint64_t number = writes.back().number;
-  for (LogJob& job : std::exchange(writes, {})) all.push_back(std::move(job.write));
-  Note(log_.Write(all));
+void HeldReplica::Write(size_t count) {
+  std::vector<LogWrite> some;
+  uint64_t number = 0;
+  for (; count > 0 && !writes.empty(); --count, writes.pop_front()) {
+    number = writes.front().number;
+    some.push_back(std::move(writes.front().write));
+  }
+  if (some.empty()) return;
+  Note(log_.Write(some));
   Note(replica_->OnWritten(number));
   Process();
 }

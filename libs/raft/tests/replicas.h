@@ -25,8 +25,8 @@ class HeldReplica final : public ReplicaHost {
   void Tick(uint64_t count = 1);
   void Hear(const std::string& message);
   void Campaign();
-  void Write();  // all that waits for it
-  void Apply();  // likewise
+  void Write(size_t count = SIZE_MAX);  // the oldest that wait for it
+  void Apply();                         // all that wait
   // Everything there is to do, but that messages are only put into `sent`.
   void Run();
   // The reply, or why there is none, is in `answers`, as text, once it comes.

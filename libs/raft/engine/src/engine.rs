@@ -32,6 +32,7 @@ const HIGHEST: u64 = 1 << 62;
 /// A ready that is written, or being written.
 struct Written {
     number: u64,
+    first: Option<u64>,           // index
     last: Option<(u64, u64)>,     // index, term
     snapshot: Option<(u64, u64)>, // likewise
 }
@@ -462,22 +463,39 @@ impl Engine {
         let meta = ready.snapshot().get_metadata();
         let snapshot = (!ready.snapshot().is_empty()).then_some((meta.index, meta.term));
         let entries = ready.take_entries();
-        let last = entries.last().map(|e| (e.index, e.term));
+        let (first, last) = (entries.first().map(|e| e.index), entries.last().map(|e| (e.index, e.term)));
         let log = self.node.mut_store();
         if let Some((index, term)) = snapshot {
             log.restart(index, term);
             self.restored = index;
         }
         log.append(entries);
-        self.writing.push_back(Written { number: ready.number(), last, snapshot });
+        self.writing.push_back(Written { number: ready.number(), first, last, snapshot });
         self.node.advance_append_async(ready);
         Ok(())
+    }
+
+    /// The last ready up to `number` whose entries are not being replaced by those of a later one. The crate knows what is
+    /// durable by index and term, and the same entry may come again: of a leader, replaced by another's, then of the first
+    /// once more. It is durable when the last of these is.
+    fn lasting(&self, number: u64) -> Option<u64> {
+        let writing = self.writing.iter().filter(|written| written.number > number);
+        let replaced = writing.filter_map(|written| written.first).min().unwrap_or(u64::MAX);
+        let (mut lasting, mut last) = (None, 0);
+        for written in self.writing.iter().take_while(|written| written.number <= number) {
+            last = written.last.map_or(last, |(index, _)| index);
+            if last < replaced {
+                lasting = Some(written.number);
+            }
+        }
+        lasting
     }
 
     pub fn on_persist_ready(&mut self, number: u64) -> Outcome {
         if self.shown.ready.is_some() {
             return refuse(NOT_READY, "a ready has begun and not ended");
         }
+        let Some(number) = self.lasting(number) else { return Ok(()) };
         let mut installed = None;
         while self.writing.front().is_some_and(|written| written.number <= number) {
             let written = self.writing.pop_front().unwrap();
