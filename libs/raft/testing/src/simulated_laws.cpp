@@ -2,23 +2,73 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace larder::raft {
 
 void SimulatedLaws::Broken(std::string what) { violations_.push_back(std::move(what)); }
 
-void SimulatedLaws::Durable(MemberId member, const LogExtent& extent, const std::vector<LogEntry>& written) {
+// A ConfState of protobuf: repeated numbers, voters are field 1, outgoing ones field 3.
+SimulatedLaws::Members SimulatedLaws::Decode(const std::string& configuration) {
+  Members members;
+  size_t at = 0;
+  const auto varint = [&] {
+    uint64_t value = 0;
+    for (int shift = 0; at < configuration.size(); shift += 7) {
+      const auto byte = static_cast<uint8_t>(configuration[at++]);
+      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    return value;
+  };
+  while (at < configuration.size()) {
+    const uint64_t field = varint() >> 3;
+    const uint64_t value = varint();
+    if (field == 1) members.voters.insert(value);
+    if (field == 3) members.outgoing.insert(value);
+  }
+  return members;
+}
+
+void SimulatedLaws::Configured(uint64_t index, const std::string& configuration) {
+  const Members members = Decode(configuration);
+  const auto after = configurations_.upper_bound(index);
+  if (after == configurations_.begin() || std::prev(after)->second != members) configurations_[index] = members;
+}
+
+void SimulatedLaws::Commits(MemberId member, LogPosition at, const std::set<uint64_t>& holders) {
+  const auto majority = [&](const std::set<uint64_t>& voters) {
+    const auto held = std::ranges::count_if(voters, [&](uint64_t voter) { return holders.contains(voter); });
+    return voters.empty() || 2 * static_cast<size_t>(held) > voters.size();
+  };
+  // The leader that committed it had applied the last change before it, or only the one before that.
+  auto it = configurations_.lower_bound(at.index);
+  for (int back = 0; back < 2 && it != configurations_.begin(); ++back) {
+    --it;
+    if (majority(it->second.voters) && majority(it->second.outgoing)) return;
+  }
+  Broken(fmt::format("member {} applies ({}, {}), which no quorum has on its disks, but {} members", member.value,
+                     at.index, at.term, holders.size()));
+}
+
+void SimulatedLaws::Durable(MemberId member, const LogStore& log, const LogWrite& write) {
   HardState& before = hard_states_[member];
-  const HardState& now = extent.hard_state;
+  const HardState now = log.extent().hard_state;
   if (now.term < before.term || (now.term == before.term && before.vote != 0 && now.vote != before.vote)) {
     Broken(fmt::format("member {} voted for {} in term {}, then for {} in {}", member.value, before.vote, before.term,
                        now.vote, now.term));
   }
   before = now;
-  for (const LogEntry& entry : written) {
-    const auto [it, fresh] = entries_.try_emplace(entry.at, entry.payload);
-    if (!fresh && it->second != entry.payload) {
-      Broken(fmt::format("member {} has another entry at ({}, {})", member.value, entry.at.index, entry.at.term));
+  if (write.entries.empty()) return;
+  uint64_t term_before = log.TermAt(write.entries.front().at.index - 1).value_or(0);
+  for (const LogEntry& entry : write.entries) {
+    const auto [it, fresh] = entries_.try_emplace(entry.at, entry, term_before);
+    if (!fresh && it->second != std::pair(entry, term_before)) {
+      Broken(fmt::format("member {} has another entry at ({}, {}), or before it", member.value, entry.at.index,
+                         entry.at.term));
     }
+    term_before = entry.at.term;
   }
 }
 
@@ -29,11 +79,7 @@ void SimulatedLaws::Leads(MemberId member, uint64_t term) {
   }
 }
 
-void SimulatedLaws::Applies(MemberId member, const LogEntry& entry, int holders, int quorum) {
-  if (quorum > 0 && holders < quorum) {
-    Broken(fmt::format("member {} applies {}, which {} disks hold, of {} needed", member.value, entry.at.index, holders,
-                       quorum));
-  }
+void SimulatedLaws::Applies(MemberId member, const LogEntry& entry) {
   const auto [it, fresh] = committed_.try_emplace(entry.at.index, entry);
   if (it->second != entry) {
     Broken(fmt::format("member {} applies ({}, {}), where ({}, {}) was applied", member.value, entry.at.index,
@@ -53,14 +99,16 @@ void SimulatedLaws::State(MemberId member, uint64_t index, uint64_t hash) {
 void SimulatedLaws::Acknowledged(const std::string& command, const std::string& reply) {
   const auto it = commands_.find(command);
   if (it == commands_.end()) return Broken(fmt::format("'{}' is acknowledged and not applied", command));
-  acknowledged_ = std::max(acknowledged_, it->second);
+  seen_ = std::max(seen_, it->second);
   replies_[command] = reply;
 }
 
 void SimulatedLaws::Read(MemberId member, uint64_t floor, uint64_t applied) {
   if (applied < floor) {
-    Broken(fmt::format("member {} reads at {} what was acknowledged up to {} before", member.value, applied, floor));
+    Broken(fmt::format("member {} reads at {} what was acknowledged or read up to {} before", member.value, applied,
+                       floor));
   }
+  seen_ = std::max(seen_, applied);
 }
 
 void SimulatedLaws::Finish() {

@@ -13,16 +13,20 @@ namespace larder::raft {
 // figure 3.2, and tracker rules 1, 3 and 5): told of everything, it keeps what was broken.
 class SimulatedLaws {
  public:
-  // A member's log as it is on its disk now.
-  void Durable(MemberId member, const LogExtent& extent, const std::vector<LogEntry>& written);
+  explicit SimulatedLaws(const std::string& configuration) { Configured(0, configuration); }
+  // A member's log as it is on its disk now, after `write`.
+  void Durable(MemberId member, const LogStore& log, const LogWrite& write);
   void Leads(MemberId member, uint64_t term);
-  // A member applies `entry`, which the disks of `holders` hold; `quorum` of them are needed (0: not known).
-  void Applies(MemberId member, const LogEntry& entry, int holders, int quorum);
+  // The members after the entry at `index`.
+  void Configured(uint64_t index, const std::string& configuration);
+  // A member applies all up to `at`, which the disks of `holders` hold.
+  void Commits(MemberId member, LogPosition at, const std::set<uint64_t>& holders);
+  void Applies(MemberId member, const LogEntry& entry);
   // A member's state after the entry at `index`.
   void State(MemberId member, uint64_t index, uint64_t hash);
   void Acknowledged(const std::string& command, const std::string& reply);
-  // The highest index that was acknowledged.
-  uint64_t acknowledged() const { return acknowledged_; }
+  // The highest index that was acknowledged, or read: what begins now must see it.
+  uint64_t seen() const { return seen_; }
   void Read(MemberId member, uint64_t floor, uint64_t applied);
   // After all: each acknowledged command is there once, and its reply was that of one after the other.
   void Finish();
@@ -33,14 +37,21 @@ class SimulatedLaws {
   uint64_t acknowledgements() const { return replies_.size(); }
 
  private:
+  struct Members {
+    std::set<uint64_t> voters, outgoing;
+    bool operator==(const Members&) const = default;
+  };
+  static Members Decode(const std::string& configuration);
+
   std::map<MemberId, HardState> hard_states_;
-  std::map<LogPosition, std::string> entries_;
+  std::map<uint64_t, Members> configurations_;                    // by the index they hold from
+  std::map<LogPosition, std::pair<LogEntry, uint64_t>> entries_;  // with the term before
   std::map<uint64_t, MemberId> leaders_;
   std::map<uint64_t, LogEntry> committed_;
   std::map<std::string, uint64_t> commands_;  // -> their index
   std::map<uint64_t, uint64_t> states_;
   std::map<std::string, std::string> replies_;
-  uint64_t acknowledged_ = 0;
+  uint64_t seen_ = 0;
   std::vector<std::string> violations_;
 };
 

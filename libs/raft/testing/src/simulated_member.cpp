@@ -11,9 +11,17 @@ void SimulatedMember::Do(const absl::Status& status) {
 }
 
 void SimulatedMember::Start(uint64_t seed, uint64_t boot) {
-  auto replica =
-      Replica::Create({.engine = {.self = id_, .seed = seed, .message_bytes = 256, .cached_bytes = 512}, .boot = boot},
-                      log_, machine_.applied(), *this);
+  // Limits that the little that is written here reaches.
+  const ReplicaOptions options{.engine = {.self = id_,
+                                          .seed = seed,
+                                          .message_bytes = 256,
+                                          .inflight_messages = 8,
+                                          .uncommitted_bytes = 4096,
+                                          .unapplied_bytes = 400,
+                                          .cached_bytes = 512},
+                               .boot = boot,
+                               .slow_disk_ticks = 15};
+  auto replica = Replica::Create(options, log_, machine_.applied(), *this);
   Do(replica.status());
   if (!replica.ok()) return;
   replica_ = *std::move(replica);
@@ -22,29 +30,25 @@ void SimulatedMember::Start(uint64_t seed, uint64_t boot) {
 
 void SimulatedMember::Crash(size_t written) {
   replica_.reset();
-  const std::vector<LogWrite> writes = TakeWrites(written);
-  if (!writes.empty()) Do(log_.Write(writes));
+  WriteToDisk(written);
   writing_.clear();
   applying_.clear();
   machine_.Crash();
 }
 
-std::vector<LogWrite> SimulatedMember::TakeWrites(size_t count) {
-  std::vector<LogWrite> writes;
-  for (; count > 0 && !writing_.empty(); --count) {
-    writes.push_back(std::move(writing_.front().write));
-    writing_.pop_front();
+void SimulatedMember::WriteToDisk(size_t count) {
+  for (; count > 0 && !writing_.empty(); --count, writing_.pop_front()) {
+    const LogWrite& write = writing_.front().write;
+    Do(log_.Write({&write, 1}));
+    laws_.Durable(id_, log_, write);
   }
-  return writes;
 }
 
 void SimulatedMember::WriteSome(size_t count) {
   count = std::min(count, writing_.size());
   if (count == 0) return;
   const uint64_t number = writing_[count - 1].number;
-  const std::vector<LogWrite> writes = TakeWrites(count);
-  Do(log_.Write(writes));
-  for (const LogWrite& write : writes) laws_.Durable(id_, log_.extent(), write.entries);
+  WriteToDisk(count);
   Do(replica_->OnWritten(number));
   Process();
 }
@@ -54,15 +58,16 @@ void SimulatedMember::ApplySome(size_t count) {
   if (count == 0) return;
   std::vector<LogEntry> entries;
   AppliedState after;
-  for (; count > 0; --count) {
-    std::ranges::move(applying_.front().commands, std::back_inserter(entries));
-    after = std::move(applying_.front().after);
-    applying_.pop_front();
+  for (; count > 0; --count, applying_.pop_front()) {
+    ApplyJob& job = applying_.front();
+    laws_.Commits(id_, job.after.at, holders(job.after.at));
+    if (job.commands.empty()) laws_.Configured(job.after.at.index, job.after.configuration);
+    std::ranges::move(job.commands, std::back_inserter(entries));
+    after = std::move(job.after);
   }
   std::vector<Command> commands;
   for (const LogEntry& entry : entries) {
-    const auto [held, needed] = holders(entry.at);
-    laws_.Applies(id_, entry, held, needed);
+    laws_.Applies(id_, entry);
     commands.push_back({.at = entry.at, .payload = base::AsBytes(entry.payload)});
   }
   std::vector<std::string> replies;

@@ -2,7 +2,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
+#include <set>
 
 #include "larder/raft/testing/memory_log_store.h"
 #include "src/replica.h"
@@ -40,15 +40,15 @@ class SimulatedMember final : public ReplicaHost {
   bool Holds(LogPosition at) const;
   MemberId id() const { return id_; }
   const SimulatedMachine& machine() const { return machine_; }
-  // How many of the others' disks hold an entry, and must.
-  std::function<std::pair<int, int>(LogPosition)> holders;
+  // Whose disks hold an entry.
+  std::function<std::set<uint64_t>(LogPosition)> holders;
 
  private:
   void Send(MemberId to, std::string message) override { send_(to, std::move(message)); }
   void Write(LogJob job) override { writing_.push_back(std::move(job)); }
   void Apply(ApplyJob job) override { applying_.push_back(std::move(job)); }
   void Do(const absl::Status& status);
-  std::vector<LogWrite> TakeWrites(size_t count);
+  void WriteToDisk(size_t count);
 
   const MemberId id_;
   SimulatedLaws& laws_;

@@ -18,10 +18,7 @@ constexpr int kRounds = 800;              // of everything, until all is well ag
 class Simulation {
  public:
   explicit Simulation(const SimulationOptions& options) : options_(options), random_(options.seed) {
-    std::vector<MemberId> voters;
-    for (int i = 1; i <= options.members; ++i) voters.push_back({static_cast<uint64_t>(i)});
-    first_ = {.configuration = EncodeVoters(voters)};
-    for (const MemberId voter : voters) Add(voter, first_);
+    for (int i = 1; i <= options.members; ++i) Add({static_cast<uint64_t>(i)}, first_);
   }
 
   SimulationResult Run() {
@@ -42,6 +39,12 @@ class Simulation {
     std::string bytes;
   };
 
+  static AppliedState First(int members) {
+    std::vector<MemberId> voters;
+    for (int i = 1; i <= members; ++i) voters.push_back({static_cast<uint64_t>(i)});
+    return {.configuration = EncodeVoters(voters)};
+  }
+
   uint64_t Draw(uint64_t below) { return random_() % below; }
   SimulatedMember& AnyMember() { return *std::next(members_.begin(), static_cast<int>(Draw(members_.size())))->second; }
   void Note(uint64_t what) { digest_ = Fnv(digest_, what); }
@@ -55,10 +58,12 @@ class Simulation {
   }
   void Start(SimulatedMember& member) { member.Start(options_.seed, ++boots_); }
 
-  std::pair<int, int> Holders(LogPosition at) const {
-    const auto holds = [&](const auto& item) { return item.second->Holds(at); };
-    const auto held = static_cast<int>(std::ranges::count_if(members_, holds));
-    return {held, options_.membership ? 0 : options_.members / 2 + 1};
+  std::set<uint64_t> Holders(LogPosition at) const {
+    std::set<uint64_t> holders;
+    for (const auto& [id, member] : members_) {
+      if (member->Holds(at)) holders.insert(id.value);
+    }
+    return holders;
   }
 
   void Step() {
@@ -66,7 +71,9 @@ class Simulation {
     Note(what);
     if (what < 140) return Tick(AnyMember());
     if (what < 600) return Deliver();
-    if (what < 740) return WithRunning([&](auto& member) { member.WriteSome(1 + Draw(4)); });
+    if (what < 740) {
+      return WithRunning([&](auto& member) { member.WriteSome(stalled_.contains(member.id()) ? 0 : 1 + Draw(4)); });
+    }
     if (what < 840) return WithRunning([&](auto& member) { member.ApplySome(1 + Draw(4)); });
     if (what < 930) return Propose(AnyMember());
     if (what < 970) return Read(AnyMember());
@@ -79,7 +86,9 @@ class Simulation {
   template <typename Do>
   void WithRunning(Do act) {
     SimulatedMember& member = AnyMember();
-    if (member.running() && !paused_.contains(member.id())) act(member);
+    if (!member.running() || paused_.contains(member.id())) return;
+    act(member);
+    member.Process();
   }
 
   void Tick(SimulatedMember& member) {
@@ -109,7 +118,8 @@ class Simulation {
 
   void Propose(SimulatedMember& member) {
     if (!member.running()) return;
-    const std::string command = fmt::format("k{}={}", Draw(4), ++commands_);
+    const std::string long_value(Draw(20) == 0 ? 600 : 0, 'x');  // more than a message has
+    const std::string command = fmt::format("k{}={}{}", Draw(4), ++commands_, long_value);
     member.replica().Propose(command, [this, command](const absl::StatusOr<std::string>& reply) {
       Note(reply.ok() ? 1 : Fnv(0, base::Reason(reply.status())));
       if (reply.ok()) laws_.Acknowledged(command, *reply);
@@ -119,7 +129,7 @@ class Simulation {
 
   void Read(SimulatedMember& member) {
     if (!member.running()) return;
-    member.replica().Read([this, &member, floor = laws_.acknowledged()](const absl::Status& status) {
+    member.replica().Read([this, &member, floor = laws_.seen()](const absl::Status& status) {
       Note(status.ok());
       if (!status.ok()) return;
       ++reads_;
@@ -131,14 +141,9 @@ class Simulation {
   void Fault() {
     SimulatedMember& member = AnyMember();
     const MemberId other = AnyMember().id();
-    switch (Draw(6)) {
+    switch (Draw(10)) {
       case 0:
-        if (!member.running()) return;
-        ++crashes_;
-        Note(member.writing());
-        member.Crash(Draw(member.writing() + 1));
-        paused_.erase(member.id());
-        return;
+        return Crash(member);
       case 1:
       case 2:
         if (!member.running()) Start(member);
@@ -148,9 +153,27 @@ class Simulation {
         return;
       case 4:
         return cut_.clear();
+      case 5:
+        return WithRunning([&](auto& leader) { leader.replica().TransferLeader(other); });
+      case 6:
+        return WithRunning([&](auto& leader) { leader.replica().OnUnreachable(other); });
+      case 7:
+        stalled_.insert(member.id());
+        return;
+      case 8:
+        return stalled_.clear();
       default:
         if (!paused_.erase(member.id())) paused_.insert(member.id());
     }
+  }
+
+  void Crash(SimulatedMember& member) {
+    if (!member.running()) return;
+    ++crashes_;
+    Note(member.writing());
+    member.Crash(Draw(member.writing() + 1));
+    paused_.erase(member.id());
+    stalled_.erase(member.id());
   }
 
   // Asks whoever leads. An id that was once removed never comes back.
@@ -181,6 +204,7 @@ class Simulation {
   void Settle() {
     cut_.clear();
     paused_.clear();
+    stalled_.clear();
     for (auto& [id, member] : members_) {
       if (!member->running()) Start(*member);
     }
@@ -232,11 +256,12 @@ class Simulation {
   std::mt19937_64 random_;
   uint64_t boots_ = 0, commands_ = 0, added_ = 0, reads_ = 0, crashes_ = 0;
   uint64_t digest_ = 0xcbf29ce484222325;
-  SimulatedLaws laws_;
-  AppliedState first_;
+  const AppliedState first_ = First(options_.members);
+  SimulatedLaws laws_{first_.configuration};
   std::vector<Message> messages_;
   std::set<std::pair<MemberId, MemberId>> cut_;
   std::set<MemberId> paused_;
+  std::set<MemberId> stalled_;                                    // whose disk hangs
   std::map<MemberId, std::unique_ptr<SimulatedMember>> members_;  // last: who waits is answered as they end
 };
 

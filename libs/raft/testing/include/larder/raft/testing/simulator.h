@@ -7,8 +7,9 @@ namespace larder::raft {
 
 // A group of members in one thread, with the production engine and replica, on twins of log, network and clock. Each
 // step is one event, drawn by the seed: a tick, a message delivered, dropped, repeated or late, a write done, commands
-// applied, a client's call, a crash that loses what was not synced, a start, a cut of the network, a pause. After each,
-// what must always hold is checked; at the end all faults are mended, and all members must come to the same state.
+// applied, a client's call, a crash that loses what was not synced, a start, a cut of the network, a pause, a disk that
+// hangs, leadership that is moved. After each, what must always hold is checked; at the end all faults are mended, and
+// all members must come to the same state.
 struct SimulationOptions {
   uint64_t seed = 1;
   int members = 3;
