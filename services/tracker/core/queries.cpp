@@ -12,11 +12,6 @@ namespace {
 
 using absl::StatusCode;
 
-LogTime Now(Reader& snapshot) {
-  const auto meta = Load<Meta>(snapshot, layout::Meta());
-  return meta ? meta->now : LogTime{};
-}
-
 absl::Status CheckPage(uint32_t limit) {
   if (limit >= 1 && limit <= kMaxPage) return absl::OkStatus();
   return base::InvalidArgument("BAD_LIMIT", "a page has 1 to {} entries, not {}", kMaxPage, limit);
@@ -96,14 +91,19 @@ absl::StatusOr<std::string> ReadPage(Reader& snapshot, const std::string& prefix
 
 }  // namespace
 
+LogTime AppliedTime(Reader& snapshot) {
+  const auto meta = Load<Meta>(snapshot, layout::Meta());
+  return meta ? meta->now : LogTime{};
+}
+
 absl::StatusOr<ObjectStat> Stat(Reader& snapshot, const ObjectId& id) {
-  ObjectStat stat = StatAt(snapshot, Now(snapshot), id);
+  ObjectStat stat = StatAt(snapshot, AppliedTime(snapshot), id);
   LARDER_RETURN_IF_ERROR(snapshot.status());
   return stat;
 }
 
 absl::StatusOr<std::vector<ObjectStat>> Locate(Reader& snapshot, std::span<const ObjectId> ids) {
-  const LogTime now = Now(snapshot);
+  const LogTime now = AppliedTime(snapshot);
   std::vector<ObjectStat> found;
   for (const ObjectId& id : ids) found.push_back(StatAt(snapshot, now, id));
   LARDER_RETURN_IF_ERROR(snapshot.status());
@@ -113,7 +113,7 @@ absl::StatusOr<std::vector<ObjectStat>> Locate(Reader& snapshot, std::span<const
 absl::StatusOr<ListPage> List(Reader& snapshot, const ListRequest& request) {
   LARDER_RETURN_IF_ERROR(CheckPage(request.limit));
   LARDER_RETURN_IF_ERROR(object::CheckNamespace(request.ns));
-  const LogTime now = Now(snapshot);
+  const LogTime now = AppliedTime(snapshot);
   const std::string ns = layout::ObjectPrefix(request.ns);
   // A token with '/' at its end is a directory: everything in it is done.
   std::string from = ns;
@@ -157,7 +157,7 @@ absl::StatusOr<ListPage> List(Reader& snapshot, const ListRequest& request) {
 absl::StatusOr<StagedPage> ListStaged(Reader& snapshot, const std::string& ns, uint32_t limit,
                                       const std::string& token) {
   StagedPage page;
-  const LogTime now = Now(snapshot);
+  const LogTime now = AppliedTime(snapshot);
   auto next = ReadPage(snapshot, layout::StagedPrefix(), limit, token, [&](std::string_view key, std::string_view) {
     const LogTime since{layout::ParseNumber(key)};
     const BlobId blob{layout::ParseNumber(key.substr(8))};
@@ -187,7 +187,7 @@ absl::StatusOr<NodePage> ListNodes(Reader& snapshot, uint32_t limit, const std::
 
 absl::StatusOr<LeasePage> ListLeases(Reader& snapshot, uint32_t limit, const std::string& token) {
   LeasePage page;
-  const LogTime now = Now(snapshot);
+  const LogTime now = AppliedTime(snapshot);
   auto next =
       ReadPage(snapshot, layout::LeasePrefix(), limit, token, [&](std::string_view key, std::string_view value) {
         auto record = DecodeRecord<LeaseRecord>(snapshot, value);
@@ -221,7 +221,7 @@ absl::StatusOr<TicketPage> ListEndedTickets(Reader& snapshot, uint32_t limit, co
 absl::StatusOr<std::optional<std::string>> RespGet(Reader& snapshot, const RespDatabase& database,
                                                    std::string_view key) {
   auto record = Load<RespRecord>(snapshot, layout::Resp(database, key));
-  const bool there = record && record->until > Now(snapshot);
+  const bool there = record && record->until > AppliedTime(snapshot);
   LARDER_RETURN_IF_ERROR(snapshot.status());
   return there ? std::optional(std::move(record->value)) : std::nullopt;
 }

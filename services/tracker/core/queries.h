@@ -118,6 +118,9 @@ absl::StatusOr<TicketPage> ListEndedTickets(Reader& snapshot, uint32_t limit, co
 absl::StatusOr<std::optional<std::string>> RespGet(Reader& snapshot, const RespDatabase& database,
                                                    std::string_view key);
 
+// The log time applied in it. A failed read is in its status().
+LogTime AppliedTime(Reader& snapshot);
+
 // When the next ExpireDue has something to do; kNever: nothing is due ever.
 absl::StatusOr<LogTime> NextDue(Reader& snapshot);
 

@@ -1,0 +1,107 @@
+#include "rpc/tracker_rpc.h"
+
+#include <utility>
+#include <vector>
+
+#include "rpc/answers.h"
+
+namespace larder::tracker {
+
+TrackerRpc::TrackerRpc(Consensus& consensus, const raft::Node& node, RequestMetrics& metrics,
+                       const StreamLimits& limits)
+    : node_(node), metrics_(metrics), limits_(limits), requests_(consensus, metrics) {}
+
+void TrackerRpc::Stop() {
+  std::vector<std::shared_ptr<RequestStream>> open;
+  {
+    base::MutexLock lock(mutex_);
+    stopping_ = true;
+    for (const auto& [key, stream] : streams_) open.push_back(stream);
+  }
+  for (const auto& stream : open) stream->Stop();
+}
+
+rpc::Reactor* TrackerRpc::Apply(rpc::Context* context, const v1::ApplyRequest* request, v1::ApplyResponse* response) {
+  return rpc::UnaryLater(context, [=, this](const rpc::PendingCall& call) {
+    requests_.Apply(*request, [call, response](absl::StatusOr<v1::ApplyResponse> applied) {
+      call.End([&] {
+        if (applied.ok()) *response = *std::move(applied);
+        return applied.status();
+      });
+    });
+  });
+}
+
+grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>* TrackerRpc::Stream(rpc::Context* context) {
+  const auto stream = std::make_shared<RequestStream>(requests_, *context, limits_, [this](RequestStream& gone) {
+    std::shared_ptr<RequestStream> last;
+    base::MutexLock lock(mutex_);
+    last = std::move(streams_.extract(&gone).mapped());
+  });
+  bool stopping = false;
+  {
+    base::MutexLock lock(mutex_);
+    streams_.emplace(stream.get(), stream);
+    stopping = stopping_;
+  }
+  stream->Begin();
+  if (stopping) stream->Stop();
+  return stream.get();
+}
+
+template <typename Request, typename Response>
+rpc::Reactor* TrackerRpc::Ask(Op op, rpc::Context* context, const Request* request, Response* response) {
+  return rpc::UnaryLater(context, [=, this](const rpc::PendingCall& call) {
+    requests_.Read(request->stale_ok(), [=, this](const absl::Status& status, Reader* snapshot, LogTime now) {
+      call.End([&] { return requests_.Answered(op, status, snapshot, now, *request, *response); });
+    });
+  });
+}
+
+rpc::Reactor* TrackerRpc::Locate(rpc::Context* context, const v1::LocateRequest* request,
+                                 v1::LocateResponse* response) {
+  return Ask(Op::kLocate, context, request, response);
+}
+
+rpc::Reactor* TrackerRpc::Stat(rpc::Context* context, const v1::StatRequest* request, v1::StatResponse* response) {
+  return Ask(Op::kStat, context, request, response);
+}
+
+rpc::Reactor* TrackerRpc::List(rpc::Context* context, const v1::ListRequest* request, v1::ListResponse* response) {
+  return Ask(Op::kList, context, request, response);
+}
+
+rpc::Reactor* TrackerRpc::ListStaged(rpc::Context* context, const v1::ListStagedRequest* request,
+                                     v1::ListStagedResponse* response) {
+  return Ask(Op::kListStaged, context, request, response);
+}
+
+rpc::Reactor* TrackerRpc::ListNodes(rpc::Context* context, const v1::ListNodesRequest* request,
+                                    v1::ListNodesResponse* response) {
+  return Ask(Op::kListNodes, context, request, response);
+}
+
+rpc::Reactor* TrackerRpc::ListLeases(rpc::Context* context, const v1::ListLeasesRequest* request,
+                                     v1::ListLeasesResponse* response) {
+  return Ask(Op::kListLeases, context, request, response);
+}
+
+rpc::Reactor* TrackerRpc::GetPlan(rpc::Context* context, const v1::GetPlanRequest* request,
+                                  v1::GetPlanResponse* response) {
+  return Ask(Op::kGetPlan, context, request, response);
+}
+
+rpc::Reactor* TrackerRpc::ListEndedTickets(rpc::Context* context, const v1::ListEndedTicketsRequest* request,
+                                           v1::ListEndedTicketsResponse* response) {
+  return Ask(Op::kListEndedTickets, context, request, response);
+}
+
+rpc::Reactor* TrackerRpc::Status(rpc::Context* context, const v1::StatusRequest*, v1::StatusResponse* response) {
+  return rpc::Unary(context, [=, this]() -> absl::Status {
+    *response = ToProto(node_.status());
+    metrics_.Done(Op::kStatus, absl::StatusCode::kOk);
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace larder::tracker

@@ -1,0 +1,58 @@
+#pragma once
+#include <map>
+#include <memory>
+
+#include "core/consensus.h"
+#include "larder/base/mutex.h"
+#include "larder/raft/node.h"
+#include "larder/rpc/unary.h"
+#include "larder/tracker/v1/tracker.grpc.pb.h"
+#include "rpc/request_metrics.h"
+#include "rpc/request_stream.h"
+#include "rpc/requests.h"
+
+namespace larder::tracker {
+
+// larder.tracker.v1.Tracker over a member's Consensus. Nothing blocks: calls end in the callbacks of Consensus. Stop
+// order: Stop, the server, Consensus and its readers; then this may go.
+class TrackerRpc final : public v1::Tracker::CallbackService {
+ public:
+  // Borrows all.
+  TrackerRpc(Consensus& consensus, const raft::Node& node, RequestMetrics& metrics, const StreamLimits& limits = {});
+
+  // Streams, of which clients keep one for ever, read no more and end when what they began is answered; later ones are
+  // refused. All with UNAVAILABLE (STOPPING). Returns at once; calls in flight are the server's to wait for.
+  void Stop() LARDER_EXCLUDES(mutex_);
+
+  rpc::Reactor* Apply(rpc::Context* context, const v1::ApplyRequest* request, v1::ApplyResponse* response) override;
+  grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>* Stream(rpc::Context* context) override
+      LARDER_EXCLUDES(mutex_);
+  rpc::Reactor* Locate(rpc::Context* context, const v1::LocateRequest* request, v1::LocateResponse* response) override;
+  rpc::Reactor* Stat(rpc::Context* context, const v1::StatRequest* request, v1::StatResponse* response) override;
+  rpc::Reactor* List(rpc::Context* context, const v1::ListRequest* request, v1::ListResponse* response) override;
+  rpc::Reactor* ListStaged(rpc::Context* context, const v1::ListStagedRequest* request,
+                           v1::ListStagedResponse* response) override;
+  rpc::Reactor* ListNodes(rpc::Context* context, const v1::ListNodesRequest* request,
+                          v1::ListNodesResponse* response) override;
+  rpc::Reactor* ListLeases(rpc::Context* context, const v1::ListLeasesRequest* request,
+                           v1::ListLeasesResponse* response) override;
+  rpc::Reactor* GetPlan(rpc::Context* context, const v1::GetPlanRequest* request,
+                        v1::GetPlanResponse* response) override;
+  rpc::Reactor* ListEndedTickets(rpc::Context* context, const v1::ListEndedTicketsRequest* request,
+                                 v1::ListEndedTicketsResponse* response) override;
+  rpc::Reactor* Status(rpc::Context* context, const v1::StatusRequest* request, v1::StatusResponse* response) override;
+
+ private:
+  template <typename Request, typename Response>
+  rpc::Reactor* Ask(Op op, rpc::Context* context, const Request* request, Response* response);
+
+  const raft::Node& node_;
+  RequestMetrics& metrics_;
+  const StreamLimits limits_;
+  Requests requests_;
+  base::Mutex mutex_;
+  bool stopping_ LARDER_GUARDED_BY(mutex_) = false;
+  std::map<RequestStream*, std::shared_ptr<RequestStream>> streams_ LARDER_GUARDED_BY(mutex_);
+};
+
+}  // namespace larder::tracker
