@@ -55,8 +55,13 @@ void Fill(v1::Result&, const Count&) {}
 v1::ApplyResponse ToProto(const std::vector<Reply>& replies) {
   v1::ApplyResponse response;
   response.mutable_results()->Reserve(static_cast<int>(replies.size()));
+  size_t text = 0;
   for (const Reply& reply : replies) {
-    std::visit([&result = *response.add_results()](const auto& held) { Fill(result, held); }, reply);
+    v1::Result& result = *response.add_results();
+    std::visit([&result](const auto& held) { Fill(result, held); }, reply);
+    if (!result.has_refusal()) continue;
+    text += result.refusal().message().size();
+    if (text > kMaxMessageText) result.mutable_refusal()->clear_message();
   }
   return response;
 }

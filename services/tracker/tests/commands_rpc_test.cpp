@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <random>
 #include <set>
 
 #include "larder/base/status.h"
@@ -252,6 +253,32 @@ TEST(CommandsRpc, NamesTheCommandOfABatch) {
   request.add_commands()->mutable_renew_creates()->set_lease_ms(-1);
   request.add_commands();
   EXPECT_THAT(FromProto(request).status(), IsInvalid("BAD_FIELD", "commands[1].renew_creates.lease_ms is negative"));
+}
+
+// An entry of the log that cannot be read ends every member.
+TEST(CommandsRpc, WhatIsTakenCanBeReadFromTheLog) {
+  std::mt19937 random(1);
+  int taken = 0;
+  for (const auto& [text, command] : Pairs()) {
+    v1::ApplyRequest whole;
+    *whole.add_commands() = Parse(text);
+    whole.mutable_request_id()->set_session(1);
+    whole.mutable_fence()->set_lease("l");
+    const std::string bytes = whole.SerializeAsString();
+    for (int i = 0; i < 2000; ++i) {
+      std::string changed = bytes;
+      changed[random() % changed.size()] = static_cast<char>(random());
+      v1::ApplyRequest request;
+      if (!request.ParseFromString(changed)) continue;
+      const auto proposal = FromProto(request);
+      if (!proposal.ok()) continue;
+      ++taken;
+      const Entry entry = {.request = proposal->request, .fence = proposal->fence, .commands = proposal->commands};
+      const std::string encoded = EncodeEntry(entry);
+      ASSERT_THAT(DecodeEntry(base::AsBytes(encoded)), base::IsOkAndHolds(entry)) << request.ShortDebugString();
+    }
+  }
+  EXPECT_GT(taken, 10'000);
 }
 
 TEST(CommandsRpc, ABatchHasAtLeastOneAndAtMost4096) {

@@ -5,7 +5,9 @@
 
 #include <set>
 
+#include "core/command.h"
 #include "larder/base/status.h"
+#include "larder/rpc/channel.h"
 #include "rpc/reply_proto.h"
 
 namespace larder::tracker {
@@ -64,6 +66,20 @@ TEST(RepliesRpc, TellsNothingOfWhatNoRequestAsksFor) {
   const v1::ApplyResponse response = ToProto({Expired{500, true}, RespSetDone{true, "secret"}, Count{2}});
   ASSERT_EQ(response.results_size(), 3);
   for (const v1::Result& result : response.results()) EXPECT_EQ(result.ByteSizeLong(), 0u);
+}
+
+TEST(RepliesRpc, TheLongestAnswerFitsIntoAMessage) {
+  const Refusal refusal{.code = absl::StatusCode::kAborted,
+                        .reason = "HELD",
+                        .message = std::string(1500, 'm'),
+                        .holder = std::string(512, 'h')};
+  const v1::ApplyResponse response = ToProto(std::vector<Reply>(kMaxBatch, refusal));
+  EXPECT_LT(response.ByteSizeLong(), static_cast<size_t>(rpc::kMaxMessageBytes));
+  EXPECT_EQ(response.results(0).refusal().message(), refusal.message);
+  const v1::Refusal& last = response.results(static_cast<int>(kMaxBatch) - 1).refusal();
+  EXPECT_EQ(last.message(), "");
+  EXPECT_EQ(last.reason(), "HELD");
+  EXPECT_EQ(last.holder(), refusal.holder);
 }
 
 TEST(RepliesRpc, AFailureKeepsCodeReasonAndMessage) {
