@@ -114,12 +114,12 @@ absl::Status AgentControl::Impl::Ask(Call<Request, Response> call, const Request
 }
 
 template <typename Request, typename Response>
-absl::Status AgentControl::Impl::AskAgain(Call<Request, Response> call, const Request& request,
-                                          base::Duration patience, Response& response) {
+absl::Status AgentControl::Impl::AskAgain(Call<Request, Response> call, const Request& request, base::Duration patience,
+                                          Response& response) {
   absl::Status status;
   for (int again = 0; again <= kRetries; ++again) {
-    if (again > 0) std::this_thread::sleep_for(base::BackoffDelay(again - 1, kFirstPause, kLongestPause,
-                                                                  base::BackoffRandom()));
+    if (again > 0)
+      std::this_thread::sleep_for(base::BackoffDelay(again - 1, kFirstPause, kLongestPause, base::BackoffRandom()));
     status = Ask(call, request, patience, response);
     // The agent's own errors have a reason, and come again.
     const bool lost = absl::IsUnavailable(status) && base::Reason(status).empty();

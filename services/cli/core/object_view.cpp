@@ -124,8 +124,9 @@ std::string Description(const object::ObjectStat& stat, const std::string& node,
     }
     if (!placement->creator.empty()) line("Creator", placement->creator);
     if (placement->conflict) {
-      line("Conflict", node + " has another object of this name, which it could not publish (export it, or delete it "
-                              "there)");
+      line("Conflict", node +
+                           " has another object of this name, which it could not publish (export it, or delete it "
+                           "there)");
     }
   }
   line("Pinned", info.pinned ? "yes" : "no");

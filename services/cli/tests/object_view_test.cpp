@@ -84,10 +84,11 @@ TEST(Description, NamesReplicasAndPlace) {
 }
 
 TEST(Description, TellsWhatTheClusterKnows) {
-  object::Placement placement{.locations = {{.node = "node-0", .kind = "staged", .live = true},
-                                            {.node = "node-1", .kind = "replica", .last_seen = std::chrono::minutes(5)}},
-                              .live_replicas = 1,
-                              .conflict = true};
+  object::Placement placement{
+      .locations = {{.node = "node-0", .kind = "staged", .live = true},
+                    {.node = "node-1", .kind = "replica", .last_seen = std::chrono::minutes(5)}},
+      .live_replicas = 1,
+      .conflict = true};
   const std::string text = Description({.info = Sealed(), .placement = placement}, "node-0", false);
   EXPECT_THAT(text, HasSubstr("Location      node-0 (staged, hot)\n"));
   EXPECT_THAT(text, HasSubstr("Location      node-1 (replica, not seen for 5 min)\n"));

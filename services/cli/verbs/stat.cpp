@@ -32,9 +32,8 @@ absl::Status Stat(Context& context, const Arguments& given) {
   }
   const std::string& key = given.operands.front();
   LARDER_ASSIGN_OR_RETURN(const std::unique_ptr<AgentControl> agent, context.ConnectControl());
-  LARDER_ASSIGN_OR_RETURN(const object::ObjectStat stat, given.Has("--wait")
-                                                             ? WaitSealed(context, *agent, key)
-                                                             : agent->Stat(key, context.Patience()));
+  LARDER_ASSIGN_OR_RETURN(const object::ObjectStat stat, given.Has("--wait") ? WaitSealed(context, *agent, key)
+                                                                             : agent->Stat(key, context.Patience()));
   if (context.quiet) {
     context.out.Line(stat.info.id.key);
   } else if (context.json()) {

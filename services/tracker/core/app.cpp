@@ -20,6 +20,9 @@
 #include "larder/raft/metrics.h"
 #include "larder/raft/rocks_log_store.h"
 #include "larder/rpc/address.h"
+#include "larder/rpc/server.h"
+#include "rpc/request_metrics.h"
+#include "rpc/tracker_rpc.h"
 
 namespace larder::tracker {
 namespace {
@@ -51,6 +54,7 @@ absl::Status App::Start() {
   LARDER_RETURN_IF_ERROR(OpenTransport(member));
   LARDER_RETURN_IF_ERROR(JoinGroup());
   ServeReads();
+  LARDER_RETURN_IF_ERROR(ListenForCalls());
   LARDER_RETURN_IF_ERROR(ListenForRedis());
   // Unwound first of all: while others still vote for a successor, and clients are still answered.
   stops_.Push("leadership", [this](base::Deadline deadline) { HandOver(deadline); });
@@ -58,6 +62,7 @@ absl::Status App::Start() {
   stops_.Push("ready", [this](base::Deadline) { process_.SetReady(false); });
   process_.log().Info("tracker serving", {{"raft_id", config_.raft_id},
                                           {"cluster", config_.cluster},
+                                          {"grpc", grpc_address()},
                                           {"raft", raft_address()},
                                           {"resp", resp_address()},
                                           {"applied", state_->mark().at.index}});
@@ -171,6 +176,21 @@ void App::ServeReads() {
   stops_.Push("readers", [this](base::Deadline) { readers_->Stop(); });
 }
 
+absl::Status App::ListenForCalls() {
+  request_metrics_ = std::make_unique<RequestMetrics>(process_.metrics());
+  tracker_rpc_ = std::make_unique<TrackerRpc>(*consensus_, *node_, *request_metrics_);
+  server_ = std::make_unique<rpc::Server>(rpc::ServerOptions{.address = config_.grpc}, process_.log());
+  server_->Add(*tracker_rpc_);
+  if (const absl::Status started = server_->Start(); !started.ok()) {
+    return base::Annotate(started, "listen.grpc " + config_.grpc);
+  }
+  stops_.Push("calls", [this](base::Deadline deadline) {
+    tracker_rpc_->Stop();
+    server_->Stop(deadline);
+  });
+  return absl::OkStatus();
+}
+
 absl::Status App::ListenForRedis() {
   if (config_.resp.empty()) return absl::OkStatus();
   LARDER_ASSIGN_OR_RETURN(const rpc::HostPort listen, rpc::ParseHostPort(config_.resp));
@@ -198,6 +218,12 @@ void App::HandOver(base::Deadline deadline) {
   while (node_->status().role == raft::Role::kLeader && process_.clock().Now() < deadline) {
     std::this_thread::sleep_for(kHandOverPoll);
   }
+}
+
+std::string App::grpc_address() const {
+  rpc::HostPort address = rpc::ParseHostPort(config_.grpc).value_or(rpc::HostPort{});
+  address.port = server_->port();
+  return rpc::FormatHostPort(address);
 }
 
 std::string App::raft_address() const { return transport_->address(); }

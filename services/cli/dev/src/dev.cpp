@@ -132,7 +132,9 @@ class Cluster {
       agents.push_back(
           {{"name", agent->name()}, {"socket_dir", agent->config().socket_dir}, {"admin", agent->admin()}});
     }
-    const nlohmann::ordered_json tracker = {{"resp", tracker_->app().resp_address()}, {"admin", tracker_->admin()}};
+    const nlohmann::ordered_json tracker = {{"grpc", tracker_->app().grpc_address()},
+                                            {"resp", tracker_->app().resp_address()},
+                                            {"admin", tracker_->admin()}};
     return nlohmann::ordered_json{{"agents", agents}, {"tracker", tracker}}.dump() + "\n";
   }
 

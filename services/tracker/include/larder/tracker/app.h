@@ -30,11 +30,13 @@ namespace larder::tracker {
 
 class Consensus;
 class Expiry;
+class RequestMetrics;
 struct MemberFile;
 class RespCommands;
 class RocksTable;
 class ServedState;
 class SnapshotReads;
+class TrackerRpc;
 
 // One member of the tracker: its log and state on disk, Raft with the other members, and the ports it serves. The one
 // place where its parts are put together. Several may live in one process, each with a Process and a directory of its
@@ -59,6 +61,7 @@ class App {
   void Stop(base::Deadline deadline);
 
   // Where it listens, HOST:PORT; after Start. Empty: it does not.
+  std::string grpc_address() const;
   std::string raft_address() const;
   std::string resp_address() const;
 
@@ -68,6 +71,7 @@ class App {
   absl::Status OpenTransport(const MemberFile& member);
   absl::Status JoinGroup();
   void ServeReads();
+  absl::Status ListenForCalls();
   absl::Status ListenForRedis();
   void HandOver(base::Deadline deadline);
 
@@ -90,6 +94,9 @@ class App {
   std::unique_ptr<Consensus> consensus_;
   std::unique_ptr<Expiry> expiry_;
   std::unique_ptr<base::Worker> worker_;
+  std::unique_ptr<RequestMetrics> request_metrics_;
+  std::unique_ptr<TrackerRpc> tracker_rpc_;
+  std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<RespCommands> resp_commands_;
   std::unique_ptr<resp::Server> resp_;
   base::StopStack stops_;  // last, so unwound first
