@@ -10,6 +10,7 @@
 
 #include "core/cluster_commands.h"
 #include "core/ids.h"
+#include "core/inventory_commands.h"
 #include "core/object_commands.h"
 #include "larder/base/bytes.h"
 #include "larder/base/clock.h"
@@ -20,9 +21,9 @@
 namespace larder::tracker {
 
 using Command = std::variant<RegisterNode, FenceNode, MarkNode, AcquireCreate, RenewCreates, Seal, Abandon, Publish,
-                             AddLocation, GiveUp, ReportBad, Delete, SetMeta, Rename, MakeDir, RemoveDir, BeginUpload,
-                             CommitOrigin, ForgetTicket, GrantLease, RenewLease, ReleaseLease, PutPlan, ExpireDue,
-                             OpenSession, CloseSession, RespSet, RespDelete>;
+                             AddLocation, GiveUp, ReportBad, ConfirmBuckets, SyncBucket, Delete, SetMeta, Rename,
+                             MakeDir, RemoveDir, BeginUpload, CommitOrigin, ForgetTicket, GrantLease, RenewLease,
+                             ReleaseLease, PutPlan, ExpireDue, OpenSession, CloseSession, RespSet, RespDelete>;
 
 // --- an entry of the log
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/handlers.h"
+#include "core/locations.h"
 #include "core/objects.h"
 
 namespace larder::tracker {
@@ -14,11 +15,12 @@ std::optional<Refusal> RefuseGiveUp(Change& change, const Object& object, const 
   uint32_t live = 0;
   bool staged_elsewhere = false;
   bool staged_here = false;
-  for (const auto& [node, location] : LocationsOf(change.rows(), object.record.blob, sealed.epoch)) {
-    const bool staged = location.kind == CopyKind::kStaged;
+  for (const Location& location : LocationsOf(change.rows(), command.blob, sealed.epoch)) {
+    const auto& [node, record] = location;
+    const bool staged = record.kind == CopyKind::kStaged;
     if (node == command.holder.node) {
       staged_here = staged;
-    } else if (IsLive(change.Load<NodeRecord>(layout::Node(node)), location)) {
+    } else if (IsLive(change.rows(), command.blob, location, change.Load<NodeRecord>(layout::Node(node)))) {
       ++live;
       staged_elsewhere |= staged;
     }
@@ -60,7 +62,9 @@ Reply Do(Change& change, const ReportBad& command) {
   auto object = FindBlob(change, command.blob);
   if (RefuseEpoch(object, command.epoch)) return Effect{false};
   const auto location = change.Load<LocationRecord>(layout::Location(command.blob, command.epoch, command.holder.node));
-  if (!location || location->node_epoch != command.holder.epoch || location->version != command.version) {
+  if (!location || location->version != command.version) return Effect{false};
+  const auto node = change.Load<NodeRecord>(layout::Node(command.holder.node));
+  if (ToldIn(change.rows(), command.blob, {command.holder.node, *location}, node) != command.holder.epoch) {
     return Effect{false};
   }
   RemoveCopy(change, *object, command.holder.node);

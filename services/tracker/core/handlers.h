@@ -20,6 +20,9 @@ Reply Do(Change& change, const Publish& command);
 Reply Do(Change& change, const AddLocation& command);
 Reply Do(Change& change, const GiveUp& command);
 Reply Do(Change& change, const ReportBad& command);
+// core/inventory.cpp
+Reply Do(Change& change, const ConfirmBuckets& command);
+Reply Do(Change& change, const SyncBucket& command);
 // core/names.cpp
 Reply Do(Change& change, const Delete& command);
 Reply Do(Change& change, const SetMeta& command);

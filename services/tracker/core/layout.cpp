@@ -1,5 +1,7 @@
 #include "core/layout.h"
 
+#include "core/inventory_commands.h"
+
 namespace larder::tracker::layout {
 namespace {
 
@@ -44,6 +46,15 @@ std::string LocationPrefix(BlobId blob, Epoch epoch) {
 }
 std::string Location(BlobId blob, Epoch epoch, std::string_view node) {
   return LocationPrefix(blob, epoch) + std::string(node);
+}
+std::string InventoryPrefix(std::string_view node, uint8_t bucket) {
+  return Row(kRegistryArea, 'i') + Name(node) + static_cast<char>(bucket);
+}
+std::string InventoryItem(std::string_view node, BlobId blob, Epoch epoch) {
+  return InventoryPrefix(node, BucketOf(blob)) + Number(blob.value) + Number(epoch.value);
+}
+std::string Bucket(std::string_view node, uint8_t bucket) {
+  return Row(kRegistryArea, 'h') + Name(node) + static_cast<char>(bucket);
 }
 std::string CreatePrefix(std::string_view node) { return Row(kRegistryArea, 'c') + Name(node); }
 std::string Create(std::string_view node, Epoch epoch) { return CreatePrefix(node) + Number(epoch.value); }

@@ -42,6 +42,10 @@ std::string Directory(const ObjectId& id);
 std::string Blob(BlobId blob);
 std::string LocationPrefix(BlobId blob, Epoch epoch);  // followed by the node's name
 std::string Location(BlobId blob, Epoch epoch, std::string_view node);
+// What a node has: a row per location of it, by bucket; and a row per bucket.
+std::string InventoryPrefix(std::string_view node, uint8_t bucket);  // followed by the blob
+std::string InventoryItem(std::string_view node, BlobId blob, Epoch epoch);
+std::string Bucket(std::string_view node, uint8_t bucket);
 std::string CreatePrefix(std::string_view node);
 std::string Create(std::string_view node, Epoch epoch);
 std::string StagedPrefix();

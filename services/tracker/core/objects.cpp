@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/locations.h"
 #include "larder/base/status.h"
 
 namespace larder::tracker {
@@ -47,7 +48,7 @@ void ForgetLocations(Change& change, const Object& object) {
   const BlobId blob = object.record.blob;
   const Epoch epoch = object.record.sealed->epoch;
   for (const Location& location : LocationsOf(change.rows(), blob, epoch)) {
-    change.Erase(layout::Location(blob, epoch, location.first));
+    EraseLocation(change, blob, epoch, location.first);
   }
 }
 
@@ -111,36 +112,18 @@ void AddCopy(Change& change, Object& object, const NodeRef& holder, CopyKind kin
     kind = CopyKind::kStaged;
   }
   if (before && before->kind == kind && before->node_epoch == holder.epoch) return;
-  change.Store(row, LocationRecord{kind, holder.epoch, change.New<LocationVersion>()});
+  StoreLocation(change, object.record.blob, sealed.epoch,
+                {holder.node, {kind, holder.epoch, change.New<LocationVersion>()}});
   if (kind == CopyKind::kStaged && sealed.staged_since == kNever) SetStagedSince(change, object, change.now());
 }
 
 void RemoveCopy(Change& change, Object& object, const std::string& node) {
   const BlobId blob = object.record.blob;
   const Epoch epoch = object.record.sealed->epoch;
-  change.Erase(layout::Location(blob, epoch, node));
+  EraseLocation(change, blob, epoch, node);
   const auto rest = LocationsOf(change.rows(), blob, epoch);
   const auto staged = [](const Location& location) { return location.second.kind == CopyKind::kStaged; };
   if (std::ranges::none_of(rest, staged)) SetStagedSince(change, object, kNever);
-}
-
-std::vector<Location> LocationsOf(Reader& reader, BlobId blob, Epoch epoch) {
-  const std::string prefix = layout::LocationPrefix(blob, epoch);
-  std::vector<Location> locations;
-  reader.Scan(prefix, prefix, [&](std::string_view key, std::string_view value) {
-    auto record = DecodeRecord<LocationRecord>(reader, value);
-    if (record) locations.emplace_back(key.substr(prefix.size()), *record);
-    return record.has_value();
-  });
-  return locations;
-}
-
-bool IsConfirmed(const std::optional<NodeRecord>& node, const LocationRecord& location) {
-  return node && node->epoch == location.node_epoch && !node->fenced;
-}
-
-bool IsLive(const std::optional<NodeRecord>& node, const LocationRecord& location) {
-  return IsConfirmed(node, location) && !node->draining && !node->quarantined;
 }
 
 void EndCreatesOf(Change& change, const std::string& node, NodeRecord& record) {

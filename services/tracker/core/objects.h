@@ -1,8 +1,6 @@
 #pragma once
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "core/change.h"
 #include "core/records.h"
@@ -33,14 +31,6 @@ void EndTicket(Change& change, UploadTicket ticket);
 void AddCopy(Change& change, Object& object, const NodeRef& holder, CopyKind kind);
 // It has none there any more. Save it then.
 void RemoveCopy(Change& change, Object& object, const std::string& node);
-
-// A copy and its holder's name.
-using Location = std::pair<std::string, LocationRecord>;
-std::vector<Location> LocationsOf(Reader& reader, BlobId blob, Epoch epoch);
-// Told of by the node's registration that is current.
-bool IsConfirmed(const std::optional<NodeRecord>& node, const LocationRecord& location);
-// Confirmed, and the node is not marked either.
-bool IsLive(const std::optional<NodeRecord>& node, const LocationRecord& location);
 
 // All creates of the node end.
 void EndCreatesOf(Change& change, const std::string& node, NodeRecord& record);

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/layout.h"
-#include "core/objects.h"
+#include "core/locations.h"
 #include "larder/base/status.h"
 
 namespace larder::tracker {
@@ -31,13 +31,14 @@ std::optional<ObjectRecord> AsOf(Reader& snapshot, LogTime now, ObjectRecord rec
   return record.sealed || record.pending ? std::optional(std::move(record)) : std::nullopt;
 }
 
-Copy CopyOf(const std::string& name, const std::optional<NodeRecord>& node, const LocationRecord& location) {
-  Copy copy{.node = name,
-            .kind = location.kind,
-            .node_epoch = location.node_epoch,
-            .version = location.version,
-            .confirmed = IsConfirmed(node, location),
-            .live = IsLive(node, location)};
+Copy CopyOf(Reader& snapshot, BlobId blob, const Location& location) {
+  const auto node = FindNode(snapshot, location.first);
+  Copy copy{.node = location.first,
+            .kind = location.second.kind,
+            .node_epoch = ToldIn(snapshot, blob, location, node),
+            .version = location.second.version,
+            .confirmed = IsConfirmed(snapshot, blob, location, node),
+            .live = IsLive(snapshot, blob, location, node)};
   if (node) {
     copy.address = node->address;
     copy.last_seen = node->last_seen;
@@ -55,14 +56,14 @@ ObjectStat StatAt(Reader& snapshot, LogTime now, const ObjectId& id) {
   stat.sealed = std::move(record->sealed);
   stat.pending = std::move(record->pending);
   if (stat.sealed) {
-    for (const auto& [node, location] : LocationsOf(snapshot, stat.blob, stat.sealed->epoch)) {
-      stat.copies.push_back(CopyOf(node, FindNode(snapshot, node), location));
+    for (const Location& location : LocationsOf(snapshot, stat.blob, stat.sealed->epoch)) {
+      stat.copies.push_back(CopyOf(snapshot, stat.blob, location));
     }
     stat.live_replicas = static_cast<uint32_t>(std::ranges::count_if(stat.copies, &Copy::live));
   }
   if (stat.pending) {
     const NodeRef& author = stat.pending->author;
-    stat.creator = CopyOf(author.node, FindNode(snapshot, author.node), {.node_epoch = author.epoch});
+    stat.creator = CopyOf(snapshot, stat.blob, {author.node, {.node_epoch = author.epoch}});
   }
   return stat;
 }
@@ -183,6 +184,20 @@ absl::StatusOr<NodePage> ListNodes(Reader& snapshot, uint32_t limit, const std::
   if (!next.ok()) return next.status();
   page.next = *std::move(next);
   return page;
+}
+
+absl::StatusOr<Inventory> InventoryHashes(Reader& snapshot, std::string_view node) {
+  Inventory inventory;
+  const auto record = FindNode(snapshot, node);
+  if (record) inventory.node_epoch = record->epoch;
+  for (size_t i = 0; i < kBuckets; ++i) {
+    const auto bucket = Load<BucketRecord>(snapshot, layout::Bucket(node, static_cast<uint8_t>(i)));
+    if (!bucket) continue;
+    inventory.hashes[i] = bucket->hash;
+    inventory.confirmed[i] = bucket->told_in == inventory.node_epoch && bucket->told_below == kEndOfBlobs;
+  }
+  LARDER_RETURN_IF_ERROR(snapshot.status());
+  return inventory;
 }
 
 absl::StatusOr<LeasePage> ListLeases(Reader& snapshot, uint32_t limit, const std::string& token) {

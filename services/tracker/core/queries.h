@@ -1,6 +1,8 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <array>
+#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -21,7 +23,7 @@ struct Copy {
   std::string node;
   std::string address;  // HOST:PORT
   CopyKind kind{};
-  NodeEpoch node_epoch;  // with which it told of the copy
+  NodeEpoch node_epoch;  // in which it told of the copy for the last time, by name or by its inventory
   LocationVersion version;
   bool confirmed = false;  // since the node's last registration, and it is not fenced; else it may be gone
   bool live = false;       // counts as a copy: confirmed, and the node neither draining nor quarantined
@@ -91,6 +93,14 @@ struct NodePage {
   std::string next;
 };
 absl::StatusOr<NodePage> ListNodes(Reader& snapshot, uint32_t limit, const std::string& token);
+
+// What the registry believes a node has, as a sum for each bucket (core/inventory_commands.h).
+struct Inventory {
+  NodeEpoch node_epoch;  // the node's last registration; none: it never registered
+  std::array<uint64_t, kBuckets> hashes{};
+  std::bitset<kBuckets> confirmed;  // the whole bucket, in that registration
+};
+absl::StatusOr<Inventory> InventoryHashes(Reader& snapshot, std::string_view node);
 
 struct LeaseEntry {
   std::string name;

@@ -111,6 +111,16 @@ struct LocationRecord {
       std::tuple(&LocationRecord::kind, &LocationRecord::node_epoch, &LocationRecord::version);
 };
 
+// A node's copies in one bucket. Those that it told of before its current registration are confirmed all the same if
+// their blobs are below `told_below` and `told_in` is that registration.
+struct BucketRecord {
+  uint64_t hash = 0;  // the sum of their ItemHash
+  NodeEpoch told_in;
+  BlobId told_below;
+  bool operator==(const BucketRecord&) const = default;
+  static constexpr auto kFields = std::tuple(&BucketRecord::hash, &BucketRecord::told_in, &BucketRecord::told_below);
+};
+
 struct TicketRecord {
   BlobId blob;
   Epoch epoch;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/ids.h"
+#include "core/inventory_commands.h"
 #include "larder/base/bytes.h"
 
 // What the commands of an entry are answered with; replicated, as a repeat gets the first answer.
@@ -96,6 +97,32 @@ struct Expired {
   static constexpr auto kFields = std::tuple(&Expired::count, &Expired::more);
 };
 
+struct BucketsCompared {
+  std::vector<uint8_t> differing;  // page through these
+  bool operator==(const BucketsCompared&) const = default;
+  static constexpr uint8_t kKind = 10;
+  static constexpr auto kFields = std::tuple(&BucketsCompared::differing);
+};
+
+struct BucketSynced {
+  // About an item that does not count as it was told.
+  struct Answer {
+    InventoryItem item;
+    std::string reason;  // as AddLocation's; empty: its kind is the one here
+    bool operator==(const Answer&) const = default;
+    static constexpr auto kFields = std::tuple(&Answer::item, &Answer::reason);
+  };
+  BlobId next;  // where the next page begins: at `to`, or before it if the page spans too much
+  uint32_t added = 0;
+  uint32_t dropped = 0;
+  uint32_t staged_lost = 0;  // of the dropped: bytes that no origin has, and maybe no other node
+  std::vector<Answer> answers;
+  bool operator==(const BucketSynced&) const = default;
+  static constexpr uint8_t kKind = 11;
+  static constexpr auto kFields = std::tuple(&BucketSynced::next, &BucketSynced::added, &BucketSynced::dropped,
+                                             &BucketSynced::staged_lost, &BucketSynced::answers);
+};
+
 struct RespSetDone {
   bool stored = false;             // the condition held
   std::optional<std::string> old;  // asked for, and there was one
@@ -112,7 +139,7 @@ struct Count {
 };
 
 using Reply = std::variant<Refusal, Done, NodeRegistered, CreateGranted, Sealed, Effect, TicketGranted, LeaseGranted,
-                           SessionOpened, Expired, RespSetDone, Count>;
+                           SessionOpened, Expired, BucketsCompared, BucketSynced, RespSetDone, Count>;
 
 // One reply per command of an entry. A u8 format version leads.
 inline constexpr uint8_t kReplyFormat = 1;

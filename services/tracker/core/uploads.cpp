@@ -1,4 +1,5 @@
 #include "core/handlers.h"
+#include "core/locations.h"
 #include "core/objects.h"
 
 namespace larder::tracker {
@@ -18,7 +19,7 @@ void Unstage(Change& change, Object& object) {
     LocationRecord replica = location;
     replica.kind = CopyKind::kReplica;
     replica.version = change.New<LocationVersion>();
-    change.Store(layout::Location(object.record.blob, epoch, node), replica);
+    StoreLocation(change, object.record.blob, epoch, {node, replica});
   }
   LogTime& since = object.record.sealed->staged_since;
   if (since != kNever) change.Erase(layout::Staged(since, object.record.blob));

@@ -1,5 +1,7 @@
 #include "rpc/command_proto.h"
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -78,6 +80,32 @@ Command CommandOf(const v1::ReportBad& m, FieldErrors&) {
                    .epoch = Epoch{m.epoch()},
                    .holder = FromProto(m.holder()),
                    .version = LocationVersion{m.version()}};
+}
+
+uint8_t BucketNumber(uint32_t bucket, FieldErrors& errors) {
+  if (bucket >= kBuckets) errors.Bad("bucket", fmt::format("is not below {}", kBuckets));
+  return static_cast<uint8_t>(bucket);
+}
+Command CommandOf(const v1::ConfirmBuckets& m, FieldErrors& errors) {
+  ConfirmBuckets command{.holder = FromProto(m.holder())};
+  for (int i = 0; i < m.buckets_size(); ++i) {
+    const FieldErrors::Inside inside(errors, "buckets", i);
+    command.buckets.push_back({.bucket = BucketNumber(m.buckets(i).bucket(), errors), .hash = m.buckets(i).hash()});
+  }
+  return command;
+}
+Command CommandOf(const v1::SyncBucket& m, FieldErrors& errors) {
+  SyncBucket command{.holder = FromProto(m.holder()),
+                     .bucket = BucketNumber(m.bucket(), errors),
+                     .from = BlobId{m.from()},
+                     .to = BlobId{m.to()}};
+  for (int i = 0; i < m.items_size(); ++i) {
+    const FieldErrors::Inside inside(errors, "items", i);
+    const v1::InventoryItem& item = m.items(i);
+    command.items.push_back(
+        {.blob = BlobId{item.blob()}, .epoch = Epoch{item.epoch()}, .kind = FromProto(item.kind(), errors)});
+  }
+  return command;
 }
 
 Command CommandOf(const v1::Delete& m, FieldErrors&) {
@@ -187,6 +215,10 @@ Command CommandOf(const v1::Command& message, FieldErrors& errors) {
       return in("open_session", message.open_session());
     case v1::Command::kCloseSession:
       return in("close_session", message.close_session());
+    case v1::Command::kConfirmBuckets:
+      return in("confirm_buckets", message.confirm_buckets());
+    case v1::Command::kSyncBucket:
+      return in("sync_bucket", message.sync_bucket());
     case v1::Command::COMMAND_NOT_SET:
       break;
   }

@@ -45,6 +45,24 @@ void Fill(v1::Result& result, const LeaseGranted& reply) {
 void Fill(v1::Result& result, const SessionOpened& reply) {
   result.mutable_session_opened()->set_session(reply.session.value);
 }
+void Fill(v1::Result& result, const BucketsCompared& reply) {
+  v1::BucketsCompared& message = *result.mutable_buckets_compared();
+  for (const uint8_t bucket : reply.differing) message.add_differing(bucket);
+}
+void Fill(v1::Result& result, const BucketSynced& reply) {
+  v1::BucketSynced& message = *result.mutable_bucket_synced();
+  message.set_next(reply.next.value);
+  message.set_added(reply.added);
+  message.set_dropped(reply.dropped);
+  message.set_staged_lost(reply.staged_lost);
+  for (const BucketSynced::Answer& answer : reply.answers) {
+    v1::BucketSynced::Answer& one = *message.add_answers();
+    one.mutable_item()->set_blob(answer.item.blob.value);
+    one.mutable_item()->set_epoch(answer.item.epoch.value);
+    one.mutable_item()->set_kind(ToProto(answer.item.kind));
+    one.set_reason(answer.reason);
+  }
+}
 // Of commands that no request holds: a client that repeats the id of somebody else's request learns nothing of it.
 void Fill(v1::Result&, const Expired&) {}
 void Fill(v1::Result&, const RespSetDone&) {}

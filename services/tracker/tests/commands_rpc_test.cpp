@@ -82,6 +82,11 @@ std::vector<Pair> Pairs() {
       {R"(renew_lease { name: "l" token: 12 ttl_ms: 10001 })", RenewLease{"l", LeaseToken{12}, milliseconds(10'001)}},
       {R"(release_lease { name: "l" token: 12 })", ReleaseLease{"l", LeaseToken{12}}},
       {R"(put_plan { name: "l" token: 12 plan: "\000\377" })", PutPlan{"l", LeaseToken{12}, std::string("\0\xff", 2)}},
+      {"confirm_buckets { holder " + who + "buckets { bucket: 200 hash: 14 } }",
+       ConfirmBuckets{kNode, {{.bucket = 200, .hash = 14}}}},
+      {"sync_bucket { bucket: 201 from: 15 to: 16 items { blob: 8 epoch: 9 kind: COPY_KIND_STAGED } holder " + who +
+           "}",
+       SyncBucket{kNode, 201, BlobId{15}, BlobId{16}, {{BlobId{8}, Epoch{9}, CopyKind::kStaged}}}},
       {"open_session {}", OpenSession{}},
       {"close_session { session: 13 }", CloseSession{ClientSession{13}}},
   };
@@ -110,7 +115,10 @@ void WithoutEachField(const v1::Command& whole, google::protobuf::Message& part,
   reflection.ListFields(part, &fields);
   for (const auto* field : fields) {
     if (field->message_type() != nullptr) {
-      WithoutEachField(whole, *reflection.MutableMessage(&part, field), visit);
+      WithoutEachField(whole,
+                       field->is_repeated() ? *reflection.MutableRepeatedMessage(&part, field, 0)
+                                            : *reflection.MutableMessage(&part, field),
+                       visit);
       continue;
     }
     const std::unique_ptr<google::protobuf::Message> before(part.New());

@@ -36,10 +36,23 @@ RandomCommands::Version RandomCommands::AnyVersion() { return Recent(*this, vers
 
 base::Duration RandomCommands::Wait() { return std::chrono::seconds(1 + Below(20)); }
 
+// One item is often all that a node has in a bucket, so that sums are equal at times.
+Command RandomCommands::NextOfInventory(const NodeRef& node) {
+  const Version version = AnyVersion();
+  const InventoryItem item{version.blob, version.epoch, static_cast<CopyKind>(Below(2))};
+  const uint8_t bucket = BucketOf(item.blob);
+  if (Below(2) == 0) return ConfirmBuckets{node, {{bucket, Below(4) == 0 ? 0 : ItemHash(item)}}};
+  SyncBucket page{.holder = node, .bucket = bucket, .to = kEndOfBlobs};
+  if (Below(3) == 0) page.to = BlobId{item.blob.value + 1};
+  if (Below(4) == 0) page.from = item.blob;
+  if (Below(3) > 0) page.items.push_back(item);
+  return page;
+}
+
 Command RandomCommands::NextOfObjects(const NodeRef& node) {
   const Version version = AnyVersion();
   const auto kind = static_cast<CopyKind>(Below(2));
-  switch (Below(14)) {
+  switch (Below(16)) {
     case 0:
     case 1:
       return AcquireCreate{Name(), node, Below(2) == 0, Wait()};
@@ -63,6 +76,9 @@ Command RandomCommands::NextOfObjects(const NodeRef& node) {
       return SetMeta{.object = Name(), .ttl = Wait(), .wanted = static_cast<uint32_t>(Below(3))};
     case 12:
       return Rename{Name(), Name().key};
+    case 13:
+    case 14:
+      return NextOfInventory(node);
     default:
       return Below(2) == 0 ? Command(MakeDir{Name()}) : Command(RemoveDir{Name()});
   }

@@ -34,6 +34,7 @@ class RandomCommands {
   ObjectMeta Meta();
   Version AnyVersion();
   base::Duration Wait();
+  Command NextOfInventory(const NodeRef& node);
   Command NextOfObjects(const NodeRef& node);
   Command NextOfCluster(const NodeRef& node);
 

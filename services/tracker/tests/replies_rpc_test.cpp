@@ -31,6 +31,10 @@ std::vector<Pair> Pairs() {
        R"(ticket_granted { ticket: 11 object { namespace: "team" key: "a" } until_log_ns: 5 replaces: "old" })"},
       {LeaseGranted{LeaseToken{12}, LogTime{5}}, "lease_granted { token: 12 until_log_ns: 5 }"},
       {SessionOpened{ClientSession{13}}, "session_opened { session: 13 }"},
+      {BucketsCompared{{7, 255}}, "buckets_compared { differing: [7, 255] }"},
+      {BucketSynced{BlobId{8}, 1, 2, 3, {{{BlobId{9}, Epoch{10}, CopyKind::kStaged}, "DELETED"}}},
+       R"(bucket_synced { next: 8 added: 1 dropped: 2 staged_lost: 3
+          answers { item { blob: 9 epoch: 10 kind: COPY_KIND_STAGED } reason: "DELETED" } })"},
   };
 }
 
