@@ -24,10 +24,9 @@ std::vector<Location> LocationsOf(Reader& reader, BlobId blob, Epoch epoch) {
   return locations;
 }
 
-void StoreLocation(Change& change, BlobId blob, Epoch epoch, const Location& location) {
+void StoreLocation(Change& change, BlobId blob, Epoch epoch, const Location& location,
+                   const std::optional<LocationRecord>& before) {
   const auto& [node, record] = location;
-  const std::string row = layout::Location(blob, epoch, node);
-  const auto before = change.Load<LocationRecord>(row);
   uint64_t hash = ItemHash({blob, epoch, record.kind});
   if (before) {
     hash -= ItemHash({blob, epoch, before->kind});
@@ -35,7 +34,7 @@ void StoreLocation(Change& change, BlobId blob, Epoch epoch, const Location& loc
     change.Store(layout::InventoryItem(node, blob, epoch), Mark{});
   }
   if (hash != 0) AddToBucket(change, node, blob, hash);
-  change.Store(row, record);
+  change.Store(layout::Location(blob, epoch, node), record);
 }
 
 void EraseLocation(Change& change, BlobId blob, Epoch epoch, const std::string& node) {

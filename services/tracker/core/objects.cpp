@@ -113,7 +113,7 @@ void AddCopy(Change& change, Object& object, const NodeRef& holder, CopyKind kin
   }
   if (before && before->kind == kind && before->node_epoch == holder.epoch) return;
   StoreLocation(change, object.record.blob, sealed.epoch,
-                {holder.node, {kind, holder.epoch, change.New<LocationVersion>()}});
+                {holder.node, {kind, holder.epoch, change.New<LocationVersion>()}}, before);
   if (kind == CopyKind::kStaged && sealed.staged_since == kNever) SetStagedSince(change, object, change.now());
 }
 

@@ -1,7 +1,9 @@
 #include "core/rocks_table.h"
 
 #include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
+#include <rocksdb/table.h>
 #include <rocksdb/utilities/write_batch_with_index.h>
 
 #include <algorithm>
@@ -28,6 +30,12 @@ rocksdb::Options TableOptions() {
   options.atomic_flush = true;  // without a log, several column families would be durable each for itself
   options.compression = rocksdb::kLZ4Compression;
   options.max_background_jobs = 2;
+  // Most commands ask for rows that are not there: filters, in memory and in files, save the search.
+  options.memtable_whole_key_filtering = true;
+  options.memtable_prefix_bloom_size_ratio = 0.02;
+  rocksdb::BlockBasedTableOptions blocks;
+  blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
   return options;
 }
 

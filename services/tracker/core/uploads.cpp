@@ -19,7 +19,7 @@ void Unstage(Change& change, Object& object) {
     LocationRecord replica = location;
     replica.kind = CopyKind::kReplica;
     replica.version = change.New<LocationVersion>();
-    StoreLocation(change, object.record.blob, epoch, {node, replica});
+    StoreLocation(change, object.record.blob, epoch, {node, replica}, location);
   }
   LogTime& since = object.record.sealed->staged_since;
   if (since != kNever) change.Erase(layout::Staged(since, object.record.blob));
