@@ -4,7 +4,9 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "core/events.h"
 #include "core/layout.h"
 #include "core/records.h"
 #include "core/reply.h"
@@ -40,6 +42,12 @@ class Change {
   void Erase(std::string_view key) { rows_.Delete(key); }
   bool Has(std::string_view key) { return rows_.Get(key).has_value(); }
 
+  // Watchers are told of it.
+  void Tell(Event event) { events_.push_back(std::move(event)); }
+  void Tell(EventKind kind, NodeRef node) { Tell({.kind = kind, .node = std::move(node)}); }
+  // Since it was asked for the last time.
+  std::vector<Event> TakeEvents() { return std::exchange(events_, {}); }
+
   // `id` is due at `to`, no longer at `from`; kNever is not at all.
   void MoveDue(layout::DueKind kind, std::string_view id, LogTime from, LogTime to) {
     if (from == to) return;
@@ -50,6 +58,7 @@ class Change {
  private:
   Batch& rows_;
   Meta& meta_;
+  std::vector<Event> events_;
 };
 
 template <typename... Args>

@@ -53,7 +53,7 @@ Reply Do(Change& change, const GiveUp& command) {
   if (auto refusal = RefuseGiveUp(change, *object, command)) return *std::move(refusal);
   RemoveCopy(change, *object, command.holder.node);
   const bool gone = !object->record.sealed->origin && LocationsOf(change.rows(), command.blob, command.epoch).empty();
-  if (gone) DropSealed(change, *object);  // evict_last: nobody has it any more
+  if (gone) DropSealed(change, *object, EventKind::kDeleted);  // evict_last: nobody has it any more
   Save(change, *object);
   return Done{};
 }

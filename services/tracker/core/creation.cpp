@@ -35,9 +35,10 @@ bool SameContent(const ObjectMeta& a, const ObjectMeta& b) {
 Sealed SealVersion(Change& change, Object& object, SealedVersion version, CopyKind kind) {
   version.sealed_at = change.now();
   version.replaces = Supersede(change, object);
-  EndCreate(change, object);
   object.record.sealed = std::move(version);
   const SealedVersion& sealed = *object.record.sealed;
+  EndCreate(change, object);
+  Tell(change, EventKind::kSealed, object, sealed.epoch, sealed.author);
   change.MoveDue(layout::DueKind::kObject, layout::Number(object.record.blob.value), kNever, sealed.expires());
   AddCopy(change, object, sealed.author, kind);
   Save(change, object);
@@ -76,6 +77,7 @@ Reply Do(Change& change, const AcquireCreate& command) {
   object.record.pending = PendingCreate{change.New<Epoch>(), command.holder};
   change.Store(layout::Create(command.holder.node, object.record.pending->epoch), BlobRecord{object.record.blob});
   Save(change, object);
+  Tell(change, EventKind::kCreateGranted, object, object.record.pending->epoch, command.holder);
   return CreateGranted{object.record.blob, object.record.pending->epoch};
 }
 

@@ -22,9 +22,9 @@ void ExpireCreates(Change& change, const std::string& node) {
   change.Store(layout::Node(node), *record);
 }
 
-void ExpireLease(Change& change, const std::string& name, LogTime due) {
-  change.MoveDue(DueKind::kLease, name, due, kNever);
-  change.Erase(layout::Lease(name));
+void ExpireLease(Change& change, const std::string& name) {
+  const auto record = change.Load<LeaseRecord>(layout::Lease(name));
+  if (record) EndLease(change, name, *record);
 }
 
 void ExpireSession(Change& change, const std::string& id) {
@@ -45,7 +45,7 @@ void Expire(Change& change, DueKind kind, const layout::DueRow& due) {
     case DueKind::kCreates:
       return ExpireCreates(change, due.id);
     case DueKind::kLease:
-      return ExpireLease(change, due.id, due.when);
+      return ExpireLease(change, due.id);
     case DueKind::kTicket:
       return EndTicket(change, UploadTicket{layout::ParseNumber(due.id)});
     case DueKind::kSession:

@@ -51,6 +51,7 @@ Reply Do(Change& change, const RespDelete& command);
 void ExtendCreates(Change& change, const std::string& node, NodeRecord& record, base::Duration lease);
 // core/leases.cpp: why the token is not the lease's current one, if it is not.
 std::optional<Refusal> RefuseToken(Change& change, std::string_view lease, LeaseToken token);
+void EndLease(Change& change, const std::string& name, const LeaseRecord& record);
 // core/sessions.cpp: with all answers kept for it.
 void EndSession(Change& change, ClientSession session, const SessionRecord& record);
 

@@ -80,12 +80,15 @@ void DropItem(Change& change, const NodeRef& holder, const ItemKey& item, Bucket
   done.staged_lost += location->kind == CopyKind::kStaged ? 1 : 0;
 }
 
-void ConfirmBelow(Change& change, const NodeRef& holder, uint8_t bucket, BlobId below) {
+// Returns whether that is more than was confirmed before.
+bool ConfirmBelow(Change& change, const NodeRef& holder, uint8_t bucket, BlobId below) {
   const std::string row = layout::Bucket(holder.node, bucket);
   BucketRecord record = change.Load<BucketRecord>(row).value_or(BucketRecord());
+  if (record.told_in == holder.epoch && below <= record.told_below) return false;
   record.told_in = holder.epoch;
   record.told_below = below;
   change.Store(row, record);
+  return true;
 }
 
 }  // namespace
@@ -103,14 +106,16 @@ Reply Do(Change& change, const ConfirmBuckets& command) {
   }
   if (!FindActive(change, command.holder)) return Fenced(command.holder);
   BucketsCompared compared;
+  bool confirmed = false;
   for (const BucketHash& told : command.buckets) {
     const auto ours = change.Load<BucketRecord>(layout::Bucket(command.holder.node, told.bucket));
     if (told.hash == (ours ? ours->hash : 0)) {
-      ConfirmBelow(change, command.holder, told.bucket, kEndOfBlobs);
+      confirmed |= ConfirmBelow(change, command.holder, told.bucket, kEndOfBlobs);
     } else {
       compared.differing.push_back(told.bucket);
     }
   }
+  if (confirmed) change.Tell(EventKind::kCopiesConfirmed, command.holder);
   return compared;
 }
 
@@ -131,7 +136,9 @@ Reply Do(Change& change, const SyncBucket& command) {
   for (const ItemKey& item : known) {
     if (!std::ranges::binary_search(command.items, item, {}, KeyOf)) DropItem(change, command.holder, item, done);
   }
-  ConfirmBelow(change, command.holder, command.bucket, std::max(told, done.next));
+  if (ConfirmBelow(change, command.holder, command.bucket, done.next)) {
+    change.Tell(EventKind::kCopiesConfirmed, command.holder);
+  }
   return done;
 }
 

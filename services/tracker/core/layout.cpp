@@ -63,6 +63,8 @@ std::string Staged(LogTime since, BlobId blob) { return StagedPrefix() + Number(
 std::string Ticket(UploadTicket ticket) { return Row(kRegistryArea, 't') + Number(ticket.value); }
 std::string EndedTicketPrefix() { return Row(kRegistryArea, 'u'); }
 std::string EndedTicket(UploadTicket ticket) { return EndedTicketPrefix() + Number(ticket.value); }
+std::string HistoryPrefix() { return Row(kRegistryArea, 'v'); }
+std::string History(uint64_t revision) { return HistoryPrefix() + Number(revision); }
 std::string LeasePrefix() { return Row(kRegistryArea, 'e'); }
 std::string Lease(std::string_view name) { return LeasePrefix() + std::string(name); }
 std::string Plan(std::string_view name) { return Row(kRegistryArea, 'p') + std::string(name); }

@@ -53,6 +53,8 @@ std::string Staged(LogTime since, BlobId blob);
 std::string Ticket(UploadTicket ticket);
 std::string EndedTicketPrefix();
 std::string EndedTicket(UploadTicket ticket);
+std::string HistoryPrefix();
+std::string History(uint64_t revision);
 std::string LeasePrefix();
 std::string Lease(std::string_view name);
 std::string Plan(std::string_view name);

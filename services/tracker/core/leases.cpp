@@ -21,7 +21,17 @@ LeaseGranted StoreLease(Change& change, const std::string& name, LeaseRecord rec
   return {record.token, record.until};
 }
 
+void TellLease(Change& change, EventKind kind, const std::string& name, const LeaseRecord& record) {
+  change.Tell({.kind = kind, .lease = EventLease{name, record.holder, record.token}});
+}
+
 }  // namespace
+
+void EndLease(Change& change, const std::string& name, const LeaseRecord& record) {
+  change.MoveDue(layout::DueKind::kLease, name, record.until, kNever);
+  change.Erase(layout::Lease(name));
+  TellLease(change, EventKind::kLeaseEnded, name, record);
+}
 
 std::optional<Refusal> RefuseToken(Change& change, std::string_view lease, LeaseToken token) {
   const auto record = FindLease(change, lease);
@@ -40,7 +50,9 @@ Reply Do(Change& change, const GrantLease& command) {
     refusal.holder = held->holder;
     return refusal;
   }
-  return StoreLease(change, command.name, {.holder = command.holder, .token = change.New<LeaseToken>()}, command.ttl);
+  const LeaseRecord record{.holder = command.holder, .token = change.New<LeaseToken>()};
+  TellLease(change, EventKind::kLeaseGranted, command.name, record);
+  return StoreLease(change, command.name, record, command.ttl);
 }
 
 Reply Do(Change& change, const RenewLease& command) {
@@ -52,8 +64,7 @@ Reply Do(Change& change, const RenewLease& command) {
 Reply Do(Change& change, const ReleaseLease& command) {
   if (const auto refusal = RefuseToken(change, command.name, command.token)) return *refusal;
   const auto record = FindLease(change, command.name);
-  change.MoveDue(layout::DueKind::kLease, command.name, record->until, kNever);
-  change.Erase(layout::Lease(command.name));
+  EndLease(change, command.name, *record);
   return Done{};
 }
 

@@ -37,13 +37,14 @@ void StoreLocation(Change& change, BlobId blob, Epoch epoch, const Location& loc
   change.Store(layout::Location(blob, epoch, node), record);
 }
 
-void EraseLocation(Change& change, BlobId blob, Epoch epoch, const std::string& node) {
+std::optional<LocationRecord> EraseLocation(Change& change, BlobId blob, Epoch epoch, const std::string& node) {
   const std::string row = layout::Location(blob, epoch, node);
   const auto before = change.Load<LocationRecord>(row);
-  if (!before) return;
+  if (!before) return std::nullopt;
   AddToBucket(change, node, blob, -ItemHash({blob, epoch, before->kind}));
   change.Erase(layout::InventoryItem(node, blob, epoch));
   change.Erase(row);
+  return before;
 }
 
 NodeEpoch ToldIn(Reader& reader, BlobId blob, const Location& location, const std::optional<NodeRecord>& node) {

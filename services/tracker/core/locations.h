@@ -14,10 +14,11 @@ namespace larder::tracker {
 using Location = std::pair<std::string, LocationRecord>;
 std::vector<Location> LocationsOf(Reader& reader, BlobId blob, Epoch epoch);
 
-// All changes of locations go through these two: the holder's inventory follows. `before` is what was stored.
+// All changes of locations go through these two: the holder's inventory follows. `before` is what was stored;
+// erasing returns that.
 void StoreLocation(Change& change, BlobId blob, Epoch epoch, const Location& location,
                    const std::optional<LocationRecord>& before);
-void EraseLocation(Change& change, BlobId blob, Epoch epoch, const std::string& node);
+std::optional<LocationRecord> EraseLocation(Change& change, BlobId blob, Epoch epoch, const std::string& node);
 
 // In which node epoch the holder told of the copy for the last time: by its location, or by its inventory. `node` is
 // the holder's record.

@@ -51,7 +51,7 @@ Reply Do(Change& change, const Delete& command) {
   if (const auto refusal = RefuseName(command.object)) return *refusal;
   auto object = FindObject(change, command.object);
   if (const auto refusal = RefuseVersion(object, command.object, command.epoch)) return *refusal;
-  DropSealed(change, *object);
+  DropSealed(change, *object, EventKind::kDeleted);
   Save(change, *object);
   return Done{};
 }
@@ -71,6 +71,7 @@ Reply Do(Change& change, const SetMeta& command) {
   if (command.tags) sealed.meta.tags = *command.tags;
   change.MoveDue(layout::DueKind::kObject, layout::Number(object->record.blob.value), expired, sealed.expires());
   Save(change, *object);
+  Tell(change, EventKind::kMetaChanged, *object, sealed.epoch);
   return Done{};
 }
 
@@ -86,6 +87,8 @@ Reply Do(Change& change, const Rename& command) {
   if (const auto refusal = RefusePending(target)) return *refusal;
   if (change.Has(layout::Directory(to))) return Exists(to);
   change.Erase(layout::Object(command.object));
+  const Epoch epoch = object->record.sealed->epoch;
+  change.Tell({EventKind::kRenamed, EventObject{object->id, object->record.blob, epoch, to.key}});
   object->id = to;
   Save(change, *object);
   return Done{};
@@ -97,6 +100,7 @@ Reply Do(Change& change, const MakeDir& command) {
     return Exists(command.directory);
   }
   change.Store(layout::Directory(command.directory), Mark{});
+  change.Tell({EventKind::kDirectoryMade, EventObject{command.directory}});
   return Done{};
 }
 
@@ -112,6 +116,7 @@ Reply Do(Change& change, const RemoveDir& command) {
                   command.directory.key);
   }
   change.Erase(row);
+  change.Tell({EventKind::kDirectoryRemoved, EventObject{command.directory}});
   return Done{};
 }
 

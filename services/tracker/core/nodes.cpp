@@ -33,6 +33,7 @@ Reply Do(Change& change, const RegisterNode& command) {
   record.rack = command.rack;
   record.last_seen = change.now();
   change.Store(row, record);
+  change.Tell(EventKind::kNodeRegistered, {command.node, record.epoch});
   return NodeRegistered{record.epoch};
 }
 
@@ -48,6 +49,7 @@ Reply Do(Change& change, const FenceNode& command) {
   EndCreatesOf(change, command.node.node, *record);
   record->fenced = true;
   change.Store(row, *record);
+  change.Tell(EventKind::kNodeFenced, command.node);
   return Done{};
 }
 
@@ -58,6 +60,7 @@ Reply Do(Change& change, const MarkNode& command) {
   record->draining = command.draining.value_or(record->draining);
   record->quarantined = command.quarantined.value_or(record->quarantined);
   change.Store(row, *record);
+  change.Tell(EventKind::kNodeMarked, {command.node, record->epoch});
   return Done{};
 }
 

@@ -31,7 +31,7 @@ std::optional<Object> EndWhatIsOver(Change& change, std::optional<Object> object
   const bool expired = record.sealed && record.sealed->expires() <= change.now();
   const bool over = record.pending && IsOver(change, *record.pending);
   if (!expired && !over) return object;
-  if (expired) DropSealed(change, *object);
+  if (expired) DropSealed(change, *object, EventKind::kExpired);
   if (over) EndCreate(change, *object);
   Save(change, *object);
   return record.sealed || record.pending ? std::move(object) : std::nullopt;
@@ -44,12 +44,26 @@ void SetStagedSince(Change& change, Object& object, LogTime since) {
   sealed.staged_since = since;
 }
 
-void ForgetLocations(Change& change, const Object& object) {
-  const BlobId blob = object.record.blob;
+void ForgetLocation(Change& change, const Object& object, const std::string& node) {
   const Epoch epoch = object.record.sealed->epoch;
-  for (const Location& location : LocationsOf(change.rows(), blob, epoch)) {
-    EraseLocation(change, blob, epoch, location.first);
+  const auto before = EraseLocation(change, object.record.blob, epoch, node);
+  if (before) Tell(change, EventKind::kLocationGone, object, epoch, NodeRef{node, before->node_epoch});
+}
+
+// Takes the sealed version off, for the reason `why`; returns what the origin holds.
+std::optional<Origin> TakeSealed(Change& change, Object& object, EventKind why) {
+  if (!object.record.sealed) return std::nullopt;
+  const SealedVersion& sealed = *object.record.sealed;
+  Tell(change, why, object, sealed.epoch);
+  for (const Location& location : LocationsOf(change.rows(), object.record.blob, sealed.epoch)) {
+    ForgetLocation(change, object, location.first);
   }
+  SetStagedSince(change, object, kNever);
+  change.MoveDue(layout::DueKind::kObject, layout::Number(object.record.blob.value), sealed.expires(), kNever);
+  EndTicket(change, sealed.ticket);
+  std::optional<Origin> left = sealed.origin ? sealed.origin : sealed.replaces;
+  object.record.sealed.reset();
+  return left;
 }
 
 }  // namespace
@@ -73,24 +87,23 @@ void Save(Change& change, const Object& object) {
 
 void EndCreate(Change& change, Object& object) {
   if (!object.record.pending) return;
-  change.Erase(layout::Create(object.record.pending->author.node, object.record.pending->epoch));
+  const PendingCreate& pending = *object.record.pending;
+  change.Erase(layout::Create(pending.author.node, pending.epoch));
+  const bool by_its_seal = object.record.sealed && object.record.sealed->epoch == pending.epoch;
+  if (!by_its_seal) Tell(change, EventKind::kCreateEnded, object, pending.epoch, pending.author);
   object.record.pending.reset();
 }
 
 std::optional<Origin> Supersede(Change& change, Object& object) {
-  if (!object.record.sealed) return std::nullopt;
-  ForgetLocations(change, object);
-  SetStagedSince(change, object, kNever);
-  const SealedVersion& sealed = *object.record.sealed;
-  change.MoveDue(layout::DueKind::kObject, layout::Number(object.record.blob.value), sealed.expires(), kNever);
-  EndTicket(change, sealed.ticket);
-  std::optional<Origin> left = sealed.origin ? sealed.origin : sealed.replaces;
-  object.record.sealed.reset();
-  return left;
+  return TakeSealed(change, object, EventKind::kSuperseded);
 }
 
-void DropSealed(Change& change, Object& object) {
-  if (const auto left = Supersede(change, object)) EndTicket(change, left->ticket);
+void DropSealed(Change& change, Object& object, EventKind why) {
+  if (const auto left = TakeSealed(change, object, why)) EndTicket(change, left->ticket);
+}
+
+void Tell(Change& change, EventKind kind, const Object& object, Epoch epoch, const std::optional<NodeRef>& node) {
+  change.Tell({.kind = kind, .object = EventObject{object.id, object.record.blob, epoch, ""}, .node = node});
 }
 
 void EndTicket(Change& change, UploadTicket ticket) {
@@ -114,13 +127,14 @@ void AddCopy(Change& change, Object& object, const NodeRef& holder, CopyKind kin
   if (before && before->kind == kind && before->node_epoch == holder.epoch) return;
   StoreLocation(change, object.record.blob, sealed.epoch,
                 {holder.node, {kind, holder.epoch, change.New<LocationVersion>()}}, before);
+  Tell(change, EventKind::kLocationAdded, object, sealed.epoch, holder);
   if (kind == CopyKind::kStaged && sealed.staged_since == kNever) SetStagedSince(change, object, change.now());
 }
 
 void RemoveCopy(Change& change, Object& object, const std::string& node) {
   const BlobId blob = object.record.blob;
   const Epoch epoch = object.record.sealed->epoch;
-  EraseLocation(change, blob, epoch, node);
+  ForgetLocation(change, object, node);
   const auto rest = LocationsOf(change.rows(), blob, epoch);
   const auto staged = [](const Location& location) { return location.second.kind == CopyKind::kStaged; };
   if (std::ranges::none_of(rest, staged)) SetStagedSince(change, object, kNever);

@@ -20,12 +20,17 @@ std::optional<Object> FindBlob(Change& change, BlobId blob);
 void Save(Change& change, const Object& object);
 // Ends the pending create, if there is one. Save it then.
 void EndCreate(Change& change, Object& object);
-// Forgets the sealed version with its locations, and lists what it has, or may have, at the origin. Save it then.
-void DropSealed(Change& change, Object& object);
+// Forgets the sealed version with its locations, and lists what it has, or may have, at the origin. `why` is kDeleted
+// or kExpired. Save it then.
+void DropSealed(Change& change, Object& object, EventKind why);
 // The same, but another epoch takes its place: returns what the origin holds, for the next upload to replace.
 std::optional<Origin> Supersede(Change& change, Object& object);
 // The ticket is listed among the ended from now on.
 void EndTicket(Change& change, UploadTicket ticket);
+
+// Watchers are told of one of the object's epochs, and of the node that did it or has the copy.
+void Tell(Change& change, EventKind kind, const Object& object, Epoch epoch,
+          const std::optional<NodeRef>& node = std::nullopt);
 
 // The sealed version has a copy there, confirmed now. Save it then.
 void AddCopy(Change& change, Object& object, const NodeRef& holder, CopyKind kind);

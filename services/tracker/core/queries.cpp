@@ -12,11 +12,6 @@ namespace {
 
 using absl::StatusCode;
 
-absl::Status CheckPage(uint32_t limit) {
-  if (limit >= 1 && limit <= kMaxPage) return absl::OkStatus();
-  return base::InvalidArgument("BAD_LIMIT", "a page has 1 to {} entries, not {}", kMaxPage, limit);
-}
-
 std::optional<NodeRecord> FindNode(Reader& snapshot, std::string_view name) {
   return Load<NodeRecord>(snapshot, layout::Node(name));
 }
@@ -91,6 +86,11 @@ absl::StatusOr<std::string> ReadPage(Reader& snapshot, const std::string& prefix
 }
 
 }  // namespace
+
+absl::Status CheckPage(uint32_t limit) {
+  if (limit >= 1 && limit <= kMaxPage) return absl::OkStatus();
+  return base::InvalidArgument("BAD_LIMIT", "a page has 1 to {} entries, not {}", kMaxPage, limit);
+}
 
 LogTime AppliedTime(Reader& snapshot) {
   const auto meta = Load<Meta>(snapshot, layout::Meta());

@@ -50,6 +50,8 @@ absl::StatusOr<ObjectStat> Stat(Reader& snapshot, const ObjectId& id);
 absl::StatusOr<std::vector<ObjectStat>> Locate(Reader& snapshot, std::span<const ObjectId> ids);
 
 inline constexpr uint32_t kMaxPage = 1000;
+// INVALID_ARGUMENT (BAD_LIMIT) unless it is 1..kMaxPage.
+absl::Status CheckPage(uint32_t limit);
 
 struct ListRequest {
   std::string ns;

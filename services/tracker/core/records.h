@@ -3,8 +3,10 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "core/command.h"
+#include "core/events.h"
 #include "core/fields.h"
 #include "core/ids.h"
 #include "core/table.h"
@@ -14,6 +16,15 @@
 // What the rows of the table hold; core/layout.h has their keys.
 namespace larder::tracker {
 
+// Which events are kept.
+struct History {
+  uint64_t gone = 0;    // up to this entry, none
+  uint64_t events = 0;  // how many
+  LogTime oldest;       // of the first
+  bool operator==(const History&) const = default;
+  static constexpr auto kFields = std::tuple(&History::gone, &History::events, &History::oldest);
+};
+
 // The one row that every Apply changes.
 struct Meta {
   uint64_t applied_index = 0;
@@ -22,9 +33,10 @@ struct Meta {
   LogTime now;
   uint64_t last_id = 0;  // the counter that all ids come from
   uint64_t sessions = 0;
+  History history;
   bool operator==(const Meta&) const = default;
   static constexpr auto kFields = std::tuple(&Meta::applied_index, &Meta::applied_term, &Meta::configuration,
-                                             &Meta::now, &Meta::last_id, &Meta::sessions);
+                                             &Meta::now, &Meta::last_id, &Meta::sessions, &Meta::history);
 };
 
 struct NodeRecord {
@@ -155,6 +167,13 @@ struct SessionRecord {
   uint64_t low_water = 1;
   static constexpr auto kFields = std::tuple(&SessionRecord::last_seen, &SessionRecord::due, &SessionRecord::low_water);
   LogTime ends() const { return After(last_seen, kSessionIdle); }
+};
+
+// What an entry changed. A row per entry, as most of an entry's events are wanted together.
+struct HistoryRecord {
+  LogTime at;
+  std::vector<Event> events;
+  static constexpr auto kFields = std::tuple(&HistoryRecord::at, &HistoryRecord::events);
 };
 
 struct RespRecord {

@@ -7,6 +7,7 @@
 
 #include "core/change.h"
 #include "core/handlers.h"
+#include "core/history.h"
 #include "core/layout.h"
 #include "larder/base/status.h"
 
@@ -104,6 +105,7 @@ absl::Status TrackerState::Apply(std::span<const raft::Command> commands, const 
     if (!entry.ok()) return base::Annotate(entry.status(), fmt::format("entry {}", command.at.index));
     meta.now = std::max(meta.now, entry->stamp);
     replies.push_back(entry->request ? ExecuteOnce(change, *entry, *entry->request) : Execute(change, *entry));
+    Remember(change, command.at.index, meta.history);
   }
   meta.applied_index = after.at.index;
   meta.applied_term = after.at.term;

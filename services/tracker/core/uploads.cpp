@@ -89,6 +89,7 @@ Reply Do(Change& change, const CommitOrigin& command) {
   sealed.ticket = {};
   Unstage(change, *object);
   Save(change, *object);
+  Tell(change, EventKind::kOriginCommitted, *object, sealed.epoch, record->uploader);
   change.MoveDue(layout::DueKind::kTicket, layout::Number(command.ticket.value), record->until, kNever);
   record->until = kNever;
   record->etag = command.etag;

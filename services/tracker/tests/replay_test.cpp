@@ -43,7 +43,7 @@ std::unique_ptr<TrackerState> Open(Table& table) {
 
 class ReplayTest : public testing::TestWithParam<uint64_t> {
  protected:
-  static constexpr size_t kEntries = 600;
+  static constexpr size_t kEntries = 1500;
 
   // One entry an Apply, in memory.
   void SetUp() override {
@@ -73,6 +73,10 @@ class ReplayTest : public testing::TestWithParam<uint64_t> {
 };
 
 TEST_P(ReplayTest, TheLogDoesMostKindsOfCommands) { EXPECT_GE(done_.size(), std::variant_size_v<Command> - 6); }
+
+TEST_P(ReplayTest, TheLogIsLongerThanHistory) {
+  EXPECT_GT(Load<Meta>(*table_.NewSnapshot(), layout::Meta())->history.gone, 0u);
+}
 
 TEST_P(ReplayTest, GroupsMakeNoDifference) {
   MemoryTable table;
