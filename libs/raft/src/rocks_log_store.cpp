@@ -1,4 +1,4 @@
-#include "larder/raft/rocks_log_store.h"
+#include "src/rocks_log_store.h"
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
@@ -53,8 +53,9 @@ rocksdb::Slice ToSlice(base::ByteSpan bytes) { return {reinterpret_cast<const ch
 
 base::ByteSpan ToSpan(const rocksdb::Slice& slice) { return base::AsBytes({slice.data(), slice.size()}); }
 
-rocksdb::Options DatabaseOptions() {
+rocksdb::Options DatabaseOptions(rocksdb::Env* env) {
   rocksdb::Options options;
+  options.env = env;
   // Recycled logs hide damage: records of a file's former life look like its end.
   options.recycle_log_file_num = 0;
   options.track_and_verify_wals_in_manifest = true;
@@ -78,6 +79,13 @@ rocksdb::Options DatabaseOptions() {
   table.block_size = 32 * base::kKiB;  // entries are read in runs
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
+}
+
+// Each record is on the disk before the next one begins: at opening, only the last one can be torn by a crash.
+rocksdb::WriteOptions Durable() {
+  rocksdb::WriteOptions durable;
+  durable.sync = true;
+  return durable;
 }
 
 class RocksLogStore final : public LogStore {
@@ -234,10 +242,8 @@ absl::Status RocksLogStore::Write(std::span<const LogWrite> writes) {
     if (batch.Count() == 0) return absl::OkStatus();
     readable_through_ = index_.UnchangedThrough(writes);
   }
-  rocksdb::WriteOptions durable;
-  durable.sync = true;
   const auto begin = std::chrono::steady_clock::now();
-  LARDER_RETURN_IF_ERROR(FromRocks(db_->Write(durable, &batch), options_.dir));
+  LARDER_RETURN_IF_ERROR(FromRocks(db_->Write(Durable(), &batch), options_.dir));
   if (options_.on_sync) options_.on_sync(std::chrono::steady_clock::now() - begin);
   base::MutexLock lock(mutex_);
   readable_through_ = UINT64_MAX;
@@ -297,7 +303,7 @@ absl::Status RocksLogStore::Purge(uint64_t through) {
     LARDER_RETURN_IF_ERROR(FromRocks(DeleteEntries(first, through, batch), options_.dir));
     LARDER_RETURN_IF_ERROR(FromRocks(PutTruncated(index_.extent().truncated, batch), options_.dir));
   }
-  return FromRocks(db_->Write(rocksdb::WriteOptions(), &batch), options_.dir);
+  return FromRocks(db_->Write(Durable(), &batch), options_.dir);
 }
 
 uint64_t RocksLogStore::bytes() const {
@@ -308,9 +314,13 @@ uint64_t RocksLogStore::bytes() const {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LogStore>> OpenRocksLog(const RocksLogOptions& options) {
+  return OpenRocksLogOn(options, rocksdb::Env::Default());
+}
+
+absl::StatusOr<std::unique_ptr<LogStore>> OpenRocksLogOn(const RocksLogOptions& options, rocksdb::Env* env) {
   LARDER_RETURN_IF_ERROR(base::MakeDirs(options.dir));
   LARDER_ASSIGN_OR_RETURN(base::UniqueFd lock, base::LockFile(options.dir / "lock"));
-  LARDER_ASSIGN_OR_RETURN(OpenedDatabase opened, OpenDatabase(options.dir, DatabaseOptions()));
+  LARDER_ASSIGN_OR_RETURN(OpenedDatabase opened, OpenDatabase(options.dir, DatabaseOptions(env)));
   if (!opened.repaired.empty() && options.on_repair) options.on_repair(opened.repaired);
   auto store = std::make_unique<RocksLogStore>(options, std::move(lock), std::move(opened.db));
   LARDER_RETURN_IF_ERROR(store->Load());

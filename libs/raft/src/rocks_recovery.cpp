@@ -103,24 +103,28 @@ struct Examined {
   bool torn_in_between = false;  // one that others follow
 };
 
-bool IsExamined(const fs::path& file) {
-  return file.extension() == ".log" || file.filename().native().starts_with("MANIFEST-");
+// The manifest that is in force. Others are of before, or a crash ended their making: RocksDB removes them.
+absl::StatusOr<std::string> ManifestName(const fs::path& dir) {
+  LARDER_ASSIGN_OR_RETURN(std::string name, base::ReadFile(dir / "db" / "CURRENT"));
+  if (!name.empty() && name.back() == '\n') name.pop_back();
+  return name;
 }
 
 // DATA_LOSS (LOG_DAMAGED) if a file cannot be what a crash left.
 absl::StatusOr<Examined> Examine(const fs::path& dir) {
   Examined examined;
   LARDER_ASSIGN_OR_RETURN(const std::vector<fs::path> files, FilesOf(dir / "db"));
+  LARDER_ASSIGN_OR_RETURN(const std::string manifest, ManifestName(dir));
   bool log_is_torn = false;
   for (const fs::path& file : files) {
-    if (!IsExamined(file)) continue;
+    const bool is_log = file.extension() == ".log";
+    if (!is_log && file.filename().native() != manifest) continue;
     LARDER_ASSIGN_OR_RETURN(const std::string bytes, base::ReadFile(file, kFileLimit));
     const FileState state = ExamineLogFile(base::AsBytes(bytes));
     if (state.end == FileEnd::kDamaged) {
       return LogDamaged(dir, fmt::format("{} has whole records beyond byte {}, where it is not whole",
                                          file.filename().native(), state.whole));
     }
-    const bool is_log = file.extension() == ".log";
     if (is_log && log_is_torn && !bytes.empty()) examined.torn_in_between = true;
     if (state.end == FileEnd::kWhole) continue;
     log_is_torn |= is_log;

@@ -267,6 +267,17 @@ TEST_F(LogRecoveryTest, AFlippedBitInAnyOtherFileNeverLosesAnything) {
   }
 }
 
+// RocksDB writes the next one and then names it in CURRENT; a crash in between leaves any part of it.
+TEST_F(LogRecoveryTest, AManifestThatIsNotInForceIsNotJudged) {
+  Make(60, 2);
+  const std::string manifest = Contents(Files("MANIFEST").back());
+  std::string half = manifest;
+  half[10] = static_cast<char>(half[10] ^ 1);
+  Put(log() / "db" / "MANIFEST-000998", half);
+  EXPECT_EQ(*Recovered(), 60u);
+  EXPECT_THAT(repairs_, IsEmpty());
+}
+
 TEST_F(LogRecoveryTest, AMissingFileIsRefused) {
   Make(60, 2);
   for (const std::string part : {".sst", "MANIFEST", "CURRENT"}) {

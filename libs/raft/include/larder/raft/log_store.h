@@ -47,8 +47,7 @@ class LogStore {
                             const std::function<void(LogEntry)>& take) const = 0;
   // The term at `index`, of the truncated position too. Errors as Read's.
   virtual absl::StatusOr<uint64_t> TermAt(uint64_t index) const = 0;
-  // Forgets the entries up to and including `through`, which must exist or be truncated already. Need not be durable
-  // at once.
+  // Forgets the entries up to and including `through`, which must exist or be truncated already.
   virtual absl::Status Purge(uint64_t through) = 0;
   // Of the payloads held.
   virtual uint64_t bytes() const = 0;
