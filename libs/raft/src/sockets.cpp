@@ -18,6 +18,19 @@ namespace {
 // After a partition the kernel would wait for minutes before it sent again.
 constexpr unsigned kUserTimeoutMs = 5000;
 
+// A machine that is gone without a word is noticed after 10 + 3 * 3 s without data.
+constexpr int kKeepAliveIdleSeconds = 10;
+constexpr int kKeepAliveProbeSeconds = 3;
+constexpr int kKeepAliveProbes = 3;
+
+void KeepAlive(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kKeepAliveIdleSeconds, sizeof kKeepAliveIdleSeconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kKeepAliveProbeSeconds, sizeof kKeepAliveProbeSeconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kKeepAliveProbes, sizeof kKeepAliveProbes);
+}
+
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
 absl::Status Unavailable(std::string_view reason, const std::string& address, std::string_view why) {
@@ -84,12 +97,19 @@ absl::StatusOr<base::UniqueFd> Dial(const std::string& address, base::Duration t
     const int on = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof kUserTimeoutMs);
+    KeepAlive(fd.get());
     error = ::connect(fd.get(), next->ai_addr, next->ai_addrlen) == 0 ? 0 : errno;
     if (error == EINPROGRESS) error = AwaitConnect(fd.get(), until, stop);
     if (error == 0) return fd;
     if (error == ECANCELED) break;
   }
   return Unavailable("CANNOT_DIAL", address, ErrorText(error));
+}
+
+base::UniqueFd Accept(int listener) {
+  base::UniqueFd fd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (fd) KeepAlive(fd.get());
+  return fd;
 }
 
 absl::StatusOr<std::string> LocalAddress(int fd) {

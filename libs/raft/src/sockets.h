@@ -17,6 +17,8 @@ absl::StatusOr<base::UniqueFd> ListenOn(const std::string& address);
 // Connects, non-blocking and without delay of small writes, within `timeout`, or until `stop` can be read. UNAVAILABLE
 // (CANNOT_DIAL).
 absl::StatusOr<base::UniqueFd> Dial(const std::string& address, base::Duration timeout, int stop);
+// The next connection, non-blocking; none, with errno, if there is none.
+base::UniqueFd Accept(int listener);
 // HOST:PORT that the socket is bound to.
 absl::StatusOr<std::string> LocalAddress(int fd);
 // For waking a thread that polls; any thread. Ends the process if there are no descriptors left to make one.

@@ -13,6 +13,7 @@ namespace larder::raft {
 namespace {
 
 constexpr size_t kReadSize = 256 * base::kKiB;
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 // Before HELLO nobody may make us hold more.
 constexpr uint64_t kHelloLimit = 4 * base::kKiB;
 
@@ -58,7 +59,7 @@ void TcpReceiver::Stop() {
 void TcpReceiver::Run() {
   std::array<epoll_event, 64> events{};
   while (!stopping_) {
-    const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), EndLate());
+    const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), DoDue());
     for (int i = 0; i < count && !stopping_; ++i) {
       const int fd = events[static_cast<size_t>(i)].data.fd;
       if (fd == listener_.get()) {
@@ -77,8 +78,11 @@ void TcpReceiver::Run() {
 
 void TcpReceiver::AcceptAll() {
   while (true) {
-    base::UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) return;
+    base::UniqueFd fd = Accept(listener_.get());
+    if (!fd) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) StopAccepting();
+      return;
+    }
     if (connections_.size() >= options_.incoming_limit) {
       Refuse(base::Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_CONNECTIONS", "there are {} already",
                          connections_.size()));
@@ -91,6 +95,13 @@ void TcpReceiver::AcceptAll() {
                                             .hello_until = base::DeadlineAfter(std::chrono::steady_clock::now(),
                                                                                options_.hello_timeout)});
   }
+}
+
+void TcpReceiver::StopAccepting() {
+  Refuse(base::Error(absl::StatusCode::kResourceExhausted, "NO_DESCRIPTORS", "{}",
+                     base::Message(base::ErrnoError(errno, "accept a connection"))));
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener_.get(), nullptr);
+  accept_again_ = base::DeadlineAfter(std::chrono::steady_clock::now(), kAcceptPause);
 }
 
 absl::Status TcpReceiver::ReadSome(Connection& connection) {
@@ -138,9 +149,13 @@ absl::Status TcpReceiver::HandleHello(Connection& connection, const Frame& frame
   return absl::OkStatus();
 }
 
-int TcpReceiver::EndLate() {
+int TcpReceiver::DoDue() {
   const base::MonotonicTime now = std::chrono::steady_clock::now();
-  base::Deadline next = base::kNoDeadline;
+  if (accept_again_ <= now) {
+    accept_again_ = base::kNoDeadline;
+    if (!WatchInput(epoll_.get(), listener_.get())) accept_again_ = base::DeadlineAfter(now, kAcceptPause);
+  }
+  base::Deadline next = accept_again_;
   for (auto it = connections_.begin(); it != connections_.end();) {
     const Connection& connection = it->second;
     if (connection.member != MemberId{} || connection.hello_until > now) {

@@ -32,12 +32,14 @@ class TcpReceiver {
   explicit TcpReceiver(const TcpTransportOptions& options);
   void Run();
   void AcceptAll();
+  // Until there may be a descriptor again: a connection that cannot be accepted would wake the thread without end.
+  void StopAccepting();
   // Reads once, and handles the frames that are whole. An error, and the end of the stream as CANCELLED, ends it.
   absl::Status ReadSome(Connection& connection);
   absl::Status HandleFrame(Connection& connection, Frame frame);
   absl::Status HandleHello(Connection& connection, const Frame& frame);
-  // Those without HELLO in time; how long until the next is due, in milliseconds, -1: none is.
-  int EndLate();
+  // Ends those without HELLO in time, accepts again; how long until the next is due, in milliseconds, -1: nothing is.
+  int DoDue();
   void Refuse(const absl::Status& why) const;
 
   const TcpTransportOptions& options_;
@@ -47,7 +49,9 @@ class TcpReceiver {
   base::UniqueFd epoll_;
   const base::UniqueFd wake_ = MakeWake();
   std::atomic<bool> stopping_ = false;
-  std::unordered_map<int, Connection> connections_;  // the thread's own
+  // The thread's own.
+  std::unordered_map<int, Connection> connections_;
+  base::Deadline accept_again_ = base::kNoDeadline;
   std::thread thread_;
 };
 

@@ -30,8 +30,8 @@ struct TcpTransportOptions {
   Transport::Receive receive_application;
   Transport::Unreachable unreachable;
   // Why an incoming connection was ended, for log and counter. Reasons: BAD_FRAME, FRAME_TOO_LARGE, BAD_HELLO,
-  // PROTOCOL_VERSION, FOREIGN_CLUSTER, FOREIGN_GROUP, FOREIGN_ARCHITECTURE, NO_HELLO, TOO_MANY_CONNECTIONS. May be
-  // empty.
+  // PROTOCOL_VERSION, FOREIGN_CLUSTER, FOREIGN_GROUP, FOREIGN_ARCHITECTURE, NO_HELLO, TOO_MANY_CONNECTIONS,
+  // NO_DESCRIPTORS. May be empty.
   std::function<void(const absl::Status&)> refused;
 };
 
