@@ -92,14 +92,35 @@ def without_comments(text: str) -> str:
     )
 
 
+def errors_of_a_compiler(
+    check: Check, output: str, folder: "pathlib.Path | None" = None
+) -> "list[tuple[pathlib.Path, int, str]]":
+    """File, line and text of each `file:line:column: error: …` about a file of the tree, once. `folder` is where the
+    compiler ran, if not in the tree: through ccache it names files as seen from there."""
+    found = {}
+    for match in re.finditer(r"^(\S[^:\n]*):(\d+):\d+: (?:fatal )?(?:error|warning): (.*)$", output, re.MULTILINE):
+        path = ((folder or check.root) / match[1]).resolve()
+        if path.is_relative_to(check.root):
+            found[path, int(match[2]), match[3]] = None
+    return list(found)
+
+
 def compiler_findings(check: Check, output: str, how: str) -> None:
     """Reports what a compiler printed as `file:line:column: error: …`."""
-    seen = set()
-    for match in re.finditer(r"^(\S[^:\n]*):(\d+):\d+: (?:fatal )?(?:error|warning): (.*)$", output, re.MULTILINE):
-        path, line, what = (check.root / match[1]).resolve(), int(match[2]), match[3]
-        if path.is_relative_to(check.root) and (path, line, what) not in seen:
-            seen.add((path, line, what))
-            check.finding(path, line, what, how)
+    for path, line, what in errors_of_a_compiler(check, output):
+        check.finding(path, line, what, how)
+
+
+def build_findings(check: Check, output: str, how: str, folder: pathlib.Path) -> None:
+    """Reports what failed in a build: `output` is what ninja printed for the build tree `folder`. Of a step that names
+    no line of the tree, as a linker does not, all that it printed is shown."""
+    for path, line, what in errors_of_a_compiler(check, output, folder):
+        check.finding(path, line, what, how)
+    for step in re.split(r"^(?=FAILED: |\[\d+/\d+\] |ninja: )", output, flags=re.MULTILINE):
+        if step.startswith("FAILED: ") and not errors_of_a_compiler(check, step, folder):
+            made, _, printed = step.removeprefix("FAILED: ").partition("\n")
+            print("\n".join(f"  {line}" for line in printed.splitlines()))
+            check.finding("CMakeLists.txt", 1, f"{made.strip()} cannot be built", f"{how}: see above")
 
 
 def main(description: str, run, **flags: str) -> None:

@@ -25,7 +25,8 @@ def main(name: str, fixtures: str) -> int:
     missing = [line for line in expected if line not in bad.stdout]
     if bad.returncode != 1 or missing:
         failures.append(f"the bad fixture ends with {bad.returncode}, not naming {missing}:\n{bad.stdout}")
-    findings = [line for line in bad.stdout.splitlines() if line.count(":") >= 3]
+    # What is indented is what a program printed, shown above a finding.
+    findings = [line for line in bad.stdout.splitlines() if line.count(":") >= 3 and not line.startswith(" ")]
     if len(findings) > len(expected):
         failures.append(f"the bad fixture has more findings than the {len(expected)} expected:\n{bad.stdout}")
     print("\n".join(failures) or f"{name}: {len(expected)} findings in the bad fixture, none in the good one")
