@@ -120,6 +120,8 @@ class Keeper {
   absl::StatusOr<std::shared_ptr<Session>> Dial(base::Deadline deadline) LARDER_EXCLUDES(mutex_);
   absl::Status DoesNotAnswer() const;
   void TryAgain() LARDER_EXCLUDES(mutex_);
+  // From one try to connect to the next.
+  base::Duration Pause(int failures, base::Duration first) const;
   bool HasOrphans() const LARDER_REQUIRES(mutex_);
   void Regain(const std::shared_ptr<Session>& session, base::Deadline deadline) LARDER_EXCLUDES(mutex_);
   void Adopt(const std::shared_ptr<Session>& session, std::vector<Orphan> found) LARDER_EXCLUDES(mutex_);

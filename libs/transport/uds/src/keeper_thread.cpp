@@ -105,14 +105,19 @@ void Keeper::Leave(const std::shared_ptr<Session>& session) {
   // An agent that ends every connection at once is not to be asked again at once.
   const base::MonotonicTime now = steady_clock::now();
   failures_ = now - connected_ < kLongestPause ? failures_ + 1 : 0;
-  next_try_ =
-      failures_ == 0 ? now : now + base::BackoffDelay(failures_, kFirstPause / 2, kLongestPause, base::BackoffRandom());
+  next_try_ = failures_ == 0 ? now : now + Pause(failures_, kFirstPause / 2);
   try_until_ = now + options_.reconnect_window;
   last_failure_ = base::Error(absl::StatusCode::kUnavailable, "CONNECTION_LOST",
                               "the connection to the agent at {} has ended", directory_);
   woken_ = true;
   wake_.NotifyOne();
   changed_.NotifyAll();
+}
+
+base::Duration Keeper::Pause(int failures, base::Duration first) const {
+  // Whoever begins to wait while others do sees a try of their own, too, before their window ends.
+  const base::Duration longest = std::min<base::Duration>(kLongestPause, options_.reconnect_window / 2);
+  return base::BackoffDelay(failures, std::min(first, longest), longest, base::BackoffRandom());
 }
 
 bool Keeper::HasOrphans() const {
@@ -316,7 +321,7 @@ void Keeper::TryAgain() {
   if (connected.ok()) return;
   base::MutexLock lock(mutex_);
   last_failure_ = connected;
-  next_try_ = steady_clock::now() + base::BackoffDelay(failures_++, kFirstPause, kLongestPause, base::BackoffRandom());
+  next_try_ = steady_clock::now() + Pause(failures_++, kFirstPause);
 }
 
 }  // namespace larder::transport::uds

@@ -181,6 +181,30 @@ TEST_F(Successor, AStreamGivesUpWhenTheWindowEndsAndSaysWhereAndHowLong) {
   EXPECT_THAT(later.get(), IsOk());
 }
 
+TEST_F(Successor, WhoBeginsToWaitAfterManyFailedTriesSeesOneOfItsOwn) {
+  std::optional<AgentEnd> agent;
+  auto channel = Dial(agent, {.reconnect_window = std::chrono::milliseconds(250)});
+  auto early = GetStream(*channel, *agent, "early", 3, 11), late = GetStream(*channel, *agent, "late", 4, 12);
+  agent_.Stop();
+  agent->Close();
+  std::vector<std::byte> byte_of_early(1), byte_of_late(1);
+  for (int window = 0; window < 4; ++window) {
+    EXPECT_THAT(early->Read(0, byte_of_early), StatusIs(absl::StatusCode::kUnavailable, "NO_AGENT"));
+  }
+  // By now a pause between tries would be longer than a window; and one has just begun when `late` comes.
+  agent_ = ScriptedAgent(directory());
+  auto first = Beside([&] { return early->Read(0, byte_of_early); });
+  Request hello;
+  agent_.Meet(hello).Close();
+  auto second = Beside([&] { return late->Read(0, byte_of_late); });
+  AgentEnd next = agent_.Accept();
+  Request batch;
+  ASSERT_EQ(next.ExpectBatch(batch).size(), 2u);
+  next.Answers(batch, {{.code = 5, .payload = ErrorText("NO_OBJECT")},
+                       {.item = 1, .code = 5, .payload = ErrorText("NO_OBJECT")}});
+  EXPECT_THAT(second.get(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+}
+
 TEST_F(Successor, WithoutAWindowALostConnectionStaysLost) {
   std::optional<AgentEnd> agent;
   auto channel = Dial(agent);
