@@ -17,7 +17,6 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr size_t kMostFds = 253;  // of one record: SCM_MAX_FD
-constexpr uint8_t kNoDigest = 0;
 constexpr uint8_t kCrcDigest = 1;
 constexpr uint8_t kShaDigest = 2;
 enum : uint8_t { kFromRecord = 0, kFromWindow = 1, kFromRing = 2 };
