@@ -35,12 +35,13 @@ function(larder_service)
   endif()
 endfunction()
 
-# larder_test(NAME base_test SRCS tests/x_test.cpp DEPS larder::base [TIMEOUT s] [LABELS l] [RESOURCE_LOCK r])
+# larder_test(NAME base_test SRCS tests/x_test.cpp DEPS larder::base [TIMEOUT s] [LABELS l] [RESOURCE_LOCK r] [MEASURES])
+# MEASURES: it looks from outside at the memory of a program that it starts.
 # Without a label it is "plain": neither gRPC in it, nor RocksDB at work, nor minutes long. The sanitizers' short runs are of
 # these, and the address sanitizer's of "rocksdb", too (the thread sanitizer does not see into that library): the target
 # plain_tests builds both.
 function(larder_test)
-  cmake_parse_arguments(A "" "NAME;TIMEOUT;RESOURCE_LOCK" "SRCS;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(A "MEASURES" "NAME;TIMEOUT;RESOURCE_LOCK" "SRCS;DEPS;LABELS" ${ARGN})
   if(NOT LARDER_TESTS)
     return()
   endif()
@@ -60,7 +61,9 @@ function(larder_test)
     add_dependencies(plain_tests ${A_NAME})
   endif()
   set(properties TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}")
-  if(("grpc" IN_LIST A_LABELS OR "rocksdb" IN_LIST A_LABELS) AND LARDER_GRPC_ENVIRONMENT)
+  if(A_MEASURES AND LARDER_MEASURED_ENVIRONMENT)
+    list(APPEND properties ENVIRONMENT "${LARDER_MEASURED_ENVIRONMENT}")
+  elseif(("grpc" IN_LIST A_LABELS OR "rocksdb" IN_LIST A_LABELS) AND LARDER_GRPC_ENVIRONMENT)
     list(APPEND properties ENVIRONMENT "${LARDER_GRPC_ENVIRONMENT}")
   endif()
   if(A_RESOURCE_LOCK)

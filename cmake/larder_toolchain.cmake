@@ -35,6 +35,11 @@ if(LARDER_SANITIZE STREQUAL "thread")
   set(LARDER_GRPC_ENVIRONMENT
     "TSAN_OPTIONS=ignore_noninstrumented_modules=1 suppressions=${CMAKE_SOURCE_DIR}/scripts/lib/tsan.supp")
 endif()
+# Of tests that measure from outside what a program holds, a list of one: what was freed is to go soon.
+set(LARDER_MEASURED_ENVIRONMENT "${LARDER_GRPC_ENVIRONMENT}")
+if(LARDER_SANITIZE MATCHES "address")
+  set(LARDER_MEASURED_ENVIRONMENT "ASAN_OPTIONS=quarantine_size_mb=16")
+endif()
 if(LARDER_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)  # the fuzzer sees which code an input reaches
 endif()

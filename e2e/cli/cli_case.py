@@ -13,7 +13,7 @@ import unittest
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "common"))
-from agents import bin_dir, larder_dev  # noqa: E402
+from agents import bin_dir, build_settings, larder_dev  # noqa: E402
 
 KIB, MIB = 1 << 10, 1 << 20
 PATIENCE = 60  # seconds; nothing here takes more than a few
@@ -26,6 +26,11 @@ def pattern(size, seed=0):
 
 def sha256(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def sanitized():
+    """Whether the tested programs have a sanitizer in them."""
+    return bool(build_settings().get("LARDER_SANITIZE"))
 
 
 class CliCase(unittest.TestCase):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -100,3 +101,9 @@ class Agent:
 def bin_dir():
     """Where the built binaries lie: LARDER_BIN, set by CTest."""
     return pathlib.Path(os.environ["LARDER_BIN"])
+
+
+def build_settings():
+    """What CMake was told about the build that they are of, by name."""
+    cache = (bin_dir().parent / "CMakeCache.txt").read_text()
+    return dict(re.findall(r"^(\w+):\w+=(.*)$", cache, re.MULTILINE))

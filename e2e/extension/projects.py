@@ -11,7 +11,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "common"))
-from agents import bin_dir  # noqa: E402
+from agents import bin_dir, build_settings  # noqa: E402
 
 
 class Project:
@@ -26,15 +26,14 @@ class Project:
         self.env = {**os.environ, "CCACHE_BASEDIR": str(directory), "CCACHE_NOHASHDIR": "1"}
 
     def configure(self):
-        larder = bin_dir().parent
-        cache = dict(re.findall(r"^(\w+):\w+=(.*)$", (larder / "CMakeCache.txt").read_text(), re.MULTILINE))
+        cache = build_settings()
         flags = cache["CMAKE_CXX_FLAGS"]
         if cache.get("LARDER_SANITIZE"):
             flags += f" -O1 -fsanitize={cache['LARDER_SANITIZE']}"
         if cache.get("LARDER_COVERAGE") == "ON":
             flags += " --coverage"
         options = {
-            "Larder_DIR": larder,
+            "Larder_DIR": bin_dir().parent,
             "CMAKE_BUILD_TYPE": cache["CMAKE_BUILD_TYPE"],
             "CMAKE_CXX_COMPILER": cache["CMAKE_CXX_COMPILER"],
             "CMAKE_CXX_FLAGS": flags.strip(),

@@ -169,9 +169,9 @@ AgentProcess::Footprint AgentProcess::Measure() const {
 }
 
 uint64_t AgentProcess::Slack() const {
-  // A sanitizer's shadow reserves terabytes.
-  const bool sanitized = KibibytesOf(fs::path("/proc") / std::to_string(pid()) / "status", "VmSize") > (1ull << 40);
-  return sanitized ? 256 * base::kMiB : 4 * base::kMiB;
+  if (kThreadSanitizer) return 256 * base::kMiB;   // its shadow of what is mapped anew, elsewhere
+  if (kAddressSanitizer) return 128 * base::kMiB;  // a quarantine, and a part of it for each thread
+  return 4 * base::kMiB;
 }
 
 bool Eventually(const std::function<bool()>& condition, std::chrono::seconds patience) {

@@ -13,6 +13,18 @@
 
 namespace larder::cache_agent {
 
+// Built with a sanitizer, as then are the programs under test: what the kernel counts for them is its, too.
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool kAddressSanitizer = true;
+#else
+inline constexpr bool kAddressSanitizer = false;
+#endif
+#ifdef __SANITIZE_THREAD__
+inline constexpr bool kThreadSanitizer = true;
+#else
+inline constexpr bool kThreadSanitizer = false;
+#endif
+
 // A program that was started, with pipes to its input and from its output. Killed, if it still runs, at the end of its
 // life. One thread uses it.
 class ChildProcess {
@@ -70,6 +82,8 @@ class AgentProcess {
   Footprint Measure() const;
   // How far private memory may wander: threads' heaps and tables; sanitizers keep what was freed for a while.
   uint64_t Slack() const;
+  // How many maps may come: none, but a sanitizer's own memory grows by maps.
+  size_t MoreMaps() const { return kAddressSanitizer || kThreadSanitizer ? 64 : 0; }
 
  private:
   const std::filesystem::path socket_dir_;

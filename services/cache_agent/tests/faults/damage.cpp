@@ -17,6 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr uint64_t kLargestMap = 4ull << 30;  // a sanitizer's shadow is terabytes, and no arena of a test is that large
+
 fs::path ProcOf(int pid) { return fs::path("/proc") / std::to_string(pid); }
 
 [[noreturn]] void ThrowErrno(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
@@ -50,6 +52,7 @@ int FlipInMemory(int pid, const std::string& bytes, uint64_t at) {
     unsigned long from = 0, to = 0;
     char mode[5] = "";
     if (std::sscanf(line.c_str(), "%lx-%lx %4s", &from, &to, mode) != 3 || mode[0] != 'r' || mode[1] != 'w') continue;
+    if (to - from > kLargestMap) continue;
     part.resize(to - from);
     const ssize_t size = ::pread(memory.get(), part.data(), part.size(), static_cast<off_t>(from));
     if (size <= 0) continue;

@@ -78,13 +78,16 @@ class MangledRecords : public HostileTest {
 TEST_F(MangledRecords, CostNobodyAnythingButTheirSender) {
   ChildProcess hostile = Hostile();
   const int rounds = NumberFromEnv("LARDER_MANGLED", 3000);
+  const double connections = Look().connections;
   // The first make threads' heaps and slabs; nothing may come after.
   EXPECT_THAT(hostile.Ask("mangle hostile 1 500"), HasSubstr("lost"));
   EXPECT_TRUE(Witness(agent().endpoint(), "default").Verify());
   DeleteAll("", "hostile");
-  const double connections = Look().connections;
-  ASSERT_TRUE(Eventually([&] { return Look().creating == 1 && Look().quarantined == 0; }));
-  const Holdings before = Look();
+  Holdings before;
+  ASSERT_TRUE(Eventually([&] {
+    before = Look();
+    return before.connections == connections && before.creating == 1 && before.quarantined == 0;
+  }));
   auto witness = std::make_unique<Witness>(agent().endpoint(), "default");
   for (int part = 0; part < 3; ++part) {
     const std::string said = hostile.Ask(fmt::format("mangle hostile {} {}", part + 2, rounds / 3));

@@ -143,6 +143,7 @@ void FaultMatrix::InjectBefore() {
 }
 
 void FaultMatrix::Begin() {
+  if (Starves() && kAddressSanitizer) GTEST_SKIP() << "UBSan takes descriptors to look at the type of an object";
   if (!Wrapper().empty() && ::geteuid() != 0) GTEST_SKIP() << "a file system of its own needs root";
   Start(Flags(), Wrapper());
   descriptors_ = ClientDescriptorsOf(agent().pid()) - kOfAConnection;
