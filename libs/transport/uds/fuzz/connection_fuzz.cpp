@@ -77,7 +77,7 @@ class Agent {
       // A peer on memory answers at once.
       peer_.List(session, {}, [&page](absl::StatusOr<object::ListPage> listed) { page = *std::move(listed); });
       for (const object::ObjectInfo& info : page.objects) {
-        peer_.Delete(session, info.id.key, [this](const absl::Status& deleted) { Require(deleted.ok()); });
+        peer_.Delete(session, info.id.key, [](const absl::Status& deleted) { Require(deleted.ok()); });
       }
     }
     peer_.CloseSession(session);
