@@ -7,12 +7,20 @@ import pathlib
 import platform
 import subprocess
 import sys
+import textwrap
 
 import yaml
 
 
-def human(seconds):
+def duration(seconds):
     return f"{seconds * 1e6:.1f} us" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
+
+
+def human(figure):
+    """A time, or a rate with the times of what is under way at once."""
+    if "per_second" not in figure:
+        return duration(figure["seconds"])
+    return f"{figure['per_second']:,.0f}/s (p50 {duration(figure['p50'])}, p99 {duration(figure['p99'])})"
 
 
 def machine():
@@ -38,16 +46,17 @@ def page(root):
     lines = [
         "# Figures",
         "",
-        "Made by `./scripts/bench SUITE --record`; not to be edited. p50 of five rounds in turn with the rivals, which run on",
-        "the same processor as the agent; *spread* is how far the rounds were apart, *noisy* that a bare ping-pong moved by more",
-        "than 1.5x meanwhile; in brackets how many times faster than the rival (below 1: slower).",
+        "Made by `./scripts/bench SUITE --record`; not to be edited. *Spread* is how far the rounds were apart; in brackets how",
+        "many times faster than the rival (below 1: slower).",
     ]
-    rows = yaml.safe_load((root / "e2e/bench/rows.yaml").read_text())["rows"]
+    asked = yaml.safe_load((root / "e2e/bench/rows.yaml").read_text())
+    rows = asked["rows"]
     for suite in dict.fromkeys(row["suite"] for row in rows):
         file = root / f"e2e/bench/results/{suite}.json"
         kept = json.loads(file.read_text()) if file.exists() else {"rows": []}
         found = {row["id"]: row for row in kept["rows"]}
         lines += ["", f"## {suite}", ""]
+        lines += textwrap.wrap(asked["suites"][suite], 120) + [""]
         if found:
             raw = f"[raw](../e2e/bench/results/{suite}.json)"
             lines += [f"{kept['date']}, commit {kept['commit']}, {kept['machine']} ({raw}).", ""]
@@ -59,12 +68,11 @@ def page(root):
                 lines.append(f"{head} SKIPPED: {row.get('skipped', 'not measured')} | | |")
                 continue
             beside = ", ".join(
-                f"{name} {human(rival['seconds'])} ({rival['times_as_fast']:.2f}x)"
-                for name, rival in figure["rivals"].items()
+                f"{name} {human(rival)} ({rival['times_as_fast']:.2f}x)" for name, rival in figure["rivals"].items()
             )
             note = f" — {row['cause']}" if "cause" in row else ""
             spread = f"{figure['spread']:.0%}" + (", noisy" if figure.get("noisy") else "")
-            lines.append(f"{head} {human(figure['seconds'])}{note} | {spread} | {beside} |")
+            lines.append(f"{head} {human(figure)}{note} | {spread} | {beside} |")
     return "\n".join(lines) + "\n"
 
 

@@ -10,11 +10,14 @@ declare -gA LARDER_PACKAGES=(
   [test]="libgtest-dev libgmock-dev redis-server python3"
   [check]="clang-format-16 clang-16 clang-tidy-16 black shellcheck protobuf-compiler python3-protobuf python3-yaml"
   [coverage]="gcovr"
-  [bench]="redis-server memcached nginx-light python3-yaml"
+  [bench]="redis-server memcached nginx-light etcd-server python3-yaml"
   [fuzz]="clang-16 libclang-rt-16-dev"
 )
-# Packages whose daemons must not run because of us: they are started by the tests and benchmarks that need them.
-LARDER_DAEMON_PACKAGES="redis-server memcached nginx-light"
+# Packages whose daemons must not run because of us, with their units: they are started by the tests and benchmarks that
+# need them.
+declare -gA LARDER_DAEMONS=(
+  [redis-server]=redis-server [memcached]=memcached [nginx-light]=nginx [etcd-server]=etcd
+)
 
 # The oldest Rust that builds the Raft engine (rust-version in libs/raft/engine/Cargo.toml). A rustup's serves as well as
 # Debian's, which come from its security updates; the two packages cannot stand beside each other's rustc.
@@ -75,8 +78,8 @@ larder_install() {
     return 1
   fi
   for package in "${missing[@]}"; do
-    if [[ " $LARDER_DAEMON_PACKAGES " == *" $package "* ]]; then
-      daemons+=("${package%-light}")
+    if [[ -n ${LARDER_DAEMONS[$package]:-} ]]; then
+      daemons+=("${LARDER_DAEMONS[$package]}")
       install="larder_without_daemons larder_apt"
     fi
   done

@@ -33,14 +33,6 @@ std::vector<std::string> CommandOf(const std::string& dir, const std::string& ar
 
 }  // namespace
 
-void Must(const absl::Status& status) {
-  if (!status.ok()) Die(base::Message(status));
-}
-
-std::string ProgramPath(const std::string& name) {
-  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / name;
-}
-
 Agent::Agent(const std::string& dir, const std::string& arena, bool evict_last)
     : endpoint_("uds://" + dir),
       server_(CommandOf(dir, arena, evict_last), dir + "/data.sock", SOCK_SEQPACKET),

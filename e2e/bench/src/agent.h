@@ -2,22 +2,11 @@
 #include <memory>
 #include <string>
 
-#include "larder/base/status.h"
 #include "larder/client/client.h"
+#include "src/must.h"
 #include "src/server.h"
 
 namespace larder::bench {
-
-// What succeeds or ends the benchmark.
-template <typename T>
-T Must(absl::StatusOr<T> result) {
-  if (!result.ok()) Die(base::Message(result.status()));
-  return *std::move(result);
-}
-void Must(const absl::Status& status);
-
-// Where this build's programs lie.
-std::string ProgramPath(const std::string& name);
 
 // The agent under test and a client of it.
 class Agent {

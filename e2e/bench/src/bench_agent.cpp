@@ -1,16 +1,14 @@
 // ./scripts/bench agent: a pod's way to its node's agent, beside rivals over Unix sockets in the same run. The server
 // of each runs on CPU 0, the client on CPU 1; readers add up every byte.
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
 #include <string_view>
 #include <vector>
 
 #include "src/grpc_rival.h"
 #include "src/rows.h"
+#include "src/scratch_dir.h"
 
 namespace larder::bench {
 namespace {
@@ -22,21 +20,6 @@ struct Part {
 constexpr Part kParts[] = {{"objects", ObjectRows}, {"huge", HugeRows},       {"batch", BatchRows},  {"cpu", CpuRows},
                            {"cli", CliRows},        {"reclaim", ReclaimRows}, {"steady", SteadyRows}};
 constexpr char kUsage[] = "usage: bench_agent [--json FILE] [objects|huge|batch|cpu|cli|reclaim|steady]…\n";
-
-// A new directory, gone with the object.
-class ScratchDir {
- public:
-  explicit ScratchDir(std::string pattern) : path_(std::move(pattern)) {
-    if (::mkdtemp(path_.data()) == nullptr) Die("cannot make " + path_);
-  }
-  ScratchDir(const ScratchDir&) = delete;
-  ScratchDir& operator=(const ScratchDir&) = delete;
-  ~ScratchDir() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 void Measure(const std::vector<Part>& parts, const std::string& json) {
   PinTo(kClientCpu);

@@ -42,6 +42,17 @@ double Percentile(std::vector<double> samples, double part) {
   return samples[static_cast<size_t>(at)];
 }
 
+Timing OfRounds(const std::vector<double>& figures) {
+  const auto [least, most] = std::minmax_element(figures.begin(), figures.end());
+  const double median = Percentile(figures, 0.5);
+  return {.seconds = median, .spread = (*most - *least) / median};
+}
+
+bool Noisy(const std::vector<double>& yardstick) {
+  const auto [best, worst] = std::minmax_element(yardstick.begin(), yardstick.end());
+  return *worst > *best * kQuiet;
+}
+
 std::vector<Timing> Stopwatch::Rounds(size_t operations, const std::function<double(size_t)>& round) {
   constexpr int kExchanges = 200;
   std::vector<std::vector<double>> figures(operations);
@@ -55,13 +66,10 @@ std::vector<Timing> Stopwatch::Rounds(size_t operations, const std::function<dou
       if (number > 0) figures[i].push_back(figure);
     }
   }
-  const auto [best, worst] = std::minmax_element(ping_pongs.begin(), ping_pongs.end());
-  const bool noisy = *worst > *best * kQuiet;
   std::vector<Timing> timings;
   for (const std::vector<double>& values : figures) {
-    const auto [least, most] = std::minmax_element(values.begin(), values.end());
-    const double median = Percentile(values, 0.5);
-    timings.push_back({.seconds = median, .spread = (*most - *least) / median, .noisy = noisy});
+    timings.push_back(OfRounds(values));
+    timings.back().noisy = Noisy(ping_pongs);
   }
   return timings;
 }

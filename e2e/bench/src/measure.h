@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "src/ping_pong.h"
@@ -24,11 +25,18 @@ struct Operation {
   std::function<void()> before = [] {};
 };
 
+// How long each of many operations took that were under way at the same time.
+struct Latency {
+  double p50 = 0;
+  double p99 = 0;
+};
+
 // Seconds of one operation: the median over kRounds of the rounds' figures, and how far the rounds were apart.
 struct Timing {
-  double seconds = 0;
+  double seconds = 0;  // of a rate: from the end of one operation to the next one's, 1 / operations per second
   double spread = 0;   // (slowest - fastest round) / median
-  bool noisy = false;  // the ping-pong moved by more than kQuiet meanwhile
+  bool noisy = false;  // the ping-pong, or the suite's own yardstick, moved by more than kQuiet meanwhile
+  std::optional<Latency> latency = std::nullopt;  // of a rate
 };
 
 // What a round's figure is: of its samples, the median, or, where the slow ones are the point, the mean.
@@ -36,6 +44,11 @@ enum class Of { kMedian, kMean };
 
 // Of samples in any order; `part` is 0.5, 0.99, …
 double Percentile(std::vector<double> samples, double part);
+
+// The median of the rounds' figures, and how far they were apart.
+Timing OfRounds(const std::vector<double>& figures);
+// Whether a yardstick, which knows nothing of what is measured, moved by more than kQuiet.
+bool Noisy(const std::vector<double>& yardstick);
 
 // Measures operations beside a ping-pong of its own. Not thread-safe.
 class Stopwatch {
