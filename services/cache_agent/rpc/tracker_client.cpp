@@ -1,0 +1,331 @@
+#include "rpc/tracker_client.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "larder/base/backoff.h"
+#include "larder/base/status.h"
+#include "rpc/cluster_proto.h"
+
+namespace larder::cache_agent {
+
+namespace v1 = larder::tracker::v1;
+using object::Done;
+using object::Epoch;
+using object::ObjectId;
+using object::ObjectInfo;
+
+namespace {
+
+constexpr base::Duration kFirstPause = std::chrono::milliseconds(50);
+constexpr base::Duration kLongestPause = std::chrono::seconds(2);
+// Between two looks at what is due, while somebody waits, and else.
+constexpr base::Duration kSoon = std::chrono::milliseconds(20);
+constexpr base::Duration kIdle = std::chrono::seconds(1);
+constexpr size_t kMaxIds = 1000;
+
+absl::Status Stopping() {
+  return base::Error(absl::StatusCode::kUnavailable, "NO_TRACKER",
+                     "this agent stops asking the tracker: it is stopping");
+}
+
+void Call(const Completions& completions) {
+  for (const auto& completion : completions) completion();
+}
+
+std::string NameOf(const ObjectId& id) { return id.ns + '/' + id.key; }
+
+absl::Status CheckIds(const std::vector<ObjectId>& ids) {
+  if (ids.empty() || ids.size() > kMaxIds) {
+    return base::InvalidArgument("BAD_BATCH", "{} objects asked for; 1 to {} are possible", ids.size(), kMaxIds);
+  }
+  for (const ObjectId& id : ids) {
+    LARDER_RETURN_IF_ERROR(object::CheckNamespace(id.ns));
+    LARDER_RETURN_IF_ERROR(object::CheckKey(id.key));
+  }
+  return absl::OkStatus();
+}
+
+Done<absl::StatusOr<v1::Result>> Simply(Done<absl::Status> done) {
+  return [done = std::move(done)](const absl::StatusOr<v1::Result>& result) { done(StatusOf(result)); };
+}
+Done<absl::StatusOr<v1::Result>> WithEpoch(Done<absl::StatusOr<Epoch>> done) {
+  return [done = std::move(done)](const absl::StatusOr<v1::Result>& result) { done(EpochOf(result)); };
+}
+
+// There is no such copy to be given up, whoever ended it.
+bool IsGone(const absl::Status& status) {
+  const std::string reason = base::Reason(status);
+  return reason == "DELETED" || reason == "SUPERSEDED" || reason == "EPOCH_STALE";
+}
+
+}  // namespace
+
+TrackerClient::TrackerClient(std::vector<std::string> addresses, TrackerOptions options, DialTracker dial,
+                             const base::Clock& clock, observe::Logger& log, Done<uint64_t> registered)
+    : addresses_(std::move(addresses)),
+      node_(options.node),
+      lease_(options.lease),
+      dial_(std::move(dial)),
+      clock_(clock),
+      log_(log),
+      conversation_(std::move(options),
+                    [this, registered = std::move(registered)](uint64_t node_epoch) {
+                      log_.Info("node registered with the tracker", {{"node", node_}, {"node_epoch", node_epoch}});
+                      if (registered) registered(node_epoch);
+                    }),
+      worker_("tracker-client", [this] { return Round(); }) {}
+
+TrackerClient::~TrackerClient() { Stop(); }
+
+void TrackerClient::Start() { worker_.Start(); }
+
+void TrackerClient::Stop() {
+  worker_.Stop();
+  Completions completions;
+  std::unique_ptr<TrackerLink> link;
+  {
+    base::MutexLock lock(mutex_);
+    if (std::exchange(stopped_, true)) return;
+    completions = std::exchange(to_tell_, {});
+    std::ranges::move(conversation_.GiveUpAll(Stopping()), std::back_inserter(completions));
+    ++link_number_;
+    link = std::move(link_);
+  }
+  Call(completions);
+  link.reset();
+}
+
+// ---- what is asked
+
+void TrackerClient::Put(const Question& question, Done<absl::Status> refused) {
+  {
+    base::MutexLock lock(mutex_);
+    if (!stopped_) {
+      if (const absl::Status status = question(conversation_, clock_.Now()); !status.ok()) {
+        to_tell_.push_back([refused = std::move(refused), status] { refused(status); });
+      }
+      std::ranges::move(Proceed(), std::back_inserter(to_tell_));
+      // The caller may hold locks that they take.
+      if (!to_tell_.empty() || !awake_) Wake();
+      return;
+    }
+  }
+  refused(Stopping());
+}
+
+void TrackerClient::Ask(AskedCommand asked) {
+  const auto done = asked.done;
+  Put([&asked](TrackerConversation& conversation,
+               base::MonotonicTime now) { return conversation.Ask(std::move(asked), now); },
+      [done](const absl::Status& status) { done(status); });
+}
+
+void TrackerClient::Acquire(const ObjectId& id, bool overwrite, Done<absl::StatusOr<Epoch>> done) {
+  Ask({.command = AcquireCommand(id, overwrite, lease_), .object = NameOf(id), .done = WithEpoch(std::move(done))});
+}
+void TrackerClient::Seal(Epoch epoch, const ObjectInfo& info, Done<absl::Status> done) {
+  Ask({.command = SealCommand(epoch, info), .object = NameOf(info.id), .done = Simply(std::move(done))});
+}
+void TrackerClient::Publish(const ObjectInfo& info, bool overwrite, Done<absl::StatusOr<Epoch>> done) {
+  Ask({.command = PublishCommand(info, overwrite), .object = NameOf(info.id), .done = WithEpoch(std::move(done))});
+}
+void TrackerClient::Abandon(const ObjectId& id, Epoch epoch, Done<absl::Status> done) {
+  Ask({.command = AbandonCommand(id, epoch), .object = NameOf(id), .stays = true, .done = Simply(std::move(done))});
+}
+void TrackerClient::Delete(const ObjectId& id, Done<absl::Status> done) {
+  Ask({.command = DeleteCommand(id), .object = NameOf(id), .done = Simply(std::move(done))});
+}
+void TrackerClient::SetPinned(const ObjectId& id, bool pinned, Done<absl::Status> done) {
+  Ask({.command = PinCommand(id, pinned), .object = NameOf(id), .done = Simply(std::move(done))});
+}
+
+void TrackerClient::Withdraw(const ObjectId& id, Epoch epoch, Done<absl::Status> done) {
+  Ask({.command = GiveUpCommand(0, epoch),
+       .object = NameOf(id),
+       .prepare = [this, id, epoch](AskedCommand asked) { PrepareGiveUp(id, epoch, std::move(asked)); },
+       .done =
+           [done = std::move(done)](const absl::StatusOr<v1::Result>& result) {
+             const absl::Status status = StatusOf(result);
+             done(IsGone(status) ? absl::OkStatus() : status);
+           }});
+}
+
+void TrackerClient::PrepareGiveUp(const ObjectId& id, Epoch epoch, AskedCommand asked) {
+  const auto known = [this, epoch,
+                      asked = std::move(asked)](const absl::StatusOr<std::vector<v1::LocatedObject>>& located) {
+    OnBlobKnown(epoch, asked, located);
+  };
+  Put([&](TrackerConversation& conversation, base::MonotonicTime now) { return conversation.Locate({id}, now, known); },
+      [known](const absl::Status& status) { known(status); });
+}
+
+void TrackerClient::OnBlobKnown(Epoch epoch, AskedCommand asked,
+                                const absl::StatusOr<std::vector<v1::LocatedObject>>& located) {
+  Completions completions;
+  {
+    base::MutexLock lock(mutex_);
+    CommandBatches& commands = conversation_.commands();
+    if (!located.ok() || stopped_) {
+      commands.Drop(std::move(asked), located.ok() ? Stopping() : located.status(), completions);
+    } else {
+      const v1::Object& object = located->front().object();
+      const v1::SealedVersion& sealed = object.sealed();
+      const bool own_alias = sealed.alias() == epoch.value && sealed.author().node() == node_;
+      if (object.has_sealed() && (sealed.epoch() == epoch.value || own_alias)) {
+        asked.command = GiveUpCommand(object.blob(), Epoch{sealed.epoch()});
+        commands.Prepared(std::move(asked));
+      } else {
+        v1::Result nothing;
+        nothing.mutable_done();
+        commands.Drop(std::move(asked), nothing, completions);
+      }
+      std::ranges::move(Proceed(), std::back_inserter(completions));
+    }
+  }
+  Call(completions);
+}
+
+void TrackerClient::Locate(std::vector<ObjectId> ids, Done<absl::StatusOr<std::vector<ClusterObject>>> done) {
+  const auto located = [done](const absl::StatusOr<std::vector<v1::LocatedObject>>& found) {
+    if (!found.ok()) return done(found.status());
+    std::vector<ClusterObject> objects;
+    objects.reserve(found->size());
+    for (const v1::LocatedObject& one : *found) objects.push_back(FromProto(one));
+    done(std::move(objects));
+  };
+  Put(
+      [&](TrackerConversation& conversation, base::MonotonicTime now) -> absl::Status {
+        LARDER_RETURN_IF_ERROR(CheckIds(ids));
+        return conversation.Locate(std::move(ids), now, located);
+      },
+      [done](const absl::Status& status) { done(status); });
+}
+
+void TrackerClient::List(const std::string& ns, const object::ListRequest& request,
+                         Done<absl::StatusOr<ClusterPage>> done) {
+  v1::ListRequest message;
+  message.set_namespace_(ns);
+  message.set_prefix(request.prefix);
+  message.set_page_size(request.limit);
+  message.set_page_token(request.after);  // a page's token is its last key
+  Put([&](TrackerConversation& conversation,
+          base::MonotonicTime now) { return conversation.List({.request = std::move(message), .done = done}, now); },
+      [done](const absl::Status& status) { done(status); });
+}
+
+void TrackerClient::OnListed(const std::shared_ptr<TrackerConversation::ListQuestion>& question,
+                             absl::StatusOr<v1::ListResponse> response) {
+  Completions completions;
+  bool stopped = false;
+  {
+    base::MutexLock lock(mutex_);
+    stopped = stopped_;
+    if (!stopped) {
+      conversation_.OnListed(question, std::move(response), clock_.Now());
+      completions = Proceed();
+    }
+  }
+  if (stopped) question->done(Stopping());
+  Call(completions);
+}
+
+// ---- the link
+
+base::Duration TrackerClient::Round() {
+  LeaveLink();
+  Link();
+  Completions completions;
+  base::Duration wait = kIdle;
+  {
+    base::MutexLock lock(mutex_);
+    completions = std::exchange(to_tell_, {});
+    std::ranges::move(Proceed(), std::back_inserter(completions));
+    awake_ = conversation_.busy();
+    if (awake_) wait = kSoon;
+  }
+  Call(completions);
+  return wait;
+}
+
+void TrackerClient::LeaveLink() {
+  std::unique_ptr<TrackerLink> link;
+  absl::Status why;
+  bool answered = false;
+  {
+    base::MutexLock lock(mutex_);
+    if (!link_over_) return;
+    link_over_ = false;
+    link = std::move(link_);
+    why = std::exchange(link_end_, absl::OkStatus());
+    conversation_.OnLinkLost(why);
+    ++link_number_;
+    answered = link_failures_ == 0;
+    dial_at_ = clock_.Now() + base::BackoffDelay(link_failures_++, kFirstPause, kLongestPause, base::BackoffRandom());
+  }
+  link.reset();
+  const std::string& address = addresses_[next_address_++ % addresses_.size()];
+  // Once, not for each attempt that follows.
+  if (answered) log_.Warning("tracker left, another is asked", {{"address", address}, {"why", why}});
+}
+
+void TrackerClient::Link() {
+  uint64_t number = 0;
+  {
+    base::MutexLock lock(mutex_);
+    if (link_ != nullptr || clock_.Now() < dial_at_) return;
+    number = ++link_number_;
+  }
+  std::unique_ptr<TrackerLink> link =
+      dial_(addresses_[next_address_ % addresses_.size()],
+            {.received = [this, number](v1::StreamResponse response) { OnReceived(number, std::move(response)); },
+             .ended = [this, number](const absl::Status& why) { OnEnded(number, why); }});
+  base::MutexLock lock(mutex_);
+  link_ = std::move(link);
+  conversation_.OnLink(clock_.Now());
+}
+
+void TrackerClient::OnReceived(uint64_t link, v1::StreamResponse response) {
+  Completions completions;
+  {
+    base::MutexLock lock(mutex_);
+    if (link != link_number_) return;
+    link_failures_ = 0;
+    conversation_.OnReceived(std::move(response), clock_.Now());
+    completions = Proceed();
+  }
+  Call(completions);
+}
+
+void TrackerClient::OnEnded(uint64_t link, const absl::Status& why) {
+  base::MutexLock lock(mutex_);
+  if (link != link_number_) return;
+  link_over_ = true;
+  link_end_ = why;
+  Wake();
+}
+
+void TrackerClient::Wake() {
+  awake_ = true;
+  worker_.Wake();
+}
+
+Completions TrackerClient::Proceed() {
+  TrackerConversation::Step step = conversation_.Next(clock_.Now());
+  if (link_ != nullptr) {
+    for (v1::StreamRequest& request : step.send) link_->Send(std::move(request));
+    for (const auto& question : step.lists) {
+      link_->List(
+          question->request, question->deadline - clock_.Now(),
+          [this, question](absl::StatusOr<v1::ListResponse> response) { OnListed(question, std::move(response)); });
+    }
+  }
+  if (step.leave && !link_over_) {
+    link_over_ = true;
+    Wake();
+  }
+  return std::move(step.completions);
+}
+
+}  // namespace larder::cache_agent

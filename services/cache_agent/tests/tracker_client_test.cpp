@@ -1,0 +1,195 @@
+#include "rpc/tracker_client.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "larder/base/mutex.h"
+#include "larder/base/testing/status_matchers.h"
+#include "larder/tracker/v1/tracker.grpc.pb.h"
+#include "rpc/grpc_tracker_link.h"
+#include "tests/talk.h"
+
+namespace larder::cache_agent {
+namespace {
+
+using testing::ElementsAre;
+
+// A tracker of one object: answers what a registry would where it is created once.
+v1::Result ResultOf(const v1::Command& command) {
+  switch (command.command_case()) {
+    case v1::Command::kOpenSession:
+      return SessionResult(1);
+    case v1::Command::kRegisterNode:
+      return RegisteredResult(5);
+    case v1::Command::kAcquireCreate:
+      return GrantedResult(7);
+    case v1::Command::kSeal:
+      return SealedResult(command.seal().epoch());
+    case v1::Command::kGiveUp:
+      return command.give_up().blob() == 3 && command.give_up().epoch() == 7
+                 ? DoneResult()
+                 : RefusedResult(absl::StatusCode::kInternal, "OTHER_COPY");
+    default:
+      return DoneResult();
+  }
+}
+
+v1::StreamResponse AnswerTo(const v1::StreamRequest& request) {
+  v1::StreamResponse response;
+  response.set_number(request.number());
+  for (const v1::Command& command : request.apply().commands()) {
+    *response.mutable_applied()->add_results() = ResultOf(command);
+  }
+  for (const v1::ObjectId& id : request.locate().objects()) {
+    v1::LocatedObject& located = *response.mutable_located()->add_objects();
+    *located.mutable_object()->mutable_id() = id;
+    if (id.key() == "absent") continue;
+    located.mutable_object()->set_blob(3);
+    located.mutable_object()->mutable_sealed()->set_epoch(7);
+    located.add_copies()->set_node("n");
+  }
+  return response;
+}
+
+class OneObject final : public v1::Tracker::Service {
+ public:
+  grpc::Status Stream(grpc::ServerContext*,
+                      grpc::ServerReaderWriter<v1::StreamResponse, v1::StreamRequest>* stream) override {
+    v1::StreamRequest request;
+    while (stream->Read(&request)) stream->Write(AnswerTo(request));
+    return grpc::Status::OK;
+  }
+  grpc::Status List(grpc::ServerContext*, const v1::ListRequest* request, v1::ListResponse* response) override {
+    v1::Object& object = *response->add_entries()->mutable_object();
+    object.mutable_id()->set_namespace_(request->namespace_());
+    object.mutable_id()->set_key(request->prefix() + "k");
+    object.mutable_sealed()->set_epoch(7);
+    return grpc::Status::OK;
+  }
+};
+
+// What came of a call, once it came.
+template <typename T>
+class Answer {
+ public:
+  object::Done<T> done() {
+    return [promise = promise_](T value) { promise->set_value(std::move(value)); };
+  }
+  T get() { return promise_->get_future().get(); }
+
+ private:
+  std::shared_ptr<std::promise<T>> promise_ = std::make_shared<std::promise<T>>();
+};
+
+// A link that answers nothing by itself.
+class SilentLink final : public TrackerLink {
+ public:
+  void Send(v1::StreamRequest) override {}
+  void List(v1::ListRequest, base::Duration, object::Done<absl::StatusOr<v1::ListResponse>> done) override {
+    lists_.push_back(std::move(done));
+  }
+  ~SilentLink() override {
+    for (const auto& done : lists_) done(absl::CancelledError("the link ends"));
+  }
+
+ private:
+  std::deque<object::Done<absl::StatusOr<v1::ListResponse>>> lists_;
+};
+
+class TrackerClientTest : public testing::Test {
+ protected:
+  base::SystemClock clock_;
+  observe::Logger log_{{.output = [](std::string_view) {}}, clock_};
+  const TrackerOptions options_ = {.node = "n", .incarnation = 1};
+};
+
+TEST_F(TrackerClientTest, StopAnswersAllWhoWaitAndRefusesWhoComesLater) {
+  TrackerClient client(
+      {"a:1"}, options_, [](const std::string&, const TrackerLink::Events&) { return std::make_unique<SilentLink>(); },
+      clock_, log_);
+  Answer<absl::StatusOr<object::Epoch>> acquired;
+  Answer<absl::StatusOr<std::vector<ClusterObject>>> located;
+  Answer<absl::StatusOr<ClusterPage>> listed;
+  Answer<absl::Status> withdrawn;
+  client.Start();
+  client.Acquire({"a", "k"}, false, acquired.done());
+  client.Locate({{"a", "k"}}, located.done());
+  client.List("a", {}, listed.done());
+  client.Withdraw({"a", "other"}, object::Epoch{7}, withdrawn.done());
+  client.Stop();
+  EXPECT_EQ(base::Reason(acquired.get().status()), "NO_TRACKER");
+  EXPECT_EQ(base::Reason(located.get().status()), "NO_TRACKER");
+  EXPECT_EQ(base::Reason(listed.get().status()), "NO_TRACKER");
+  EXPECT_EQ(base::Reason(withdrawn.get()), "NO_TRACKER");
+  Answer<absl::Status> late;
+  client.Delete({"a", "k"}, late.done());
+  EXPECT_EQ(base::Reason(late.get()), "NO_TRACKER");
+}
+
+TEST_F(TrackerClientTest, NamesThatAreNoneAreRefusedBeforeTheySpoilABatch) {
+  TrackerClient client(
+      {"a:1"}, options_, [](const std::string&, const TrackerLink::Events&) { return std::make_unique<SilentLink>(); },
+      clock_, log_);
+  client.Start();
+  Answer<absl::StatusOr<std::vector<ClusterObject>>> located;
+  client.Locate({{"a", "k"}, {"a", "/"}}, located.done());
+  EXPECT_EQ(base::Reason(located.get().status()), "BAD_KEY");
+  client.Stop();
+}
+
+TEST_F(TrackerClientTest, GoesOnWithTheNextTrackerAndServesOverGrpc) {
+  OneObject service;
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  Answer<uint64_t> registered;
+  // Nobody listens on the first.
+  TrackerClient client({"127.0.0.1:1", "127.0.0.1:" + std::to_string(port)}, options_, DialTrackerByGrpc, clock_, log_,
+                       registered.done());
+  client.Start();
+  EXPECT_EQ(registered.get(), 5u);
+
+  const object::ObjectId id = {"a", "k"};
+  Answer<absl::StatusOr<object::Epoch>> acquired;
+  client.Acquire(id, false, acquired.done());
+  LARDER_ASSERT_OK_AND_ASSIGN(const object::Epoch epoch, acquired.get());
+  EXPECT_EQ(epoch, object::Epoch{7});
+  Answer<absl::Status> sealed;
+  client.Seal(epoch, {.id = id}, sealed.done());
+  EXPECT_TRUE(sealed.get().ok());
+  Answer<absl::StatusOr<std::vector<ClusterObject>>> located;
+  client.Locate({id, {"a", "absent"}}, located.done());
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::vector<ClusterObject> found, located.get());
+  EXPECT_EQ(found.at(0).info.state, object::ObjectState::kSealed);
+  EXPECT_EQ(found.at(0).copies.at(0).node, "n");
+  EXPECT_EQ(found.at(1).info.state, object::ObjectState::kDeleted);
+  Answer<absl::StatusOr<ClusterPage>> listed;
+  client.List("a", {.prefix = "p/"}, listed.done());
+  LARDER_ASSERT_OK_AND_ASSIGN(const ClusterPage page, listed.get());
+  EXPECT_EQ(page.objects.at(0).id.key, "p/k");
+
+  // By its epoch the copy is found, and given up; another epoch's is no more.
+  Answer<absl::Status> withdrawn;
+  client.Withdraw(id, epoch, withdrawn.done());
+  EXPECT_TRUE(withdrawn.get().ok());
+  Answer<absl::Status> gone;
+  client.Withdraw(id, object::Epoch{6}, gone.done());
+  EXPECT_TRUE(gone.get().ok());
+  client.Stop();
+  server->Shutdown();
+}
+
+}  // namespace
+}  // namespace larder::cache_agent
