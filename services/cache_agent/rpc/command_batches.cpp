@@ -244,29 +244,33 @@ void CommandBatches::OnLinkLost() {
 
 // ---- time
 
-void CommandBatches::Expire(base::MonotonicTime now, const absl::Status& nobody, Completions& completions) {
+base::Deadline CommandBatches::Expire(base::MonotonicTime now, const absl::Status& nobody, Completions& completions) {
+  base::Deadline next = base::kNoDeadline;
   for (auto& [sequence, batch] : batches_) {
     for (AskedCommand& asked : batch.commands) {
       if (asked.deadline <= now) Tell(asked, OutcomeUnknown(), completions);
+      if (asked.done) next = std::min(next, asked.deadline);
     }
   }
-  ExpireQueue(queue_, now, nobody, completions);
-  for (auto& [object, waiting] : busy_) ExpireQueue(waiting, now, nobody, completions);
+  next = std::min(next, ExpireQueue(queue_, now, nobody, completions));
+  for (auto& [object, waiting] : busy_) next = std::min(next, ExpireQueue(waiting, now, nobody, completions));
+  return next;
 }
 
-void CommandBatches::ExpireQueue(std::deque<AskedCommand>& queue, base::MonotonicTime now, const absl::Status& nobody,
-                                 Completions& completions) {
+base::Deadline CommandBatches::ExpireQueue(std::deque<AskedCommand>& queue, base::MonotonicTime now,
+                                           const absl::Status& nobody, Completions& completions) {
+  base::Deadline next = base::kNoDeadline;
   std::erase_if(queue, [&](AskedCommand& asked) {
-    if (asked.deadline > now) return false;
+    if (asked.deadline > now) {
+      next = std::min(next, asked.deadline);
+      return false;
+    }
     Tell(asked, asked.why.ok() ? nobody : asked.why, completions);
     if (asked.stays) return false;
     Forget(asked);
     return true;
   });
-}
-
-void CommandBatches::GiveUpAll(const absl::Status& nobody, Completions& completions) {
-  Expire(base::kNoDeadline, nobody, completions);
+  return next;
 }
 
 }  // namespace larder::cache_agent

@@ -88,11 +88,8 @@ class CommandBatches {
   // Nothing that was sent and not answered will be.
   void OnLinkLost();
 
-  // Tells those whose time is over: `nobody` is why what was never sent was not.
-  void Expire(base::MonotonicTime now, const absl::Status& nobody, Completions& completions);
-  // Tells everybody, whatever the time.
-  void GiveUpAll(const absl::Status& nobody, Completions& completions);
-
+  // Tells those whose time is over: `nobody` is why what was never sent was not. Looks at all; when to look again.
+  base::Deadline Expire(base::MonotonicTime now, const absl::Status& nobody, Completions& completions);
   // Requests that are sent and not answered.
   size_t in_flight() const;
   bool empty() const { return count_ == 0; }
@@ -120,9 +117,9 @@ class CommandBatches {
   void OnSessionRefused(Batches::iterator batch, Completions& completions);
   void OnNothingDone(Batches::iterator batch, const absl::Status& failure, base::MonotonicTime now,
                      Completions& completions);
-  // Tells whoever of them is due; drops those that need not stay.
-  void ExpireQueue(std::deque<AskedCommand>& queue, base::MonotonicTime now, const absl::Status& nobody,
-                   Completions& completions);
+  // Tells whoever of them is due; drops those that need not stay; when the next is.
+  base::Deadline ExpireQueue(std::deque<AskedCommand>& queue, base::MonotonicTime now, const absl::Status& nobody,
+                             Completions& completions);
 
   const Limits limits_;
   Observer& observer_;

@@ -33,7 +33,7 @@ void LocateBatches::Add(std::vector<object::ObjectId> ids, base::Deadline deadli
                                                       .deadline = deadline,
                                                       .done = std::move(done)});
   for (size_t i = 0; i < count; ++i) queue_.push_back({question, i});
-  questions_.push_back(std::move(question));
+  questions_.insert(std::move(question));
 }
 
 std::optional<LocateBatches::Request> LocateBatches::Next(base::MonotonicTime now) {
@@ -64,11 +64,10 @@ void LocateBatches::OnLocated(uint64_t number, v1::LocateResponse response, Comp
   // Fewer than asked for, where they would have been too many bytes.
   const size_t answered = std::min(items.size(), static_cast<size_t>(response.objects_size()));
   for (size_t i = 0; i < answered; ++i) {
-    Question& question = *items[i].question;
-    question.found[items[i].index] = std::move(*response.mutable_objects(static_cast<int>(i)));
-    if (--question.missing == 0) Tell(question, std::move(question.found), completions);
+    const std::shared_ptr<Question>& question = items[i].question;
+    question->found[items[i].index] = std::move(*response.mutable_objects(static_cast<int>(i)));
+    if (--question->missing == 0) Tell(question, std::move(question->found), completions);
   }
-  std::erase_if(questions_, [](const auto& question) { return !question->done; });
   AskAgain(items, answered);
 }
 
@@ -78,8 +77,7 @@ void LocateBatches::OnFailure(uint64_t number, const absl::Status& failure, base
   if (!sent) return;
   not_before_ = now + base::BackoffDelay(failures_++, kFirstPause, kLongestPause, base::BackoffRandom());
   if (MayPass(failure)) return AskAgain(sent.mapped(), 0);
-  for (const Item& item : sent.mapped()) Tell(*item.question, failure, completions);
-  std::erase_if(questions_, [](const auto& question) { return !question->done; });
+  for (const Item& item : sent.mapped()) Tell(item.question, failure, completions);
 }
 
 void LocateBatches::OnLinkLost() {
@@ -88,19 +86,26 @@ void LocateBatches::OnLinkLost() {
   not_before_ = {};
 }
 
-void LocateBatches::Expire(base::MonotonicTime now, const absl::Status& nobody, Completions& completions) {
-  std::erase_if(questions_, [&](const auto& question) {
-    if (question->deadline > now) return false;
-    Tell(*question, nobody, completions);
-    return true;
-  });
+base::Deadline LocateBatches::Expire(base::MonotonicTime now, const absl::Status& nobody, Completions& completions) {
+  base::Deadline next = base::kNoDeadline;
+  std::vector<std::shared_ptr<Question>> over;
+  for (const std::shared_ptr<Question>& question : questions_) {
+    if (question->deadline <= now) {
+      over.push_back(question);
+    } else {
+      next = std::min(next, question->deadline);
+    }
+  }
+  for (const std::shared_ptr<Question>& question : over) Tell(question, nobody, completions);
+  return next;
 }
 
-void LocateBatches::Tell(Question& question, absl::StatusOr<std::vector<v1::LocatedObject>> answer,
-                         Completions& completions) {
-  if (!question.done) return;
-  ids_ -= question.ids.size();
-  completions.push_back([done = std::exchange(question.done, nullptr), answer = std::move(answer)] { done(answer); });
+void LocateBatches::Tell(const std::shared_ptr<Question>& question,
+                         absl::StatusOr<std::vector<v1::LocatedObject>> answer, Completions& completions) {
+  if (!question->done) return;
+  questions_.erase(question);
+  ids_ -= question->ids.size();
+  completions.push_back([done = std::exchange(question->done, nullptr), answer = std::move(answer)] { done(answer); });
 }
 
 }  // namespace larder::cache_agent

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <unordered_set>
 #include <vector>
 
 #include "core/cluster_registry.h"
@@ -45,8 +46,8 @@ class LocateBatches {
   void OnFailure(uint64_t number, const absl::Status& failure, base::MonotonicTime now, Completions& completions);
   // Nothing that was sent and not answered will be.
   void OnLinkLost();
-  // Tells those whose time is over why nobody answered.
-  void Expire(base::MonotonicTime now, const absl::Status& nobody, Completions& completions);
+  // Tells those whose time is over why nobody answered. Looks at all; when to look again.
+  base::Deadline Expire(base::MonotonicTime now, const absl::Status& nobody, Completions& completions);
 
   size_t in_flight() const { return sent_.size(); }
   bool empty() const { return ids_ == 0; }
@@ -66,13 +67,13 @@ class LocateBatches {
   };
 
   void AskAgain(const std::vector<Item>& items, size_t from);
-  void Tell(Question& question, absl::StatusOr<std::vector<tracker::v1::LocatedObject>> answer,
+  void Tell(const std::shared_ptr<Question>& question, absl::StatusOr<std::vector<tracker::v1::LocatedObject>> answer,
             Completions& completions);
 
   const Limits limits_;
   std::deque<Item> queue_;
   std::map<uint64_t, std::vector<Item>> sent_;
-  std::vector<std::shared_ptr<Question>> questions_;  // not told yet
+  std::unordered_set<std::shared_ptr<Question>> questions_;  // not told yet
   uint64_t last_number_ = 0;
   int failures_ = 0;  // in a row
   base::MonotonicTime not_before_;

@@ -15,6 +15,8 @@ namespace {
 
 constexpr base::Duration kFirstPause = std::chrono::milliseconds(20);
 constexpr base::Duration kLongestPause = std::chrono::seconds(5);
+// Between two looks at all who wait for whose time is over.
+constexpr base::Duration kBetweenLooks = std::chrono::milliseconds(10);
 
 // The number of a request on the stream says what it is, too.
 enum Kind : uint64_t { kHello = 0, kCommands = 1, kLocate = 2, kProbe = 3 };
@@ -50,6 +52,7 @@ absl::Status TrackerConversation::Ask(AskedCommand asked, base::MonotonicTime no
   if (commands_.full() && !asked.stays) return Busy();
   if (asked.command.has_abandon()) rights_.erase(asked.command.abandon().epoch());
   asked.deadline = now + options_.patience;
+  expire_at_ = std::min(expire_at_, asked.deadline);
   commands_.Add(std::move(asked));
   return absl::OkStatus();
 }
@@ -57,6 +60,7 @@ absl::Status TrackerConversation::Ask(AskedCommand asked, base::MonotonicTime no
 absl::Status TrackerConversation::Locate(std::vector<object::ObjectId> ids, base::MonotonicTime now,
                                          LocateBatches::Located done) {
   if (locates_.full()) return Busy();
+  expire_at_ = std::min(expire_at_, now + options_.patience);
   locates_.Add(std::move(ids), now + options_.patience, std::move(done));
   return absl::OkStatus();
 }
@@ -64,6 +68,7 @@ absl::Status TrackerConversation::Locate(std::vector<object::ObjectId> ids, base
 absl::Status TrackerConversation::List(ListQuestion question, base::MonotonicTime now) {
   if (open_lists_ >= options_.lists) return Busy();
   question.deadline = now + options_.patience;
+  expire_at_ = std::min(expire_at_, question.deadline);
   ++open_lists_;
   lists_.push_back(std::make_shared<ListQuestion>(std::move(question)));
   return absl::OkStatus();
@@ -196,6 +201,7 @@ void TrackerConversation::Renew(base::MonotonicTime now) {
   const bool first = renew_at_ == base::MonotonicTime{};
   renew_at_ = now + options_.lease / 3;
   if (first) return;
+  expire_at_ = std::min(expire_at_, renew_at_);
   commands_.Add({.command = RenewCommand(options_.lease), .deadline = renew_at_});
 }
 
@@ -211,6 +217,7 @@ void TrackerConversation::OnListed(const std::shared_ptr<ListQuestion>& question
     const std::string reason = base::Reason(response.status());
     if (!reason.empty() && reason != "STOPPING" && reason != "LEADER_CHANGED") return tell(response.status());
     lists_not_before_ = now + kFirstPause;
+    expire_at_ = std::min(expire_at_, question->deadline);
     lists_.push_back(question);
     return;
   }
@@ -228,7 +235,7 @@ void TrackerConversation::OnListed(const std::shared_ptr<ListQuestion>& question
 
 TrackerConversation::Step TrackerConversation::Next(base::MonotonicTime now) {
   Step step;
-  Expire(now, Nobody());
+  if (now >= expire_at_) Expire(now, Nobody());
   if (linked_) step.leave = (leaving_ && in_flight() == 0) || IsDead(now, step);
   if (linked_ && !leaving_ && !step.leave) {
     const bool idle = in_flight() == 0;
@@ -270,14 +277,18 @@ absl::Status TrackerConversation::Nobody() const {
 }
 
 void TrackerConversation::Expire(base::MonotonicTime now, const absl::Status& nobody) {
-  commands_.Expire(now, nobody, completions_);
-  locates_.Expire(now, nobody, completions_);
+  base::Deadline next = commands_.Expire(now, nobody, completions_);
+  next = std::min(next, locates_.Expire(now, nobody, completions_));
   std::erase_if(lists_, [&](const std::shared_ptr<ListQuestion>& question) {
-    if (question->deadline > now) return false;
+    if (question->deadline > now) {
+      next = std::min(next, question->deadline);
+      return false;
+    }
     --open_lists_;
     completions_.push_back([question, nobody] { question->done(nobody); });
     return true;
   });
+  expire_at_ = std::max(next, base::DeadlineAfter(now, kBetweenLooks));
 }
 
 Completions TrackerConversation::GiveUpAll(const absl::Status& why) {

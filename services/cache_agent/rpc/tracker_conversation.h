@@ -89,6 +89,7 @@ class TrackerConversation final : CommandBatches::Observer {
   void Renew(base::MonotonicTime now);
   // Whether the link should be given up: it owes an answer and says nothing.
   bool IsDead(base::MonotonicTime now, Step& step);
+  // Looks at all who wait, so that it is done no sooner than somebody may be due.
   void Expire(base::MonotonicTime now, const absl::Status& nobody);
   absl::Status Nobody() const;
   size_t in_flight() const { return commands_.in_flight() + locates_.in_flight() + (hello_sent_ ? 1 : 0); }
@@ -100,6 +101,7 @@ class TrackerConversation final : CommandBatches::Observer {
   std::deque<std::shared_ptr<ListQuestion>> lists_;  // not asked now
   size_t open_lists_ = 0;
   base::MonotonicTime lists_not_before_;
+  base::MonotonicTime expire_at_ = base::kNoDeadline;
   Completions completions_;
 
   bool linked_ = false;
