@@ -13,6 +13,8 @@
 #include "core/metered_peer.h"
 #include "core/namespace_table.h"
 #include "core/pod_directory.h"
+#include "core/publisher.h"
+#include "core/tracked_peer.h"
 #include "larder/arena/arena.h"
 #include "larder/backends/register_all.h"
 #include "larder/base/file.h"
@@ -22,6 +24,8 @@
 #include "larder/rpc/server.h"
 #include "larder/transport/register_all.h"
 #include "rpc/agent_rpc.h"
+#include "rpc/grpc_tracker_link.h"
+#include "rpc/tracker_client.h"
 
 namespace larder::cache_agent {
 namespace {
@@ -147,11 +151,34 @@ absl::Status App::OpenStore() {
                                                                            .lease_ttl = config_.lease_ttl,
                                                                            .late_tick = config_.lease_ttl / kRenewals,
                                                                            .node = node_}));
+  LARDER_ASSIGN_OR_RETURN(peer, JoinCluster(std::move(peer)));
   peer_ = std::make_unique<MeteredPeer>(std::move(peer), process_.metrics(), process_.clock());
   stops_.Push("peer", [this](base::Deadline) { peer_.reset(); });
   // What listeners handed over is done before the peer it works on goes.
   stops_.Push("executor", [this](base::Deadline) { executor_->Stop(); });
+  // Whoever waits for the cluster is answered, while there is a peer to be told.
+  stops_.Push("tracker", [this](base::Deadline) {
+    if (tracker_ != nullptr) tracker_->Stop();
+  });
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<object::Peer> peer) {
+  LARDER_ASSIGN_OR_RETURN(std::vector<std::string> trackers, ParseTrackers(config_.tracker));
+  if (trackers.empty()) return peer;
+  // Grows with each start, as far as the machine's clock does.
+  const auto incarnation =
+      std::chrono::duration_cast<std::chrono::milliseconds>(process_.clock().WallNow().time_since_epoch());
+  tracker_ = std::make_unique<TrackerClient>(std::move(trackers),
+                                             TrackerOptions{.node = node_,
+                                                            .zone = config_.zone,
+                                                            .rack = config_.rack,
+                                                            .incarnation = static_cast<uint64_t>(incarnation.count()),
+                                                            .lease = config_.lease_ttl},
+                                             DialTrackerByGrpc, process_.clock(), process_.log());
+  publisher_ = std::make_unique<Publisher>(*tracker_, process_.clock());
+  tracker_->Start();
+  return std::make_unique<TrackedPeer>(std::move(peer), *tracker_, *publisher_, *executor_, process_.clock());
 }
 
 absl::Status App::Listen() {

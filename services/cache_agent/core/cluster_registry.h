@@ -41,8 +41,9 @@ struct ClusterPage {
 // The cluster's truth, as an agent asks and tells it: the tracker. What the agent does is done in its node epoch, which
 // the implementation looks after. Thread-safe; a `done` comes once, on a thread of the implementation, and must not
 // block. Errors common to all: UNAVAILABLE (TRACKER_NO_QUORUM, LEADER_CHANGED, NO_TRACKER: nobody answers): nothing was
-// done; DEADLINE_EXCEEDED (OUTCOME_UNKNOWN): it may be done, and a repeat is safe; UNAVAILABLE (NODE_FENCED): this
-// node's registration was over, another is under way.
+// done, nor was it with RESOURCE_EXHAUSTED (TRACKER_BUSY: too much waits already); DEADLINE_EXCEEDED (OUTCOME_UNKNOWN):
+// it may be done, and a repeat is safe; UNAVAILABLE (NODE_FENCED): this node's registration was over, another is under
+// way.
 class ClusterRegistry {
  public:
   virtual ~ClusterRegistry() = default;
@@ -60,7 +61,7 @@ class ClusterRegistry {
                        object::Done<absl::StatusOr<object::Epoch>> done) = 0;
   // Ends a right to create without an object.
   virtual void Abandon(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) = 0;
-  // This node has no copy any more.
+  // This node has no copy any more. `epoch` is the cluster's, or the one under which this node published it.
   virtual void Withdraw(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) = 0;
   // NOT_FOUND (NO_OBJECT).
   virtual void Delete(const object::ObjectId& id, object::Done<absl::Status> done) = 0;

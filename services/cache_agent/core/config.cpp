@@ -5,11 +5,13 @@
 #include "larder/base/status.h"
 #include "larder/object/ids.h"
 #include "larder/object/registries.h"
+#include "larder/rpc/address.h"
 
 namespace larder::cache_agent {
 namespace {
 
 constexpr int kMaxThreads = 256;
+constexpr size_t kMaxPlace = 253;
 
 absl::Status CheckAbsolute(const std::string& path) {
   if (path.starts_with('/')) return absl::OkStatus();
@@ -20,6 +22,11 @@ absl::Status CheckStore(const std::string& name) {
   object::BackendRegistry backends("store");
   backends::RegisterAll(backends);
   return backends.Get(name).status();
+}
+
+absl::Status CheckPlace(const std::string& name) {
+  if (name.size() <= kMaxPlace && object::IsUtf8(name)) return absl::OkStatus();
+  return base::InvalidArgument("BAD_VALUE", "a place's name has at most {} bytes of UTF-8", kMaxPlace);
 }
 
 void DeclareQuota(config::Binder& binder, Quota& quota) {
@@ -40,8 +47,29 @@ void DeclareQuota(config::Binder& binder, Quota& quota) {
 
 }  // namespace
 
+absl::StatusOr<std::vector<std::string>> ParseTrackers(std::string_view text) {
+  std::vector<std::string> addresses;
+  while (!text.empty()) {
+    const std::string_view address = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), address.size() + 1));
+    LARDER_ASSIGN_OR_RETURN(const rpc::HostPort parsed, rpc::ParseHostPort(address));
+    if (parsed.port == 0) return base::InvalidArgument("BAD_VALUE", "'{}' has no port", address);
+    addresses.emplace_back(address);
+  }
+  return addresses;
+}
+
 void Declare(config::Binder& binder, Config& config) {
   binder.Text("node.name", &config.node_name, {.help = "This node's name; empty: the host's."});
+  binder.Text("node.zone", &config.zone,
+              {.help = "The zone that the node is in; empty: not known.", .check = CheckPlace});
+  binder.Text("node.rack", &config.rack,
+              {.help = "The rack that the node is in; empty: not known.", .check = CheckPlace});
+  binder.Text(
+      "tracker", &config.tracker,
+      {.help = "Where the cluster's trackers answer (listen.grpc), HOST:PORT parted by commas. Empty: this node is "
+               "alone, and acknowledges 'local' only.",
+       .check = [](const std::string& text) { return ParseTrackers(text).status(); }});
   binder.Text("socket_dir", &config.socket_dir,
               {.help = "Directory of the sockets data.sock and control.sock, which pods mount; one agent serves it.",
                .required = true,

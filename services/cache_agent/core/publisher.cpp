@@ -22,19 +22,25 @@ bool MayBeToldLater(const absl::Status& status) {
 }  // namespace
 
 void Publisher::Publish(Publication publication, Told told) {
-  std::vector<Told> replaced;
+  Pending replaced;
   {
     base::MutexLock lock(mutex_);
     conflicts_.erase(publication.info.id);
     Pending& pending = pending_[publication.info.id];
-    replaced = std::exchange(pending.waiting, {});
-    pending = {.publication = publication};
+    replaced = std::exchange(pending, {.publication = publication});
     if (told) pending.waiting.push_back(std::move(told));
   }
-  for (const Told& one : replaced) {
+  if (replaced.publication.right != publication.right) Abandon(replaced.publication);
+  for (const Told& one : replaced.waiting) {
     one(base::Error(absl::StatusCode::kAborted, "SUPERSEDED", "a newer object took its place on this node"));
   }
   Tell(publication);
+}
+
+void Publisher::Abandon(const Publication& publication) {
+  // Else it would be renewed for as long as this node lives, and nobody could create the key.
+  if (publication.right == object::Epoch{}) return;
+  registry_.Abandon(publication.info.id, publication.right, [](const absl::Status&) {});
 }
 
 void Publisher::Tell(const Publication& publication) {
@@ -108,16 +114,17 @@ bool Publisher::IsOnlyHere(const object::ObjectId& id) const {
 }
 
 void Publisher::Forget(const object::ObjectId& id) {
-  std::vector<Told> waiting;
+  Pending forgotten;
   {
     base::MutexLock lock(mutex_);
     conflicts_.erase(id);
     const auto it = pending_.find(id);
     if (it == pending_.end()) return;
-    waiting = std::move(it->second.waiting);
+    forgotten = std::move(it->second);
     pending_.erase(it);
   }
-  for (const Told& told : waiting) {
+  Abandon(forgotten.publication);
+  for (const Told& told : forgotten.waiting) {
     told(base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "'{}' was deleted before it was published", id.key));
   }
 }

@@ -60,6 +60,7 @@ class Publisher {
   };
 
   void Tell(const Publication& publication);
+  void Abandon(const Publication& publication);
   void OnTold(const Publication& publication, absl::StatusOr<object::Epoch> result) LARDER_EXCLUDES(mutex_);
 
   ClusterRegistry& registry_;

@@ -161,6 +161,12 @@ void TrackedPeer::OnAcquired(const std::shared_ptr<Acquiring>& acquiring, absl::
     }
     right = base::Error(absl::StatusCode::kDeadlineExceeded, "CREATING", "{}", base::Message(right.status()));
   }
+  // A right that nobody got to know of is given back: for the caller, nothing was done.
+  if (base::Reason(right.status()) == "OUTCOME_UNKNOWN") {
+    right = base::Error(absl::StatusCode::kUnavailable, "NO_TRACKER",
+                        "no tracker gave the right to create '{}' in time; nothing was created (try again)",
+                        acquiring->id.key);
+  }
   bool lives = false;
   {
     base::MutexLock lock(mutex_);

@@ -207,6 +207,9 @@ TEST_F(TrackedPeerTest, WithoutAQuorumTrackedCreatesFailAndLocalOnesDoNot) {
   auto created = caller_->CreateLater({.key = "k"});
   cluster_.Answer("acquire k", ClusterDown());
   EXPECT_THAT(created.Get(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+  created = caller_->CreateLater({.key = "k"});
+  cluster_.Answer("acquire k", base::Error(absl::StatusCode::kDeadlineExceeded, "OUTCOME_UNKNOWN", "who knows"));
+  EXPECT_THAT(created.Get(), StatusIs(absl::StatusCode::kUnavailable, "NO_TRACKER"));
   EXPECT_THAT(caller_->CreateLater({.key = "k", .ack = kLocal}).Get(), IsOk());
 }
 
@@ -263,6 +266,17 @@ TEST_F(TrackedPeerTest, ASessionThatEndsWhileItAsksGetsNoRight) {
   cluster_.Answer("acquire k", HeldElsewhere());
   caller_->Close();
   EXPECT_THAT(waiting.Get(), StatusIs(absl::StatusCode::kAborted, "LEASE_LOST"));
+}
+
+TEST_F(TrackedPeerTest, ARightThatIsNoLongerNeededIsGivenBack) {
+  const CreateGrant grant = Begin({.key = "k"});
+  auto sealed = SealLater(grant, "one");
+  cluster_.Answer("seal k 7", ClusterDown());
+  EXPECT_THAT(sealed.Get(), StatusIs(absl::StatusCode::kUnavailable));
+  // It goes before the cluster was told: nobody else may be kept from the key.
+  const CreateGrant second = caller_->CreateLater({.key = "k", .overwrite = true, .ack = kLocal}).Get().value();
+  EXPECT_THAT(SealLater(second, "two").Get(), IsOk());
+  EXPECT_THAT(cluster_.open(), ElementsAre("abandon k 7", "publish k over"));
 }
 
 TEST_F(TrackedPeerTest, AWrongSizeKeepsTheRight) {

@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr int kMostAgents = 64;
 constexpr int kPortsPerAgent = 100;
+constexpr char kNowhereYet[] = "127.0.0.1:1";
 constexpr int kServicePorts = 7400;  // the contract's ports begin here
 constexpr int kTrackerGrpc = 7410;
 constexpr int kTrackerRaft = 7411;
@@ -106,22 +107,12 @@ class Cluster {
   }
 
   absl::Status Start(const Options& options, const std::string& home) {
-    // All settings are looked at before anything starts.
+    // All settings are looked at before anything starts; where the tracker answers is known when it does.
     LARDER_RETURN_IF_ERROR(MakeTracker(options, home));
-    for (int i = 0; i < options.agents; ++i) {
-      const std::string name = fmt::format("node-{}", i);
-      LARDER_ASSIGN_OR_RETURN(
-          std::unique_ptr<Agent> agent,
-          Agent::Make(name, AgentLoader(std::string(cache_agent::App::kInfo.service)),
-                      {.file = options.config_file,
-                       .env = options.env,
-                       .flags = {{"node.name", name},
-                                 {"socket_dir", fmt::format("{}/{}/sockets", home, name)},
-                                 {"data_dir", fmt::format("{}/{}", home, name)},
-                                 {"listen.admin", Address(options, cache_agent::App::kInfo.admin_port, i)}}}));
-      agents_.push_back(std::move(agent));
-    }
+    LARDER_RETURN_IF_ERROR(MakeAgents(options, home, kNowhereYet));
+    agents_.clear();
     LARDER_RETURN_IF_ERROR(base::Annotate(tracker_->Start(), tracker_->name()));
+    LARDER_RETURN_IF_ERROR(MakeAgents(options, home, tracker_->app().grpc_address()));
     for (const auto& agent : agents_) LARDER_RETURN_IF_ERROR(base::Annotate(agent->Start(), agent->name()));
     return absl::OkStatus();
   }
@@ -169,6 +160,24 @@ class Cluster {
                                            {"listen.raft", Address(options, kTrackerRaft)},
                                            {"listen.resp", Address(options, kTrackerResp)},
                                            {"listen.admin", Address(options, tracker::App::kInfo.admin_port)}}}));
+    return absl::OkStatus();
+  }
+
+  absl::Status MakeAgents(const Options& options, const std::string& home, const std::string& tracker) {
+    for (int i = 0; i < options.agents; ++i) {
+      const std::string name = fmt::format("node-{}", i);
+      LARDER_ASSIGN_OR_RETURN(
+          std::unique_ptr<Agent> agent,
+          Agent::Make(name, AgentLoader(std::string(cache_agent::App::kInfo.service)),
+                      {.file = options.config_file,
+                       .env = options.env,
+                       .flags = {{"node.name", name},
+                                 {"tracker", tracker},
+                                 {"socket_dir", fmt::format("{}/{}/sockets", home, name)},
+                                 {"data_dir", fmt::format("{}/{}", home, name)},
+                                 {"listen.admin", Address(options, cache_agent::App::kInfo.admin_port, i)}}}));
+      agents_.push_back(std::move(agent));
+    }
     return absl::OkStatus();
   }
 

@@ -20,6 +20,7 @@ class Arena;
 namespace larder::object {
 class Backend;
 class Listener;
+class Peer;
 }  // namespace larder::object
 namespace larder::rpc {
 class Server;
@@ -34,7 +35,9 @@ class FilePodDirectory;
 class LiveSessions;
 class MeteredPeer;
 class NamespaceTable;
+class Publisher;
 class StatusReader;
+class TrackerClient;
 
 // The agent of one node: the memory, the objects, and the two sockets by which pods reach them. The one place where its
 // parts are put together. Several may live in one process, each with a Process and directories of its own. One thread
@@ -65,6 +68,8 @@ class App {
   absl::Status LockSocketDir();
   absl::Status OpenStore();
   absl::Status OpenPods();
+  // `peer` as part of the cluster, if there is one.
+  absl::StatusOr<std::unique_ptr<object::Peer>> JoinCluster(std::unique_ptr<object::Peer> peer);
   absl::Status Listen();
   absl::Status ListenForCalls(const std::string& socket);
 
@@ -78,6 +83,8 @@ class App {
   std::unique_ptr<arena::Arena> arena_;
   std::unique_ptr<ArenaMetrics> arena_metrics_;
   std::unique_ptr<object::Backend> backend_;
+  std::unique_ptr<TrackerClient> tracker_;
+  std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<MeteredPeer> peer_;
   std::unique_ptr<base::Worker> maintenance_;
   std::unique_ptr<FilePodDirectory> pods_;

@@ -1,8 +1,12 @@
 #pragma once
+#include <absl/status/statusor.h>
+
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "larder/base/clock.h"
 #include "larder/base/units.h"
@@ -32,6 +36,9 @@ struct NamespaceSettings {
 // The agent's own settings; those of every service are rpc::ProcessConfig.
 struct Config {
   std::string node_name;  // empty: the host's name
+  std::string zone;
+  std::string rack;
+  std::string tracker;  // HOST:PORT, parted by commas; empty: none
   std::string socket_dir = "/run/larder";
   std::string data_dir;  // empty: nothing is kept on disk
   Identity identity = Identity::kOpen;
@@ -44,6 +51,9 @@ struct Config {
   std::map<std::string, Quota> quotas = {{kDefaultQuota, {}}};
   std::map<std::string, NamespaceSettings> namespaces;
 };
+
+// The addresses of the setting `tracker`. INVALID_ARGUMENT (BAD_ADDRESS, BAD_VALUE).
+absl::StatusOr<std::vector<std::string>> ParseTrackers(std::string_view text);
 
 // Binds every field to its setting (config::Loader).
 void Declare(config::Binder& binder, Config& config);
