@@ -73,6 +73,34 @@ class Dev(CliCase):
             self.stop(process)
         self.assertTrue(home.is_dir())
 
+    def test_what_was_acknowledged_is_there_after_all_were_killed_at_once(self):
+        config = self.file("dev.yaml", b"cache_agent:\n  store: file\n  arena: 64MiB\n")
+        arguments = ("--agents", "2", "--dir", str(self.dir / "state"), "--config", config)
+        process, ready, _ = self.run_dev(*arguments)
+        nodes = [f"uds://{agent['socket_dir']}" for agent in ready["agents"]]
+        for i in range(20):
+            ack = "tracked" if i % 2 == 0 else "local"
+            self.ok("import", "-", "--key", f"k/{i}", "--ack", ack, "-e", nodes[i % 2], stdin=b"%d" % i)
+        process.kill()
+        process.wait()
+        process, ready, _ = self.run_dev(*arguments)
+        nodes = [f"uds://{agent['socket_dir']}" for agent in ready["agents"]]
+        for i in range(20):
+            self.assertEqual(self.ok("export", f"k/{i}", "-e", nodes[i % 2]), b"%d" % i)
+        # Whoever is asked knows who has it, as soon as the agents have told.
+        for i in range(20):
+            holder = [f"node-{i % 2}"]
+
+            def known(key=f"k/{i}", asked=nodes[(i + 1) % 2], holder=holder):
+                told = self.run_larder("stat", key, "-e", asked, "-o", "json")
+                if told.returncode != 0:
+                    return False
+                stat = json.loads(told.stdout)
+                return [where["node"] for where in stat["locations"]] == holder and stat["live_replicas"] == 1
+
+            self.until(known, f"k/{i} is known to be at {holder}")
+        self.stop(process)
+
     def test_a_second_dev_in_the_same_directory_does_not_start(self):
         home = str(self.dir / "state")
         process, ready, _ = self.run_dev("--agents", "1", "--dir", home)

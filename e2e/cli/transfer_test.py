@@ -83,7 +83,7 @@ class Transfer(CliCase):
         for digest in ((), ("--digest", sha256(data))):
             key = self.key(f"k{len(digest)}")
             first = self.json("import", path, "--key", key, *digest)
-            self.assertEqual((first["ack"], first["durability"]), ("local", "memory"))
+            self.assertEqual((first["ack"], first["durability"]), ("tracked", "memory"))
             for source, stdin in ((path, b""), ("-", data)):
                 again = self.json("import", source, "--key", key, stdin=stdin)
                 self.assertEqual((again["epoch"], again["size"]), (first["epoch"], first["size"]))

@@ -156,10 +156,11 @@ class Failures(CliCase):
         self.fails(2, "import", "-", "--piece-length", "3MiB", stdin=b"x", says="power of two")
         self.fails(2, "import", "-", "--ack", "replicated:3", "--replicas", "2", stdin=b"x", says="replicated:3")
 
-    def test_an_ack_that_needs_a_tracker_or_an_origin_is_2(self):
-        for ack in ("tracked", "replicated:2", "origin"):
-            self.fails(2, "import", "-", "--ack", ack, stdin=b"x", says="no tracker and no origin")
-        self.assertEqual(self.json("import", "-", "--ack", "local", stdin=b"x")["ack"], "local")
+    def test_an_ack_that_needs_other_nodes_or_an_origin_is_2(self):
+        for ack in ("replicated:2", "origin"):
+            self.fails(2, "import", "-", "--ack", ack, stdin=b"x", says="can acknowledge 'local' and 'tracked'")
+        for ack in ("local", "tracked"):
+            self.assertEqual(self.json("import", "-", "--ack", ack, stdin=ack.encode())["ack"], ack)
         self.fails(2, "stat", "k", "--wait", "uploaded", says="uploaded")
 
     def test_a_local_file_that_cannot_be_read_or_made_is_2(self):

@@ -177,8 +177,11 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
                                                             .lease = config_.lease_ttl},
                                              DialTrackerByGrpc, process_.clock(), process_.log());
   publisher_ = std::make_unique<Publisher>(*tracker_, process_.clock());
+  auto tracked =
+      std::make_unique<TrackedPeer>(node_, std::move(peer), *tracker_, *publisher_, *executor_, process_.clock());
+  LARDER_RETURN_IF_ERROR(tracked->PublishAll());
   tracker_->Start();
-  return std::make_unique<TrackedPeer>(std::move(peer), *tracker_, *publisher_, *executor_, process_.clock());
+  return tracked;
 }
 
 absl::Status App::Listen() {

@@ -33,6 +33,15 @@ struct ClusterObject {
   std::string creator;  // of what is being created: the node
 };
 
+// What is not named stays as it is.
+struct MetaChange {
+  std::optional<base::Duration> ttl;  // from now on
+  std::optional<bool> pinned;
+  std::optional<uint32_t> wanted_replicas;
+  std::optional<std::vector<std::string>> tags;
+  bool empty() const { return !ttl && !pinned && !wanted_replicas && !tags; }
+};
+
 struct ClusterPage {
   std::vector<object::ObjectInfo> objects;  // by key
   bool more = false;
@@ -65,7 +74,9 @@ class ClusterRegistry {
   virtual void Withdraw(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) = 0;
   // NOT_FOUND (NO_OBJECT).
   virtual void Delete(const object::ObjectId& id, object::Done<absl::Status> done) = 0;
-  virtual void SetPinned(const object::ObjectId& id, bool pinned, object::Done<absl::Status> done) = 0;
+  // Of that epoch of the cluster's, 0: of whichever is sealed. ABORTED (EPOCH_STALE).
+  virtual void SetMeta(const object::ObjectId& id, object::Epoch epoch, const MetaChange& change,
+                       object::Done<absl::Status> done) = 0;
 
   // In the order asked; at most 1000.
   virtual void Locate(std::vector<object::ObjectId> ids,

@@ -56,7 +56,11 @@ void Publisher::Tell(const Publication& publication) {
     });
   }
   registry_.Publish(publication.info, publication.overwrite, [this, publication](absl::StatusOr<object::Epoch> epoch) {
-    OnTold(publication, std::move(epoch));
+    if (!epoch.ok() || publication.settings.empty()) return OnTold(publication, std::move(epoch));
+    registry_.SetMeta(publication.info.id, *epoch, publication.settings,
+                      [this, publication, epoch = *epoch](const absl::Status& set) {
+                        OnTold(publication, set.ok() ? absl::StatusOr<object::Epoch>(epoch) : set);
+                      });
   });
 }
 

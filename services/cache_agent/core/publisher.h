@@ -24,6 +24,7 @@ class Publisher {
     bool overwrite = false;
     bool acknowledged = false;  // nobody waits for it: `local`
     object::Epoch right;        // to create, from ClusterRegistry::Acquire; 0: none
+    MetaChange settings;        // without a right: also of the same content that the cluster has already
   };
   // OK with the cluster's epoch; else an error of ClusterRegistry. UNAVAILABLE and DEADLINE_EXCEEDED: it is tried
   // again, and a later Await hears of that.

@@ -32,17 +32,50 @@ absl::Status CheckAck(const CreateRequest& request) {
                                object::AckName(request.ack), other_nodes ? "other nodes" : "an origin");
 }
 
+// What a creator asked for that the same content, created before, may not have.
+MetaChange AskedSettings(const object::ObjectMeta& meta) {
+  MetaChange change{.ttl = meta.ttl};
+  if (meta.wanted_replicas > 1) change.wanted_replicas = meta.wanted_replicas;
+  if (!meta.tags.empty()) change.tags = meta.tags;
+  return change;
+}
+
 absl::Status LeaseLost(const ObjectId& id) {
   return base::Error(absl::StatusCode::kAborted, "LEASE_LOST", "the session that was to create '{}' has ended", id.key);
 }
 
 }  // namespace
 
-TrackedPeer::TrackedPeer(std::unique_ptr<object::Peer> peer, ClusterRegistry& registry, Publisher& publisher,
-                         base::Executor& executor, const base::Clock& clock)
-    : PeerDecorator(std::move(peer)), registry_(registry), publisher_(publisher), executor_(executor), clock_(clock) {}
+TrackedPeer::TrackedPeer(std::string node, std::unique_ptr<object::Peer> peer, ClusterRegistry& registry,
+                         Publisher& publisher, base::Executor& executor, const base::Clock& clock)
+    : PeerDecorator(std::move(peer)),
+      node_(std::move(node)),
+      registry_(registry),
+      publisher_(publisher),
+      executor_(executor),
+      clock_(clock) {}
 
 TrackedPeer::~TrackedPeer() { EndInner(); }
+
+absl::Status TrackedPeer::PublishAll() {
+  for (const object::PeerUsage::Stored& stored : inner().usage().stored) {
+    LARDER_ASSIGN_OR_RETURN(const SessionId session, inner().OpenSession({.ns = stored.ns}));
+    object::ListRequest request;
+    for (bool more = true; more;) {
+      absl::StatusOr<object::ListPage> page;
+      // A peer over a backend knows its names by heart, and answers at once.
+      inner().List(session, request, [&page](absl::StatusOr<object::ListPage> listed) { page = std::move(listed); });
+      if (!page.ok()) return page.status();
+      for (const object::ObjectInfo& info : page->objects) {
+        publisher_.Publish({.info = info, .acknowledged = true}, nullptr);
+      }
+      more = page->more;
+      if (more) request.after = page->objects.back().id.key;
+    }
+    inner().CloseSession(session);
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<SessionId> TrackedPeer::OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed) {
   LARDER_ASSIGN_OR_RETURN(
@@ -107,6 +140,7 @@ void TrackedPeer::Create(SessionId session, CreateRequest request, base::Deadlin
   Creation creation{.session = session,
                     .ack = request.ack == AckPolicy::kLocal ? AckPolicy::kLocal : AckPolicy::kTracked,
                     .overwrite = request.overwrite};
+  if (request.accept_same_content) creation.settings = AskedSettings(request.meta);
   {
     base::MutexLock lock(mutex_);
     if (const auto ns = namespaces_.find(session); ns != namespaces_.end()) creation.id = {ns->second, request.key};
@@ -222,8 +256,11 @@ void TrackedPeer::OnSealed(SessionId session, LeaseId lease, SealResult result, 
     return publisher_.Await(id, own, told);
   }
   const bool local = creation->ack == AckPolicy::kLocal;
-  const Publisher::Publication publication = {
-      .info = result.info, .overwrite = creation->overwrite, .acknowledged = local, .right = creation->right};
+  const Publisher::Publication publication = {.info = result.info,
+                                              .overwrite = creation->overwrite,
+                                              .acknowledged = local,
+                                              .right = creation->right,
+                                              .settings = creation->settings};
   if (!local) return publisher_.Publish(publication, told);
   publisher_.Publish(publication, nullptr);
   done(std::move(result));
@@ -289,7 +326,7 @@ absl::StatusOr<object::ObjectStat> TrackedPeer::Joined(const ObjectId& id,
     placement.locations.push_back({.node = copy.node,
                                    .kind = copy.staged ? "staged" : "replica",
                                    .live = copy.live,
-                                   .last_seen = copy.last_seen});
+                                   .last_seen = copy.node == node_ ? base::Duration::zero() : copy.last_seen});
   }
   if (found->info.state == object::ObjectState::kDeleted) {
     // Being created here, or not told of yet; else it was deleted, and this node has not heard of that.
@@ -350,7 +387,9 @@ void TrackedPeer::Delete(SessionId session, const std::string& key, Done<absl::S
 void TrackedPeer::SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) {
   ChangeName(
       session, key,
-      [this, pinned](const ObjectId& id, Done<absl::Status> told) { registry_.SetPinned(id, pinned, std::move(told)); },
+      [this, pinned](const ObjectId& id, Done<absl::Status> told) {
+        registry_.SetMeta(id, {}, {.pinned = pinned}, std::move(told));
+      },
       [this, session, key, pinned](Done<absl::Status> told) {
         inner().SetPinned(session, key, pinned, std::move(told));
       },

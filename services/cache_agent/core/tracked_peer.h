@@ -21,10 +21,14 @@ namespace larder::cache_agent {
 class TrackedPeer final : public object::PeerDecorator {
  public:
   // Borrows all but the peer; they outlive it.
-  // `executor` runs what may wait for a disk.
-  TrackedPeer(std::unique_ptr<object::Peer> peer, ClusterRegistry& registry, Publisher& publisher,
+  // `node` is this node's name; `executor` runs what may wait for a disk.
+  TrackedPeer(std::string node, std::unique_ptr<object::Peer> peer, ClusterRegistry& registry, Publisher& publisher,
               base::Executor& executor, const base::Clock& clock);
   ~TrackedPeer() override;
+
+  // Publishes all that is here, as if it had just been sealed: what a backend found again at start. Once, before others
+  // call.
+  absl::Status PublishAll();
 
   absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner,
                                                 object::LapsedFn lapsed = nullptr) override;
@@ -59,6 +63,7 @@ class TrackedPeer final : public object::PeerDecorator {
     object::AckPolicy ack = object::AckPolicy::kTracked;
     bool overwrite = false;
     object::Epoch right;  // 0: none, it is published at the seal
+    MetaChange settings;  // to be had also by the same content, if that is there already
   };
   // One that waits for the right to its key.
   struct Acquiring {
@@ -100,6 +105,7 @@ class TrackedPeer final : public object::PeerDecorator {
   // What lost to another node's object goes, unless something newer is there.
   void Drop(object::SessionId session, const object::ObjectInfo& info);
 
+  const std::string node_;
   ClusterRegistry& registry_;
   Publisher& publisher_;
   base::Executor& executor_;

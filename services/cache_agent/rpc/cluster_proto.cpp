@@ -118,10 +118,15 @@ v1::Command DeleteCommand(const ObjectId& id) {
   return command;
 }
 
-v1::Command PinCommand(const ObjectId& id, bool pinned) {
+v1::Command MetaCommand(const ObjectId& id, object::Epoch epoch, const MetaChange& change) {
   v1::Command command;
-  *command.mutable_set_meta()->mutable_object() = ToProto(id);
-  command.mutable_set_meta()->set_pinned(pinned);
+  v1::SetMeta& set_meta = *command.mutable_set_meta();
+  *set_meta.mutable_object() = ToProto(id);
+  set_meta.set_epoch(epoch.value);
+  if (change.ttl) set_meta.set_ttl_ms(std::chrono::ceil<std::chrono::milliseconds>(*change.ttl).count());
+  if (change.pinned) set_meta.set_pinned(*change.pinned);
+  if (change.wanted_replicas) set_meta.set_wanted_replicas(*change.wanted_replicas);
+  if (change.tags) set_meta.mutable_tags()->mutable_tags()->Assign(change.tags->begin(), change.tags->end());
   return command;
 }
 

@@ -19,7 +19,7 @@ tracker::v1::Command SealCommand(object::Epoch epoch, const object::ObjectInfo& 
 tracker::v1::Command PublishCommand(const object::ObjectInfo& info, bool overwrite);
 tracker::v1::Command AbandonCommand(const object::ObjectId& id, object::Epoch epoch);
 tracker::v1::Command DeleteCommand(const object::ObjectId& id);
-tracker::v1::Command PinCommand(const object::ObjectId& id, bool pinned);
+tracker::v1::Command MetaCommand(const object::ObjectId& id, object::Epoch epoch, const MetaChange& change);
 tracker::v1::Command GiveUpCommand(uint64_t blob, object::Epoch epoch);
 tracker::v1::ObjectId ToProto(const object::ObjectId& id);
 

@@ -137,8 +137,8 @@ void TrackerClient::Abandon(const ObjectId& id, Epoch epoch, Done<absl::Status> 
 void TrackerClient::Delete(const ObjectId& id, Done<absl::Status> done) {
   Ask({.command = DeleteCommand(id), .object = NameOf(id), .done = Simply(std::move(done))});
 }
-void TrackerClient::SetPinned(const ObjectId& id, bool pinned, Done<absl::Status> done) {
-  Ask({.command = PinCommand(id, pinned), .object = NameOf(id), .done = Simply(std::move(done))});
+void TrackerClient::SetMeta(const ObjectId& id, Epoch epoch, const MetaChange& change, Done<absl::Status> done) {
+  Ask({.command = MetaCommand(id, epoch, change), .object = NameOf(id), .done = Simply(std::move(done))});
 }
 
 void TrackerClient::Withdraw(const ObjectId& id, Epoch epoch, Done<absl::Status> done) {

@@ -41,7 +41,8 @@ class TrackerClient final : public ClusterRegistry {
   // `epoch` is the cluster's, or the one under which this node published it. OK also where that is no more.
   void Withdraw(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) override;
   void Delete(const object::ObjectId& id, object::Done<absl::Status> done) override;
-  void SetPinned(const object::ObjectId& id, bool pinned, object::Done<absl::Status> done) override;
+  void SetMeta(const object::ObjectId& id, object::Epoch epoch, const MetaChange& change,
+               object::Done<absl::Status> done) override;
   // INVALID_ARGUMENT (BAD_NAMESPACE, BAD_KEY, BAD_BATCH).
   void Locate(std::vector<object::ObjectId> ids,
               object::Done<absl::StatusOr<std::vector<ClusterObject>>> done) override;

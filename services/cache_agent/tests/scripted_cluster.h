@@ -35,8 +35,14 @@ class ScriptedCluster final : public ClusterRegistry {
   void Delete(const object::ObjectId& id, Done<absl::Status> done) override {
     Ask("delete " + id.key, Simply(std::move(done)));
   }
-  void SetPinned(const object::ObjectId& id, bool pinned, Done<absl::Status> done) override {
-    Ask((pinned ? "pin " : "unpin ") + id.key, Simply(std::move(done)));
+  void SetMeta(const object::ObjectId& id, Epoch epoch, const MetaChange& change, Done<absl::Status> done) override {
+    std::string question = "set " + id.key;
+    if (epoch != Epoch{}) question += fmt::format(" {}", epoch.value);
+    if (change.pinned) question += *change.pinned ? " pinned" : " unpinned";
+    if (change.ttl) question += fmt::format(" ttl {}", change.ttl->count());
+    if (change.wanted_replicas) question += fmt::format(" wanted {}", *change.wanted_replicas);
+    if (change.tags) question += fmt::format(" tags {}", fmt::join(*change.tags, ","));
+    Ask(std::move(question), Simply(std::move(done)));
   }
   void Locate(std::vector<object::ObjectId> ids, Done<absl::StatusOr<std::vector<ClusterObject>>> done) override {
     located.emplace_back(std::move(ids), std::move(done));

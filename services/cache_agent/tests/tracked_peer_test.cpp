@@ -41,7 +41,7 @@ class TrackedPeerTest : public testing::Test {
     publisher_ = std::make_unique<Publisher>(cluster_, node_->clock());
     auto inner = (*peers.Get("single"))
                      ->make({.backends = {&node_->backend()}, .clock = &node_->clock(), .executor = &executor_});
-    peer_ = std::make_unique<TrackedPeer>(*std::move(inner), cluster_, *publisher_, executor_, node_->clock());
+    peer_ = std::make_unique<TrackedPeer>("a", *std::move(inner), cluster_, *publisher_, executor_, node_->clock());
     caller_ = Open();
   }
 
@@ -152,6 +152,18 @@ TEST_F(TrackedPeerTest, ALocalOneThatLosesStaysHereAndSaysSo) {
   EXPECT_EQ(publisher_->pending(), 0u);
 }
 
+TEST_F(TrackedPeerTest, WhatABackendFoundAgainIsPublished) {
+  for (int i = 0; i < 1500; ++i) {  // more than a page
+    const CreateGrant grant = caller_->CreateLater({.key = fmt::format("k{}", i), .ack = kLocal}).Get().value();
+    EXPECT_THAT(SealLater(grant, "x").Get(), IsOk());
+    cluster_.Answer(fmt::format("publish k{}", i));
+  }
+  EXPECT_THAT(peer_->PublishAll(), IsOk());
+  EXPECT_EQ(cluster_.open().size(), 1500u);
+  EXPECT_EQ(publisher_->pending(), 1500u);
+  EXPECT_EQ(peer_->usage().sessions, 1u) << "the caller's";
+}
+
 TEST_F(TrackedPeerTest, WhatExistsElsewhereIsNotCreated) {
   auto created = caller_->CreateLater({.key = "k"});
   cluster_.Answer("acquire k", ExistsElsewhere());
@@ -176,6 +188,17 @@ TEST_F(TrackedPeerTest, TheSameContentElsewhereIsDecidedAtTheSeal) {
       EXPECT_FALSE(Readable("k")) << "it lost: nobody was told that it is here";
     }
   }
+}
+
+TEST_F(TrackedPeerTest, TheSameContentElsewhereGetsTheSettingsThatWereAskedFor) {
+  auto created =
+      caller_->CreateLater({.key = "k", .accept_same_content = true, .meta = {.ttl = seconds(1), .tags = {"x"}}});
+  cluster_.Answer("acquire k", ExistsElsewhere());
+  auto sealed = SealLater(created.Get().value(), "hello");
+  cluster_.Answer("publish k", Epoch{5});
+  EXPECT_FALSE(sealed.ready());
+  cluster_.Answer("set k 5 ttl 1000000000 tags x");
+  EXPECT_THAT(sealed.Get(), IsOk());
 }
 
 TEST_F(TrackedPeerTest, ASecondCreatorWaitsForTheOneOnAnotherNode) {

@@ -65,7 +65,12 @@ Reply Do(Change& change, const SetMeta& command) {
   if (const auto refusal = RefuseVersion(object, command.object, command.epoch)) return *refusal;
   SealedVersion& sealed = *object->record.sealed;
   const LogTime expired = sealed.expires();
-  sealed.meta.ttl = command.ttl.value_or(sealed.meta.ttl);
+  if (command.ttl) {
+    // Kept as counted from the seal; past all counting it has no end.
+    const base::Duration age(static_cast<base::Duration::rep>(change.now().ns - sealed.sealed_at.ns));
+    const bool ends = *command.ttl > base::Duration::zero() && *command.ttl <= base::Duration::max() - age;
+    sealed.meta.ttl = ends ? age + *command.ttl : base::Duration::zero();
+  }
   sealed.meta.pinned = command.pinned.value_or(sealed.meta.pinned);
   sealed.meta.wanted = command.wanted.value_or(sealed.meta.wanted);
   if (command.tags) sealed.meta.tags = *command.tags;

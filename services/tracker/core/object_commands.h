@@ -147,7 +147,7 @@ struct Delete {
   static constexpr auto kFields = std::tuple(&Delete::object, &Delete::epoch);
 };
 
-// nullopt leaves a value as it is. A TTL counts from the seal, 0 takes it off.
+// nullopt leaves a value as it is. A TTL counts from now, 0 takes it off.
 struct SetMeta {
   ObjectId object;
   Epoch epoch;

@@ -63,8 +63,13 @@ TEST_F(Expiry, AChangedTtlIsDueAtItsNewTime) {
   Pass(hours(1000));
   Expire();
   EXPECT_EQ(StatOf(id_).state, ObjectState::kSealed);
-  Ok(SetMeta{.object = id_, .ttl = seconds(1)});
-  EXPECT_EQ(StatOf(id_).state, ObjectState::kAbsent) << "it counts from the seal";
+  Ok(SetMeta{.object = id_, .ttl = seconds(2)});
+  Pass(seconds(1));
+  Expire();
+  EXPECT_EQ(StatOf(id_).state, ObjectState::kSealed) << "it counts from now";
+  Pass(seconds(1));
+  Expire();
+  EXPECT_EQ(StatOf(id_).state, ObjectState::kAbsent);
 }
 
 TEST_F(Expiry, ATtlTooLongToCountIsNever) {
