@@ -90,7 +90,9 @@ class Agents(unittest.TestCase):
         self.addCleanup(slow.stdout.close)
         slow.stdin.write(b"x" * 100_000)
         slow.stdin.flush()
-        creating = lambda: self.run_larder(1, "stat", "slow", "-o", "json").stdout.find(b'"CREATING"') >= 0  # noqa: E731
+        creating = (
+            lambda: self.run_larder(1, "stat", "slow", "-o", "json").stdout.find(b'"CREATING"') >= 0
+        )  # noqa: E731
         self.until(creating, "the create is known")
         told = self.fails(8, 1, "import", "-", "--key", "slow", "--timeout", "300ms", stdin=b"mine")
         self.assertIn("slow", told)

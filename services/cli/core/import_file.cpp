@@ -40,10 +40,15 @@ bool HasNoSettings(const object::ObjectMeta& meta) {
 // mapped. (A CRC-32C that agrees would not do: it finds damage, not difference.)
 absl::StatusOr<std::optional<Imported>> CompareWithExisting(Context& context, client::Client& client, Source& source,
                                                             const std::string& key, const base::Digest& expected) {
+  // What the cluster knows counts, not a copy here of what was deleted or replaced. Where there is none, or it cannot
+  // be asked, or another creates it, Create decides.
+  const absl::StatusOr<object::ObjectInfo> known = client.Stat(key);
+  if (!known.ok() || known->state != object::ObjectState::kSealed) return std::nullopt;
   absl::StatusOr<std::unique_ptr<object::ObjectReader>> object = client.Get(key);
-  if (absl::IsNotFound(object.status())) return std::nullopt;  // or another creates it: Create waits for that one
+  if (absl::IsNotFound(object.status())) return std::nullopt;
   if (!object.ok()) return object.status();
-  const object::ObjectInfo& info = (*object)->info();
+  const object::ObjectInfo& info = *known;
+  if ((*object)->info().digest != info.digest || (*object)->info().size != info.size) return std::nullopt;
   if (info.size != *source.size()) return OtherContent(info.id);
   if (info.ttl_left) return std::nullopt;
   Progress progress(context.shows_progress(), "compare " + source.path(), source.size());
