@@ -23,6 +23,8 @@ absl::Status Answer(Reader& snapshot, LogTime now, const v1::ListLeasesRequest& 
 absl::Status Answer(Reader& snapshot, LogTime now, const v1::GetPlanRequest& request, v1::GetPlanResponse& response);
 absl::Status Answer(Reader& snapshot, LogTime now, const v1::ListEndedTicketsRequest& request,
                     v1::ListEndedTicketsResponse& response);
+absl::Status Answer(Reader& snapshot, LogTime now, const v1::GetInventoryRequest& request,
+                    v1::GetInventoryResponse& response);
 
 // Status needs no snapshot.
 v1::StatusResponse ToProto(const raft::NodeStatus& status);

@@ -38,6 +38,8 @@ std::string_view LabelText(Op op) {
       return "get_plan";
     case Op::kListEndedTickets:
       return "list_ended_tickets";
+    case Op::kGetInventory:
+      return "get_inventory";
     case Op::kStatus:
       return "status";
   }

@@ -22,6 +22,7 @@ enum class Op : uint8_t {
   kListLeases,
   kGetPlan,
   kListEndedTickets,
+  kGetInventory,
   kStatus,
 };
 Op OpOf(const v1::Command& command);

@@ -6,6 +6,7 @@
 
 #include "core/consensus.h"
 #include "core/queries.h"
+#include "core/watch.h"
 #include "larder/tracker/v1/tracker.pb.h"
 #include "rpc/answers.h"
 #include "rpc/request_metrics.h"
@@ -32,11 +33,22 @@ class Requests {
   absl::Status Answered(Op op, const absl::Status& status, Reader* snapshot, LogTime now, const Request& request,
                         Response& response) {
     absl::Status answer = status.ok() ? Answer(*snapshot, now, request, response) : status;
+    if constexpr (requires { response.set_revision(0); }) {
+      if (answer.ok()) answer = TellRevision(*snapshot, response);
+    }
     metrics_.Done(op, answer.code());
     return answer;
   }
 
  private:
+  // From where a watch tells what the snapshot does not.
+  template <typename Response>
+  static absl::Status TellRevision(Reader& snapshot, Response& response) {
+    const absl::StatusOr<WatchPosition> end = EndOfHistory(snapshot);
+    if (end.ok()) response.set_revision(end->revision);
+    return end.status();
+  }
+
   Consensus& consensus_;
   RequestMetrics& metrics_;
 };

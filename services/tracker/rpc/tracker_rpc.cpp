@@ -96,6 +96,11 @@ rpc::Reactor* TrackerRpc::ListEndedTickets(rpc::Context* context, const v1::List
   return Ask(Op::kListEndedTickets, context, request, response);
 }
 
+rpc::Reactor* TrackerRpc::GetInventory(rpc::Context* context, const v1::GetInventoryRequest* request,
+                                       v1::GetInventoryResponse* response) {
+  return Ask(Op::kGetInventory, context, request, response);
+}
+
 rpc::Reactor* TrackerRpc::Status(rpc::Context* context, const v1::StatusRequest*, v1::StatusResponse* response) {
   return rpc::Unary(context, [=, this]() -> absl::Status {
     *response = ToProto(node_.status());

@@ -40,6 +40,8 @@ class TrackerRpc final : public v1::Tracker::CallbackService {
                         v1::GetPlanResponse* response) override;
   rpc::Reactor* ListEndedTickets(rpc::Context* context, const v1::ListEndedTicketsRequest* request,
                                  v1::ListEndedTicketsResponse* response) override;
+  rpc::Reactor* GetInventory(rpc::Context* context, const v1::GetInventoryRequest* request,
+                             v1::GetInventoryResponse* response) override;
   rpc::Reactor* Status(rpc::Context* context, const v1::StatusRequest* request, v1::StatusResponse* response) override;
 
  private:

@@ -174,6 +174,46 @@ TEST_F(TrackerRpcTest, ListsEndedTickets) {
   EXPECT_EQ(ended->tickets(0).object().key(), "a");
 }
 
+TEST_F(TrackerRpcTest, GivesTheSumsOfANodesInventory) {
+  PutA();
+  const auto inventory = Ask(&Stub::GetInventory, R"(node: "n")");
+  ASSERT_THAT(inventory, IsOk());
+  EXPECT_EQ(inventory->node_epoch(), node_epoch_);
+  ASSERT_EQ(inventory->sums_size(), 256);
+  ASSERT_EQ(inventory->confirmed_size(), 256);
+  const int bucket = BucketOf(BlobId{blob_});
+  for (int i = 0; i < inventory->sums_size(); ++i) {
+    const uint64_t wanted = i == bucket ? ItemHash({BlobId{blob_}, Epoch{epoch_}, CopyKind::kStaged}) : 0;
+    EXPECT_EQ(inventory->sums(i), wanted) << i;
+    EXPECT_FALSE(inventory->confirmed(i)) << i;
+  }
+  // What is equal is confirmed as a whole.
+  const std::string equal =
+      "buckets { bucket: " + std::to_string(bucket) + " hash: " + std::to_string(inventory->sums(bucket)) + " }";
+  ASSERT_TRUE(Run("confirm_buckets { holder " + Ref() + equal + "}").has_buckets_compared());
+  const auto confirmed = Ask(&Stub::GetInventory, R"(node: "n")");
+  ASSERT_THAT(confirmed, IsOk());
+  for (int i = 0; i < confirmed->confirmed_size(); ++i) EXPECT_EQ(confirmed->confirmed(i), i == bucket) << i;
+
+  const auto unknown = Ask(&Stub::GetInventory, R"(node: "other")");
+  ASSERT_THAT(unknown, IsOk());
+  EXPECT_EQ(unknown->node_epoch(), 0u);
+}
+
+TEST_F(TrackerRpcTest, AnswersTellFromWhereToWatch) {
+  PutA();
+  const uint64_t revision = state_.mark().at.index + 1;
+  EXPECT_EQ(Ask(&Stub::Locate, R"(objects { namespace: "team" key: "none" })")->revision(), revision);
+  EXPECT_EQ(Ask(&Stub::Stat, kA)->revision(), revision);
+  EXPECT_EQ(Ask(&Stub::List, R"(namespace: "team")")->revision(), revision);
+  EXPECT_EQ(Ask(&Stub::ListStaged)->revision(), revision);
+  EXPECT_EQ(Ask(&Stub::ListNodes)->revision(), revision);
+  EXPECT_EQ(Ask(&Stub::ListLeases)->revision(), revision);
+  EXPECT_EQ(Ask(&Stub::GetInventory, R"(node: "n")")->revision(), revision);
+  Run("open_session {}");
+  EXPECT_EQ(Ask(&Stub::ListNodes)->revision(), revision + 1);
+}
+
 TEST_F(TrackerRpcTest, StatusTellsHowTheMemberIs) {
   Run("open_session {}");
   const auto status = Ask(&Stub::Status);
