@@ -178,13 +178,19 @@ void App::ServeReads() {
 
 absl::Status App::ListenForCalls() {
   request_metrics_ = std::make_unique<RequestMetrics>(process_.metrics());
-  tracker_rpc_ = std::make_unique<TrackerRpc>(*consensus_, *node_, *request_metrics_);
+  tracker_rpc_ = std::make_unique<TrackerRpc>(*consensus_, *state_, *node_, *request_metrics_);
   server_ = std::make_unique<rpc::Server>(rpc::ServerOptions{.address = config_.grpc}, process_.log());
   server_->Add(*tracker_rpc_);
   if (const absl::Status started = server_->Start(); !started.ok()) {
     return base::Annotate(started, "listen.grpc " + config_.grpc);
   }
+  keep_alive_ = std::make_unique<base::Worker>("larder-watches", [this] {
+    tracker_rpc_->KeepAlive();
+    return kKeepAlive;
+  });
+  keep_alive_->Start();
   stops_.Push("calls", [this](base::Deadline deadline) {
+    keep_alive_->Stop();
     tracker_rpc_->Stop();
     server_->Stop(deadline);
   });

@@ -15,9 +15,19 @@ absl::Status ServedState::Apply(std::span<const raft::Command> commands, const r
                                 std::vector<std::string>& replies) {
   LARDER_RETURN_IF_ERROR(state_->Apply(commands, after, replies));
   applied_ = after;
-  base::MutexLock lock(mutex_);
-  mark_ = {.at = after.at, .now = state_->now()};
+  std::shared_ptr<const std::function<void()>> told;
+  {
+    base::MutexLock lock(mutex_);
+    mark_ = {.at = after.at, .now = state_->now()};
+    told = told_;
+  }
+  if (told != nullptr) (*told)();
   return absl::OkStatus();
+}
+
+void ServedState::OnApplied(std::function<void()> applied) {
+  base::MutexLock lock(mutex_);
+  told_ = std::make_shared<const std::function<void()>>(std::move(applied));
 }
 
 ServedState::Mark ServedState::mark() const {

@@ -27,6 +27,10 @@ class ServedState final : public raft::StateMachine {
                      std::vector<std::string>& replies) override LARDER_EXCLUDES(mutex_);
   absl::Status Flush() override { return state_->Flush(); }
 
+  // `applied` is called after each Apply, on its thread, without a lock, when snapshots hold what was applied. It must
+  // be quick, and live as long as anything may be applied. Any thread; once.
+  void OnApplied(std::function<void()> applied) LARDER_EXCLUDES(mutex_);
+
   // Any thread.
   Mark mark() const LARDER_EXCLUDES(mutex_);
 
@@ -35,6 +39,7 @@ class ServedState final : public raft::StateMachine {
   raft::AppliedState applied_;
   mutable base::Mutex mutex_;
   Mark mark_ LARDER_GUARDED_BY(mutex_);
+  std::shared_ptr<const std::function<void()>> told_ LARDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace larder::tracker

@@ -10,6 +10,8 @@ constexpr observe::CounterDecl<Op, absl::StatusCode> kRequests = {
     .name = "larder_tracker_requests_total",
     .help = "Commands and questions of gRPC clients by outcome; a batch counts each of its commands.",
     .labels = {"op", "code"}};
+constexpr observe::GaugeDecl<> kWatchers = {.name = "larder_tracker_watchers",
+                                            .help = "Watches that this member serves."};
 
 absl::StatusCode CodeOf(const Reply& reply) {
   const auto* refusal = std::get_if<Refusal>(&reply);
@@ -40,6 +42,8 @@ std::string_view LabelText(Op op) {
       return "list_ended_tickets";
     case Op::kGetInventory:
       return "get_inventory";
+    case Op::kWatch:
+      return "watch";
     case Op::kStatus:
       return "status";
   }
@@ -47,7 +51,8 @@ std::string_view LabelText(Op op) {
   return field == nullptr ? std::string_view("unknown") : std::string_view(field->name());
 }
 
-RequestMetrics::RequestMetrics(observe::Registry& registry) : requests_(registry.Add(kRequests)) {}
+RequestMetrics::RequestMetrics(observe::Registry& registry)
+    : requests_(registry.Add(kRequests)), watchers_(registry.Add(kWatchers)) {}
 
 void RequestMetrics::Applied(std::span<const Op> ops, std::span<const Reply> replies) {
   // A series is looked up under a lock: once for a run of the same, as batches are.

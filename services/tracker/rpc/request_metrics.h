@@ -23,6 +23,7 @@ enum class Op : uint8_t {
   kGetPlan,
   kListEndedTickets,
   kGetInventory,
+  kWatch,  // when it ends
   kStatus,
 };
 Op OpOf(const v1::Command& command);
@@ -36,11 +37,14 @@ class RequestMetrics {
   void Done(Op op, absl::StatusCode code, uint64_t count = 1) { requests_.With(op, code).Increment(count); }
   // What the commands of one request came to, one by one.
   void Applied(std::span<const Op> ops, std::span<const Reply> replies);
+  void WatcherCame() { watchers_.Add(1); }
+  void WatcherLeft() { watchers_.Add(-1); }
   // None of them was done.
   void Failed(std::span<const Op> ops, absl::StatusCode code);
 
  private:
   observe::Counters<Op, absl::StatusCode> requests_;
+  observe::Gauge& watchers_;
 };
 
 }  // namespace larder::tracker

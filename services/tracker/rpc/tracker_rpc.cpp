@@ -3,13 +3,26 @@
 #include <utility>
 #include <vector>
 
+#include "larder/base/status.h"
 #include "rpc/answers.h"
 
 namespace larder::tracker {
 
-TrackerRpc::TrackerRpc(Consensus& consensus, const raft::Node& node, RequestMetrics& metrics,
-                       const StreamLimits& limits)
-    : node_(node), metrics_(metrics), limits_(limits), requests_(consensus, metrics) {}
+namespace {
+
+absl::Status Stopping() { return base::Error(absl::StatusCode::kUnavailable, "STOPPING", "this member is stopping"); }
+
+}  // namespace
+
+TrackerRpc::TrackerRpc(Consensus& consensus, ServedState& state, const raft::Node& node, RequestMetrics& metrics,
+                       const StreamLimits& limits, const WatchLimits& watch_limits)
+    : consensus_(consensus),
+      node_(node),
+      metrics_(metrics),
+      limits_(limits),
+      watch_limits_(watch_limits),
+      requests_(consensus, metrics),
+      feed_(consensus, state) {}
 
 void TrackerRpc::Stop() {
   std::vector<std::shared_ptr<RequestStream>> open;
@@ -19,6 +32,19 @@ void TrackerRpc::Stop() {
     for (const auto& [key, stream] : streams_) open.push_back(stream);
   }
   for (const auto& stream : open) stream->Stop();
+  for (const auto& watch : Watches()) watch->End(Stopping());
+}
+
+std::vector<std::shared_ptr<WatchStream>> TrackerRpc::Watches() {
+  std::vector<std::shared_ptr<WatchStream>> open;
+  base::MutexLock lock(mutex_);
+  for (const auto& [key, watch] : watches_) open.push_back(watch);
+  return open;
+}
+
+void TrackerRpc::KeepAlive() {
+  for (const auto& watch : Watches()) watch->KeepAlive();
+  feed_.Wake();
 }
 
 rpc::Reactor* TrackerRpc::Apply(rpc::Context* context, const v1::ApplyRequest* request, v1::ApplyResponse* response) {
@@ -47,6 +73,26 @@ grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>* TrackerRpc::Stre
   stream->Begin();
   if (stopping) stream->Stop();
   return stream.get();
+}
+
+grpc::ServerWriteReactor<v1::WatchResponse>* TrackerRpc::Watch(rpc::Context* context, const v1::WatchRequest* request) {
+  const auto watch = std::make_shared<WatchStream>(feed_, metrics_, *context, watch_limits_, [this](WatchStream& gone) {
+    std::shared_ptr<WatchStream> last;
+    base::MutexLock lock(mutex_);
+    last = std::move(watches_.extract(&gone).mapped());
+  });
+  bool stopping = false;
+  {
+    base::MutexLock lock(mutex_);
+    watches_.emplace(watch.get(), watch);
+    stopping = stopping_;
+  }
+  if (stopping) {
+    watch->End(Stopping());
+  } else {
+    watch->Begin(consensus_, *request);
+  }
+  return watch.get();
 }
 
 template <typename Request, typename Response>

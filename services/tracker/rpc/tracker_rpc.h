@@ -1,8 +1,13 @@
 #pragma once
+#include <chrono>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "core/consensus.h"
+#include "core/history_feed.h"
+#include "core/served_state.h"
+#include "larder/base/clock.h"
 #include "larder/base/mutex.h"
 #include "larder/raft/node.h"
 #include "larder/rpc/unary.h"
@@ -10,18 +15,25 @@
 #include "rpc/request_metrics.h"
 #include "rpc/request_stream.h"
 #include "rpc/requests.h"
+#include "rpc/watch_stream.h"
 
 namespace larder::tracker {
+
+inline constexpr base::Duration kKeepAlive = std::chrono::seconds(5);
 
 // larder.tracker.v1.Tracker over a member's Consensus. Nothing blocks: calls end in the callbacks of Consensus. Stop
 // order: Stop, the server, Consensus and its readers; then this may go.
 class TrackerRpc final : public v1::Tracker::CallbackService {
  public:
-  // Borrows all.
-  TrackerRpc(Consensus& consensus, const raft::Node& node, RequestMetrics& metrics, const StreamLimits& limits = {});
+  // Borrows all, and hears what `state` applies.
+  TrackerRpc(Consensus& consensus, ServedState& state, const raft::Node& node, RequestMetrics& metrics,
+             const StreamLimits& limits = {}, const WatchLimits& watch_limits = {});
 
-  // Streams, of which clients keep one for ever, read no more and end when what they began is answered; later ones are
-  // refused. All with UNAVAILABLE (STOPPING). Returns at once; calls in flight are the server's to wait for.
+  // Every kKeepAlive: tells watchers how far they are, and ends those that take nothing (WatchLimits).
+  void KeepAlive() LARDER_EXCLUDES(mutex_);
+  // Watches end. Streams, of which clients keep one for ever, read no more and end when what they began is answered;
+  // later ones are refused. All with UNAVAILABLE (STOPPING). Returns at once; calls in flight are the server's to wait
+  // for.
   void Stop() LARDER_EXCLUDES(mutex_);
 
   rpc::Reactor* Apply(rpc::Context* context, const v1::ApplyRequest* request, v1::ApplyResponse* response) override;
@@ -42,19 +54,26 @@ class TrackerRpc final : public v1::Tracker::CallbackService {
                                  v1::ListEndedTicketsResponse* response) override;
   rpc::Reactor* GetInventory(rpc::Context* context, const v1::GetInventoryRequest* request,
                              v1::GetInventoryResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchResponse>* Watch(rpc::Context* context, const v1::WatchRequest* request) override
+      LARDER_EXCLUDES(mutex_);
   rpc::Reactor* Status(rpc::Context* context, const v1::StatusRequest* request, v1::StatusResponse* response) override;
 
  private:
+  std::vector<std::shared_ptr<WatchStream>> Watches() LARDER_EXCLUDES(mutex_);
   template <typename Request, typename Response>
   rpc::Reactor* Ask(Op op, rpc::Context* context, const Request* request, Response* response);
 
+  Consensus& consensus_;
   const raft::Node& node_;
   RequestMetrics& metrics_;
   const StreamLimits limits_;
+  const WatchLimits watch_limits_;
   Requests requests_;
+  HistoryFeed feed_;
   base::Mutex mutex_;
   bool stopping_ LARDER_GUARDED_BY(mutex_) = false;
   std::map<RequestStream*, std::shared_ptr<RequestStream>> streams_ LARDER_GUARDED_BY(mutex_);
+  std::map<WatchStream*, std::shared_ptr<WatchStream>> watches_ LARDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace larder::tracker

@@ -32,7 +32,7 @@ std::unique_ptr<raft::Node> StartNode(raft::LogStore& log, raft::StateMachine& s
 
 }  // namespace
 
-MemberTest::MemberTest(uint64_t voters, const StreamLimits& limits)
+MemberTest::MemberTest(uint64_t voters, const StreamLimits& limits, const WatchLimits& watch_limits)
     : state_(*TrackerState::Open(table_), Voters(voters)),
       node_(StartNode(log_store_, state_, network_.For(kSelf))),
       reads_(table_, readers_, 2, [](const absl::Status& why) { ADD_FAILURE() << why; }),
@@ -47,7 +47,7 @@ MemberTest::MemberTest(uint64_t voters, const StreamLimits& limits)
                 consensus_.Tick();
                 return std::chrono::milliseconds(1);
               }),
-      rpc_(consensus_, held_, metrics_, limits),
+      rpc_(consensus_, state_, held_, metrics_, limits, watch_limits),
       server_({.address = "127.0.0.1:0"}, log_) {
   network_.Attach(kSelf, node_.get());
   worker_.Start();

@@ -36,7 +36,7 @@ Message Parsed(const std::string& text) {
 // A member in memory, of a group of `voters` of which the others never come, behind a server on loopback.
 class MemberTest : public testing::Test {
  protected:
-  explicit MemberTest(uint64_t voters = 1, const StreamLimits& limits = {});
+  explicit MemberTest(uint64_t voters = 1, const StreamLimits& limits = {}, const WatchLimits& watch_limits = {});
   ~MemberTest() override { StopAll(); }
 
   // In the order of an App. Idempotent.

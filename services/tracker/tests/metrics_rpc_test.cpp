@@ -40,7 +40,7 @@ TEST_F(RequestMetricsTest, EachOpHasANameOfItsOwn) {
     names.insert(LabelText(static_cast<Op>(op)));
   }
   names.insert(LabelText(OpOf(v1::Command())));
-  EXPECT_EQ(names.size(), static_cast<size_t>(commands.field_count()) + 10 + 1);
+  EXPECT_EQ(names.size(), static_cast<size_t>(commands.field_count()) + 11 + 1);
   EXPECT_TRUE(names.contains("unknown"));
 }
 

@@ -96,6 +96,7 @@ class App {
   std::unique_ptr<base::Worker> worker_;
   std::unique_ptr<RequestMetrics> request_metrics_;
   std::unique_ptr<TrackerRpc> tracker_rpc_;
+  std::unique_ptr<base::Worker> keep_alive_;  // of its watches
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<RespCommands> resp_commands_;
   std::unique_ptr<resp::Server> resp_;
