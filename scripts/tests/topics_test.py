@@ -11,7 +11,7 @@ OTHER_WORDS = {"RLIMIT_AS", "SERVICE_HOST", "SERVICE_PORT", "SO_PEERCRED", "XDG_
 TWO_WORDS = re.compile(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"')
 # One word is a reason where an error is made of it.
 OF_AN_ERROR = re.compile(
-    r'\b(?:(?:Make)?Error|InvalidArgument|Denied)\(\s*(?:[\w:.]+(?:\(\))?,\s*)?"([A-Z][A-Z0-9_]*)"'
+    r'\b(?:(?:Make)?Error|InvalidArgument|Denied|Refuse)\(\s*(?:[\w:.]+(?:\(\))?,\s*)?"([A-Z][A-Z0-9_]*)"'
 )
 OF_AN_EXCEPTION = re.compile(r'\breason="([A-Z][A-Z0-9_]*)"')
 
