@@ -75,6 +75,11 @@ class Agents(unittest.TestCase):
         self.assertEqual([where["node"] for where in self.stat(0, "k/1")["locations"]], ["a", "b"])
         self.ok(1, "import", "-", "--key", "k/1", "--overwrite", stdin=b"newer")
         self.assertEqual([where["node"] for where in self.stat(0, "k/1")["locations"]], ["b"])
+        # The copy of what was replaced goes; and so does one of what was deleted.
+        self.until(lambda: self.ok(0, "list", "--local", "-q") == b"", "the old copy is gone")
+        self.ok(0, "import", "-", "--key", "gone", stdin=b"soon")
+        self.ok(1, "delete", "gone")
+        self.until(lambda: self.run_larder(0, "export", "gone").returncode == 3, "it is gone here, too")
         # Names are changed from anywhere.
         self.ok(0, "pin", "k/1")
         self.assertTrue(self.stat(1, "k/1")["pinned"])

@@ -25,6 +25,7 @@
 #include "larder/transport/register_all.h"
 #include "rpc/agent_rpc.h"
 #include "rpc/grpc_tracker_link.h"
+#include "rpc/registry_watch.h"
 #include "rpc/tracker_client.h"
 
 namespace larder::cache_agent {
@@ -158,6 +159,7 @@ absl::Status App::OpenStore() {
   stops_.Push("executor", [this](base::Deadline) { executor_->Stop(); });
   // Whoever waits for the cluster is answered, while there is a peer to be told.
   stops_.Push("tracker", [this](base::Deadline) {
+    if (watch_ != nullptr) watch_->Stop();
     if (tracker_ != nullptr) tracker_->Stop();
   });
   return absl::OkStatus();
@@ -181,6 +183,12 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
       std::make_unique<TrackedPeer>(node_, std::move(peer), *tracker_, *publisher_, *executor_, process_.clock());
   LARDER_RETURN_IF_ERROR(tracked->PublishAll());
   tracker_->Start();
+  watch_ = std::make_unique<RegistryWatch>(
+      *ParseTrackers(config_.tracker),
+      RegistryWatch::Events{.changed = [peer = tracked.get()](const object::ObjectId& id) { peer->Recheck(id); },
+                            .missed = [peer = tracked.get()] { peer->RecheckAll(); }},
+      process_.log());
+  watch_->Start();
   return tracked;
 }
 

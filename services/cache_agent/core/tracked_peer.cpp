@@ -22,6 +22,8 @@ namespace {
 // Between two questions whether another node still creates a key.
 constexpr base::Duration kAskAgain = std::chrono::milliseconds(100);
 constexpr uint32_t kMostListed = 1000;
+// By a Tick, so that questions about all that is here leave room for others.
+constexpr size_t kCheckedAtOnce = 256;
 
 absl::Status CheckAck(const CreateRequest& request) {
   const bool other_nodes = request.ack == AckPolicy::kReplicated && request.ack_replicas > 1;
@@ -57,7 +59,7 @@ TrackedPeer::TrackedPeer(std::string node, std::unique_ptr<object::Peer> peer, C
 
 TrackedPeer::~TrackedPeer() { EndInner(); }
 
-absl::Status TrackedPeer::PublishAll() {
+absl::Status TrackedPeer::VisitAll(const std::function<void(SessionId, const object::ObjectInfo&)>& visit) {
   for (const object::PeerUsage::Stored& stored : inner().usage().stored) {
     LARDER_ASSIGN_OR_RETURN(const SessionId session, inner().OpenSession({.ns = stored.ns}));
     object::ListRequest request;
@@ -65,16 +67,20 @@ absl::Status TrackedPeer::PublishAll() {
       absl::StatusOr<object::ListPage> page;
       // A peer over a backend knows its names by heart, and answers at once.
       inner().List(session, request, [&page](absl::StatusOr<object::ListPage> listed) { page = std::move(listed); });
-      if (!page.ok()) return page.status();
-      for (const object::ObjectInfo& info : page->objects) {
-        publisher_.Publish({.info = info, .acknowledged = true}, nullptr);
-      }
+      LARDER_RETURN_IF_ERROR(page.status());
+      for (const object::ObjectInfo& info : page->objects) visit(session, info);
       more = page->more;
       if (more) request.after = page->objects.back().id.key;
     }
     inner().CloseSession(session);
   }
   return absl::OkStatus();
+}
+
+absl::Status TrackedPeer::PublishAll() {
+  return VisitAll([this](SessionId, const object::ObjectInfo& info) {
+    publisher_.Publish({.info = info, .acknowledged = true}, nullptr);
+  });
 }
 
 absl::StatusOr<SessionId> TrackedPeer::OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed) {
@@ -241,10 +247,8 @@ void TrackedPeer::OnSealed(SessionId session, LeaseId lease, SealResult result, 
   std::optional<Creation> creation;
   {
     base::MutexLock lock(mutex_);
-    if (const auto it = creations_.find(lease); it != creations_.end()) {
-      creation = std::move(it->second);
-      creations_.erase(it);
-    }
+    const auto it = creations_.find(lease);
+    if (it != creations_.end() && !std::exchange(it->second.sealed, true)) creation = it->second;
   }
   const ObjectId id = result.info.id;
   const Epoch own = result.info.epoch;
@@ -261,9 +265,13 @@ void TrackedPeer::OnSealed(SessionId session, LeaseId lease, SealResult result, 
                                               .acknowledged = local,
                                               .right = creation->right,
                                               .settings = creation->settings};
-  if (!local) return publisher_.Publish(publication, told);
-  publisher_.Publish(publication, nullptr);
-  done(std::move(result));
+  publisher_.Publish(publication, local ? Publisher::Told() : told);
+  {
+    // Not before the publisher knows of it: whoever looks what is here finds it with one of both.
+    base::MutexLock lock(mutex_);
+    creations_.erase(lease);
+  }
+  if (local) done(std::move(result));
 }
 
 absl::StatusOr<SealResult> TrackedPeer::Answer(SessionId session, SealResult result,
@@ -281,6 +289,60 @@ absl::StatusOr<SealResult> TrackedPeer::Answer(SessionId session, SealResult res
   }
   Drop(session, result.info);
   return told.status();
+}
+
+// ---- what other nodes have done
+
+void TrackedPeer::Recheck(const ObjectId& id) {
+  base::MutexLock lock(mutex_);
+  recheck_.insert(id);
+}
+
+void TrackedPeer::RecheckAll() {
+  std::set<ObjectId> all;
+  // A session that is refused (a quota is used up) leaves its namespace to the next time.
+  VisitAll([&all](SessionId, const object::ObjectInfo& info) { all.insert(info.id); }).IgnoreError();
+  base::MutexLock lock(mutex_);
+  recheck_.merge(all);
+}
+
+bool TrackedPeer::IsBeingCreated(const ObjectId& id) {
+  base::MutexLock lock(mutex_);
+  return std::ranges::any_of(creations_, [&id](const auto& item) {
+    const ObjectId& created = item.second.id;
+    return created.ns == id.ns && (created.key == id.key || created.key.empty());
+  });
+}
+
+void TrackedPeer::CheckHere(const ObjectId& id) {
+  const absl::StatusOr<SessionId> session = inner().OpenSession({.ns = id.ns});
+  if (!session.ok()) return Recheck(id);
+  inner().Stat(*session, id.key, [this, id](const absl::StatusOr<object::ObjectStat>& here) {
+    if (!here.ok() || here->info.state != object::ObjectState::kSealed) return;
+    // Its seal may be on its way to the cluster: that decides.
+    if (IsBeingCreated(id)) return Recheck(id);
+    if (publisher_.IsOnlyHere(id)) return;
+    registry_.Locate({id}, [this, info = here->info](const absl::StatusOr<std::vector<ClusterObject>>& found) {
+      DropIfGone(info, found);
+    });
+  });
+  inner().CloseSession(*session);
+}
+
+void TrackedPeer::DropIfGone(const object::ObjectInfo& here, const absl::StatusOr<std::vector<ClusterObject>>& found) {
+  if (!found.ok()) return Recheck(here.id);
+  const object::ObjectInfo& there = found->front().info;
+  const bool same =
+      there.state == object::ObjectState::kSealed && there.digest == here.digest && there.size == here.size;
+  // What was sealed here meanwhile is looked at by Drop, and what is being told of by the cluster.
+  if (same || IsBeingCreated(here.id) || publisher_.IsOnlyHere(here.id)) return;
+  const absl::StatusOr<SessionId> session = inner().OpenSession({.ns = here.id.ns});
+  if (!session.ok()) return Recheck(here.id);
+  const bool taken = executor_.Submit([this, session = *session, here] {
+    Drop(session, here);
+    inner().CloseSession(session);
+  });
+  if (!taken) inner().CloseSession(*session);
 }
 
 void TrackedPeer::Drop(SessionId session, const object::ObjectInfo& info) {
@@ -398,6 +460,7 @@ void TrackedPeer::SetPinned(SessionId session, const std::string& key, bool pinn
 
 base::Duration TrackedPeer::Tick() {
   std::vector<std::shared_ptr<Acquiring>> due;
+  std::vector<ObjectId> changed;
   {
     base::MutexLock lock(mutex_);
     const base::MonotonicTime now = clock_.Now();
@@ -406,8 +469,12 @@ base::Duration TrackedPeer::Tick() {
       due.push_back(std::move(acquiring));
       return true;
     });
+    while (!recheck_.empty() && changed.size() < kCheckedAtOnce) {
+      changed.push_back(std::move(recheck_.extract(recheck_.begin()).value()));
+    }
   }
   for (auto& acquiring : due) Acquire(std::move(acquiring));
+  for (const ObjectId& id : changed) CheckHere(id);
   return std::min({inner().Tick(), publisher_.Tick(), kAskAgain});
 }
 

@@ -2,6 +2,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -29,6 +30,11 @@ class TrackedPeer final : public object::PeerDecorator {
   // Publishes all that is here, as if it had just been sealed: what a backend found again at start. Once, before others
   // call.
   absl::Status PublishAll();
+  // The cluster's object of that name has changed: a copy here of what was deleted or replaced goes with one of the
+  // next Ticks. Any thread.
+  void Recheck(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
+  // The same of all that is here.
+  void RecheckAll() LARDER_EXCLUDES(mutex_);
 
   absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner,
                                                 object::LapsedFn lapsed = nullptr) override;
@@ -64,6 +70,7 @@ class TrackedPeer final : public object::PeerDecorator {
     bool overwrite = false;
     object::Epoch right;  // 0: none, it is published at the seal
     MetaChange settings;  // to be had also by the same content, if that is there already
+    bool sealed = false;  // its publication begins: another seal is a repeat
   };
   // One that waits for the right to its key.
   struct Acquiring {
@@ -102,6 +109,11 @@ class TrackedPeer final : public object::PeerDecorator {
   using Here = std::function<void(object::Done<absl::Status>)>;
   void ChangeName(object::SessionId session, const std::string& key, const InCluster& in_cluster, Here here,
                   object::Done<absl::Status> done);
+  // Calls `visit` with each sealed object that is here, and a session of its namespace.
+  absl::Status VisitAll(const std::function<void(object::SessionId, const object::ObjectInfo&)>& visit);
+  bool IsBeingCreated(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
+  void CheckHere(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
+  void DropIfGone(const object::ObjectInfo& here, const absl::StatusOr<std::vector<ClusterObject>>& found);
   // What lost to another node's object goes, unless something newer is there.
   void Drop(object::SessionId session, const object::ObjectInfo& info);
 
@@ -113,6 +125,7 @@ class TrackedPeer final : public object::PeerDecorator {
   base::Mutex mutex_;
   std::unordered_map<object::SessionId, std::string> namespaces_ LARDER_GUARDED_BY(mutex_);
   std::unordered_map<object::LeaseId, Creation> creations_ LARDER_GUARDED_BY(mutex_);
+  std::set<object::ObjectId> recheck_ LARDER_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Acquiring>> held_ LARDER_GUARDED_BY(mutex_);  // by another node: asked again
 };
 

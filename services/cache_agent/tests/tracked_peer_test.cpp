@@ -416,6 +416,57 @@ TEST_F(TrackedPeerTest, ListsAreTheClustersUnlessTheNodesAreAskedFor) {
   EXPECT_THAT(caller_->List({.limit = 0}), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_LIMIT"));
 }
 
+TEST_F(TrackedPeerTest, ACopyOfWhatIsNoMoreGoes) {
+  const SealResult put = PutTracked("k", "hello");
+  const auto told = [&](object::ObjectState state, const base::Digest& digest) {
+    peer_->Recheck({"team-a", "k"});
+    Pass(milliseconds(100));
+    ClusterObject found{.info = put.info};
+    found.info.state = state;
+    found.info.digest = digest;
+    AnswerLocate(std::vector{found});
+  };
+  told(object::ObjectState::kSealed, put.info.digest);
+  EXPECT_TRUE(Readable("k")) << "it is the same";
+  told(object::ObjectState::kSealed, base::Crc32cDigest(1));
+  EXPECT_FALSE(Readable("k")) << "another node replaced it";
+  PutTracked("k", "hello");
+  told(object::ObjectState::kDeleted, {});
+  EXPECT_FALSE(Readable("k")) << "another node deleted it";
+  // Of what is not here nobody is asked.
+  peer_->Recheck({"team-a", "k"});
+  Pass(milliseconds(100));
+  EXPECT_THAT(cluster_.located, IsEmpty());
+}
+
+TEST_F(TrackedPeerTest, WhatIsToBeToldOfYetIsNoCopyOfWhatIsNoMore) {
+  const CreateGrant grant = caller_->CreateLater({.key = "k", .ack = kLocal}).Get().value();
+  EXPECT_THAT(SealLater(grant, "hello").Get(), IsOk());
+  peer_->RecheckAll();
+  Pass(milliseconds(100));
+  EXPECT_THAT(cluster_.located, IsEmpty());
+  // Told of while it was being looked at.
+  cluster_.Answer("publish k", Epoch{3});
+  peer_->RecheckAll();
+  Pass(milliseconds(100));
+  const CreateGrant second = caller_->CreateLater({.key = "k", .overwrite = true, .ack = kLocal}).Get().value();
+  AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
+  EXPECT_TRUE(Readable("k")) << "somebody creates it anew here: that will tell";
+  EXPECT_THAT(SealLater(second, "newer").Get(), IsOk());
+  EXPECT_TRUE(Readable("k"));
+}
+
+TEST_F(TrackedPeerTest, WithoutTheClusterCopiesStayAndAreLookedAtLater) {
+  PutTracked("k", "hello");
+  peer_->Recheck({"team-a", "k"});
+  Pass(milliseconds(100));
+  AnswerLocate(ClusterDown());
+  EXPECT_TRUE(Readable("k"));
+  Pass(milliseconds(100));
+  AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
+  EXPECT_FALSE(Readable("k"));
+}
+
 TEST_F(TrackedPeerTest, ANewerObjectTakesThePlaceOfOneThatIsToBeTold) {
   const CreateGrant first = caller_->CreateLater({.key = "k", .ack = kLocal}).Get().value();
   EXPECT_THAT(SealLater(first, "one").Get(), IsOk());

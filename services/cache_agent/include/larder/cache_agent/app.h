@@ -36,6 +36,7 @@ class LiveSessions;
 class MeteredPeer;
 class NamespaceTable;
 class Publisher;
+class RegistryWatch;
 class StatusReader;
 class TrackerClient;
 
@@ -85,6 +86,7 @@ class App {
   std::unique_ptr<object::Backend> backend_;
   std::unique_ptr<TrackerClient> tracker_;
   std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<RegistryWatch> watch_;
   std::unique_ptr<MeteredPeer> peer_;
   std::unique_ptr<base::Worker> maintenance_;
   std::unique_ptr<FilePodDirectory> pods_;
