@@ -14,6 +14,12 @@ constexpr observe::HistogramDecl<> kSync = {.name = "larder_raft_sync_duration_s
 constexpr observe::HistogramDecl<> kCommit = {
     .name = "larder_raft_commit_latency_seconds",
     .help = "From a proposal at the leader to its reply: on the disks of a quorum, and applied."};
+constexpr observe::HistogramDecl<Stage> kStages = {
+    .name = "larder_raft_stage_duration_seconds",
+    .help =
+        "Where the time goes. queue: a proposal, until it is taken; append: entries, to this disk; commit: to a "
+        "quorum's; apply: a step of the state machine; reply: from there to the replies.",
+    .labels = {"stage"}};
 constexpr observe::CounterDecl<ProposalResult> kProposals = {
     .name = "larder_raft_proposals_total",
     .help =
@@ -41,11 +47,34 @@ std::string_view LabelText(ProposalResult result) {
   return "unknown";
 }
 
+std::string_view LabelText(Stage stage) {
+  switch (stage) {
+    case Stage::kQueue:
+      return "queue";
+    case Stage::kAppend:
+      return "append";
+    case Stage::kCommit:
+      return "commit";
+    case Stage::kApply:
+      return "apply";
+    case Stage::kReply:
+      return "reply";
+  }
+  return "queue";
+}
+
 Metrics::Metrics(observe::Registry& registry)
     : registry_(registry),
       sync_(registry.Add(kSync)),
       commit_(registry.Add(kCommit)),
-      proposals_(registry.Add(kProposals)) {}
+      proposals_(registry.Add(kProposals)) {
+  const observe::Histograms<Stage> stages = registry.Add(kStages);
+  for (size_t i = 0; i < stages_.size(); ++i) stages_[i] = &stages.With(static_cast<Stage>(i));
+}
+
+void Metrics::StageTook(Stage stage, base::Duration took) {
+  stages_[static_cast<size_t>(stage)]->Observe(std::chrono::duration<double>(took).count());
+}
 
 void Metrics::Proposed(const absl::Status& outcome, base::Duration took) {
   if (outcome.ok()) {

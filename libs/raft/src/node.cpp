@@ -1,6 +1,8 @@
 #include "larder/raft/node.h"
 
 #include <algorithm>
+#include <chrono>
+#include <deque>
 #include <thread>
 #include <utility>
 
@@ -40,8 +42,9 @@ class ThreadedNode final : public Node, private ReplicaHost {
   }
 
   void Propose(std::string command, ProposeDone done) override {
-    Post([command = std::move(command), done = std::move(done)](Replica* replica) mutable {
+    Post([this, asked = Now(), command = std::move(command), done = std::move(done)](Replica* replica) mutable {
       if (replica == nullptr) return done(Stopped());
+      Took(Stage::kQueue, asked);
       replica->Propose(std::move(command), std::move(done));
     });
   }
@@ -186,6 +189,9 @@ class ThreadedNode final : public Node, private ReplicaHost {
     }
     LARDER_RETURN_IF_ERROR(log_.Write(writes));
     Post([this, number](Replica* replica) {
+      for (; !appending_.empty() && appending_.front().number <= number; appending_.pop_front()) {
+        Took(Stage::kAppend, appending_.front().begun);
+      }
       if (replica != nullptr) Check(replica->OnWritten(number));
     });
     return absl::OkStatus();
@@ -219,20 +225,43 @@ class ThreadedNode final : public Node, private ReplicaHost {
     }
     std::vector<std::string> replies;
     replies.reserve(commands.size());
+    const base::MonotonicTime begun = Now();
     LARDER_RETURN_IF_ERROR(machine_.Apply(commands, after, replies));
+    Took(Stage::kApply, begun);
     if (replies.size() != commands.size()) {
       return base::Error(absl::StatusCode::kInternal, "WRONG_REPLIES", "{} replies to {} commands up to {}",
                          replies.size(), commands.size(), after.at.index);
     }
-    Post([this, at = after.at, replies = std::move(replies)](Replica* replica) mutable {
-      if (replica != nullptr) Check(replica->OnApplied(at, std::move(replies)));
+    Post([this, applied = Now(), at = after.at, replies = std::move(replies)](Replica* replica) mutable {
+      if (replica == nullptr) return;
+      Took(Stage::kReply, applied);
+      Check(replica->OnApplied(at, std::move(replies)));
     });
     return absl::OkStatus();
   }
 
   void Send(MemberId to, std::string message) override { transport_.Send(to, std::move(message)); }
-  void Write(LogJob job) override { writes_.Push(std::move(job)); }
-  void Apply(ApplyJob job) override { applies_.Push(std::move(job)); }
+  void Write(LogJob job) override {
+    if (const std::vector<LogEntry>& entries = job.write.entries; !entries.empty()) {
+      const uint64_t first = entries.front().at.index;
+      // Those that are replaced were never committed.
+      while (!committing_.empty() && committing_.back().number >= first) committing_.pop_back();
+      appending_.push_back({.number = job.number, .begun = Now()});
+      committing_.push_back({.number = entries.back().at.index, .begun = appending_.back().begun});
+    }
+    writes_.Push(std::move(job));
+  }
+  void Apply(ApplyJob job) override {
+    for (; !committing_.empty() && committing_.front().number <= job.after.at.index; committing_.pop_front()) {
+      Took(Stage::kCommit, committing_.front().begun);
+    }
+    applies_.Push(std::move(job));
+  }
+
+  static base::MonotonicTime Now() { return std::chrono::steady_clock::now(); }
+  void Took(Stage stage, base::MonotonicTime begun) const {
+    if (options_.on_stage) options_.on_stage(stage, Now() - begun);
+  }
 
   const NodeOptions options_;
   LogStore& log_;
@@ -240,7 +269,14 @@ class ThreadedNode final : public Node, private ReplicaHost {
   Transport& transport_;
   bool alone_ = false;
 
-  std::unique_ptr<Replica> replica_;  // of the loop thread, while it runs
+  struct Begun {
+    uint64_t number = 0;  // of a job, or an index
+    base::MonotonicTime begun;
+  };
+
+  std::unique_ptr<Replica> replica_;  // of the loop thread, while it runs, and so are the next three
+  std::deque<Begun> appending_;       // by job
+  std::deque<Begun> committing_;      // by index
   Standing standing_;
   JobQueue<LogJob> writes_;
   JobQueue<ApplyJob> applies_;

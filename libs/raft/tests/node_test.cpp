@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
 #include <future>
 
 #include "larder/base/status.h"
@@ -45,6 +47,7 @@ struct Member {
   std::unique_ptr<Counter> machine;
   std::unique_ptr<Node> node;
   std::promise<absl::Status> died;
+  std::array<std::atomic<uint64_t>, 5> stages{};  // how often each was told of
 };
 
 class Nodes : public testing::Test {
@@ -67,7 +70,11 @@ class Nodes : public testing::Test {
                              .seed = 1,
                              .boot = ++boots_,
                              .tick = std::chrono::milliseconds(5),
-                             .on_fatal = [&member](absl::Status why) { member.died.set_value(std::move(why)); }},
+                             .on_fatal = [&member](absl::Status why) { member.died.set_value(std::move(why)); },
+                             .on_stage =
+                                 [&member](Stage stage, base::Duration took) {
+                                   if (took >= base::Duration::zero()) ++member.stages[static_cast<size_t>(stage)];
+                                 }},
                             member.log, *member.machine, network_.For(id));
     ASSERT_THAT(node.status(), IsOk());
     member.node = *std::move(node);
@@ -112,6 +119,13 @@ TEST_F(Nodes, OneAloneServesAtOnce) {
   EXPECT_THAT(Propose(node, "3"), IsOkAndHolds("5"));
   EXPECT_THAT(Propose(node, ""), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_EQ(node.status().role, Role::kLeader);
+}
+
+TEST_F(Nodes, EachStageIsToldOf) {
+  StartAll(1);
+  for (int i = 0; i < 10; ++i) EXPECT_THAT(Propose(*members_[{1}].node, "1"), IsOk());
+  Stop({1});
+  for (const auto& stage : members_[{1}].stages) EXPECT_GE(stage, 10u);
 }
 
 TEST_F(Nodes, WhatOneTookAllHaveAndEachReadSeesIt) {

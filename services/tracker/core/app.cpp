@@ -131,12 +131,14 @@ absl::Status App::OpenTransport(const MemberFile& member) {
 }
 
 absl::Status App::JoinGroup() {
-  LARDER_ASSIGN_OR_RETURN(node_,
-                          raft::Node::Start({.self = {config_.raft_id},
-                                             .seed = RandomNumber(),
-                                             .boot = RandomNumber(),
-                                             .on_fatal = [this](const absl::Status& why) { process_.Fail(why); }},
-                                            *log_, *state_, *transport_));
+  LARDER_ASSIGN_OR_RETURN(
+      node_, raft::Node::Start(
+                 {.self = {config_.raft_id},
+                  .seed = RandomNumber(),
+                  .boot = RandomNumber(),
+                  .on_fatal = [this](const absl::Status& why) { process_.Fail(why); },
+                  .on_stage = [this](raft::Stage stage, base::Duration took) { metrics_->StageTook(stage, took); }},
+                 *log_, *state_, *transport_));
   stops_.Push("raft", [this](base::Deadline) {
     metrics_->Forget();
     transport_->Stop();  // no more messages for the node

@@ -45,6 +45,15 @@ struct MemberChange {
   MemberId id;
 };
 
+// Where the time of a proposal goes on the leader, and of an entry elsewhere.
+enum class Stage : uint8_t {
+  kQueue,   // a proposal, until the loop takes it
+  kAppend,  // entries, from there to this disk
+  kCommit,  // entries, from the loop to being known to be on a quorum's
+  kApply,   // a step of the state machine
+  kReply    // from there to the replies
+};
+
 struct NodeOptions {
   MemberId self;
   uint64_t seed = 0;  // of election timeouts; differs between members
@@ -55,6 +64,8 @@ struct NodeOptions {
   // Called on a thread of the node when it cannot go on: the disk failed, the engine panicked, the log holds what
   // cannot be. It does nothing more then; the process should end, naming the cause.
   std::function<void(absl::Status)> on_fatal;
+  // Told how long a stage took; called on threads of the node, must not block. Empty: nothing is measured.
+  std::function<void(Stage, base::Duration)> on_stage;
 };
 
 // One member of a group: a loop thread that owns the engine, a log thread that writes and syncs, an apply thread.
