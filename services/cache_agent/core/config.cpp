@@ -49,6 +49,7 @@ void DeclareQuota(config::Binder& binder, Quota& quota) {
 
 absl::StatusOr<std::vector<std::string>> ParseTrackers(std::string_view text) {
   std::vector<std::string> addresses;
+  if (text.ends_with(',')) return base::InvalidArgument("BAD_VALUE", "'{}' ends with a comma", text);
   while (!text.empty()) {
     const std::string_view address = text.substr(0, text.find(','));
     text.remove_prefix(std::min(text.size(), address.size() + 1));

@@ -36,6 +36,7 @@ absl::Status CheckTogether(const Config& config) {
 
 absl::StatusOr<std::map<uint64_t, std::string>> ParseCluster(std::string_view text) {
   std::map<uint64_t, std::string> members;
+  if (text.ends_with(',')) return base::InvalidArgument("BAD_VALUE", "'{}' ends with a comma", text);
   while (!text.empty()) {
     const std::string_view member = text.substr(0, text.find(','));
     text.remove_prefix(std::min(text.size(), member.size() + 1));
