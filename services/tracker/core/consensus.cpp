@@ -51,6 +51,9 @@ void Consensus::Propose(const Proposal& proposal, ProposeDone done) {
     if (!replies.ok()) return done(replies.status());
     done(DecodeReplies(base::AsBytes(*replies)));
   };
+  absl::StatusOr<EntryDone> counted = Count(entry.size(), decoded);
+  if (!counted.ok()) return decoded(std::move(counted).status());
+  decoded = *std::move(counted);
   {
     base::MutexLock lock(mutex_);
     if (!stopped_) {
@@ -61,6 +64,19 @@ void Consensus::Propose(const Proposal& proposal, ProposeDone done) {
   }
   if (decoded) return decoded(Stopping());
   Drain();
+}
+
+absl::StatusOr<Consensus::EntryDone> Consensus::Count(uint64_t bytes, EntryDone done) {
+  if (under_way_->fetch_add(bytes) + bytes > kMaxUnderWay) {
+    under_way_->fetch_sub(bytes);
+    return base::Error(absl::StatusCode::kResourceExhausted, "RAFT_BUSY",
+                       "more than {} of changes are under way at this member; nothing was done (try again)",
+                       base::FormatBytes(kMaxUnderWay));
+  }
+  return EntryDone([under_way = under_way_, bytes, done = std::move(done)](absl::StatusOr<std::string> replies) {
+    under_way->fetch_sub(bytes);
+    done(std::move(replies));
+  });
 }
 
 void Consensus::Drain() {
@@ -144,7 +160,9 @@ void Consensus::OnForwarded(raft::MemberId from, uint64_t id, std::string entry)
   // Never sent on: a second member that is behind must not make it a third one's.
   const raft::NodeStatus now = parts_.node->status();
   if (now.role != raft::Role::kLeader) return answer(LeaderChanged());
-  ProposeHere(std::move(entry), now.term, std::move(answer));
+  absl::StatusOr<EntryDone> counted = Count(entry.size(), answer);
+  if (!counted.ok()) return answer(std::move(counted).status());
+  ProposeHere(std::move(entry), now.term, *std::move(counted));
 }
 
 void Consensus::OnReply(uint64_t id, absl::StatusOr<std::string> replies) {

@@ -2,10 +2,12 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +20,7 @@
 #include "core/snapshot_reads.h"
 #include "larder/base/clock.h"
 #include "larder/base/mutex.h"
+#include "larder/base/units.h"
 #include "larder/raft/node.h"
 
 namespace larder::tracker {
@@ -35,6 +38,9 @@ using SendToMember = std::function<void(raft::MemberId to, std::string bytes)>;
 // How long a change waits for a leader, and then for its outcome, and a read for a quorum.
 inline constexpr base::Duration kLeaderWait = std::chrono::milliseconds(2500);
 inline constexpr base::Duration kOutcomeWait = std::chrono::seconds(3);
+// Of the entries that are under way through one member: those that wait for a leader, and those that have no outcome
+// yet.
+inline constexpr uint64_t kMaxUnderWay = 64 * base::kMiB;
 
 // The registry as every member serves it: changes are proposed where the leader is, reads see all that was acknowledged
 // before they began. Thread-safe. Callbacks run on threads of the node, the transport, Tick or the reads, and must not
@@ -106,8 +112,12 @@ class Consensus {
   void OnForwarded(raft::MemberId from, uint64_t id, std::string entry) LARDER_EXCLUDES(mutex_);
   void OnReply(uint64_t id, absl::StatusOr<std::string> replies) LARDER_EXCLUDES(mutex_);
   LogTime Stamp(uint64_t term) LARDER_EXCLUDES(mutex_);
+  // Counts an entry as under way until its `done` was called; an error if there are too many.
+  absl::StatusOr<EntryDone> Count(uint64_t bytes, EntryDone done);
 
   const Parts parts_;
+  // Shared with what is under way, which may end after this object.
+  const std::shared_ptr<std::atomic<uint64_t>> under_way_ = std::make_shared<std::atomic<uint64_t>>(0);
   base::Mutex mutex_;
   bool stopped_ LARDER_GUARDED_BY(mutex_) = false;
   LogClock log_clock_ LARDER_GUARDED_BY(mutex_);

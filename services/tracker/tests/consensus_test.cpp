@@ -215,6 +215,24 @@ TEST_F(ConsensusTest, ABatchHasAtLeastOneCommandAndNoMoreThanTheLimit) {
   EXPECT_THAT(node_.proposed, IsEmpty());
 }
 
+TEST_F(ConsensusTest, WhatIsUnderWayIsBounded) {
+  Lead(1);
+  const Proposal large = {
+      .commands = {RespSet{.database = kDatabase, .key = "k", .value = std::string(15 << 20, 'x')}}};
+  for (int i = 0; i < 4; ++i) Propose(large);
+  EXPECT_THAT(results_, IsEmpty());
+  Propose(large);
+  EXPECT_THAT(results_, ElementsAre(StatusIs(absl::StatusCode::kResourceExhausted, "RAFT_BUSY")));
+  const std::string entry = EncodeEntry({.commands = large.commands});
+  consensus_.Receive(kOther, EncodeMemberMessage(ForwardedEntry{.id = 9, .entry = entry}));
+  EXPECT_THAT(std::get<ForwardedReply>(Sent(0)).replies, StatusIs(absl::StatusCode::kResourceExhausted, "RAFT_BUSY"));
+  Propose(SetOf("small"));
+  EXPECT_THAT(node_.proposed, SizeIs(5)) << "what fits is taken";
+  ApplyAll(1);
+  Propose(large);
+  EXPECT_THAT(node_.proposed, SizeIs(1)) << "what has its outcome is not under way";
+}
+
 TEST_F(ConsensusTest, AfterStopEverythingIsRefused) {
   Propose(SetOf("a"));
   node_.Follow(kOther, 1);
