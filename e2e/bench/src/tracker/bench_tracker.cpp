@@ -21,9 +21,9 @@ struct Part {
   std::string_view name;
   void (*measure)(TrackerBench&);
 };
-constexpr Part kParts[] = {{"rates", RateRows}, {"kills", KillRows}};
+constexpr Part kParts[] = {{"rates", RateRows}, {"catalogue", CatalogueRows}, {"kills", KillRows}};
 constexpr char kUsage[] =
-    "usage: bench_tracker [--json FILE] [--quick] [rates|kills]…\n\n"
+    "usage: bench_tracker [--json FILE] [--quick] [rates|catalogue|kills]…\n\n"
     "  --quick   one short round, to see that all of it works\n";
 
 void Measure(const std::vector<Part>& parts, bool quick, const std::string& json) {

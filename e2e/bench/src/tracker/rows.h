@@ -14,6 +14,8 @@ struct TrackerBench {
 
 // SETs and GETs beside etcd and redis, a bare quorum append and the disk.
 void RateRows(TrackerBench& bench);
+// Publishes and Locates over the streams of agents.
+void CatalogueRows(TrackerBench& bench);
 // Leaders that are killed under load.
 void KillRows(TrackerBench& bench);
 

@@ -101,6 +101,8 @@ size_t Trackers::LeaderIndex() { return AwaitLeader(net_, kCount, kAdmin, "larde
 
 Endpoint Trackers::Leader() { return Resp(LeaderIndex()); }
 
+std::string Trackers::LeaderGrpc() { return fmt::format("{}:{}", HostOf(net_, LeaderIndex()), kGrpc); }
+
 std::vector<Endpoint> Trackers::All() const {
   std::vector<Endpoint> all;
   for (size_t i = 0; i < kCount; ++i) all.push_back(Resp(i));

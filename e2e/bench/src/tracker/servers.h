@@ -17,6 +17,8 @@ class Trackers {
   explicit Trackers(const std::string& dir);
   // Of RESP. Waits until one leads, or dies.
   Endpoint Leader();
+  // HOST:PORT of its gRPC, likewise.
+  std::string LeaderGrpc();
   std::vector<Endpoint> All() const;
   // SIGKILL to the leader: when it was sent, and when the leader was no more.
   struct Killed {
