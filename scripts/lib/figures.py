@@ -38,8 +38,13 @@ def keep(root, suite, measured):
     ).stdout.strip()
     results = root / "e2e/bench/results"
     results.mkdir(exist_ok=True)
-    kept = {"commit": commit, "date": str(datetime.date.today()), "machine": machine(), "rows": measured}
-    (results / f"{suite}.json").write_text(json.dumps(kept, indent=1) + "\n")
+    file = results / f"{suite}.json"
+    before = json.loads(file.read_text()) if file.exists() else {"rows": []}
+    # What a run of a part of the suite did not measure stays, and says of which commit it is.
+    new = {row["id"] for row in measured}
+    stay = [{"commit": before["commit"], **row} for row in before["rows"] if row["id"] not in new]
+    kept = {"commit": commit, "date": str(datetime.date.today()), "machine": machine(), "rows": measured + stay}
+    file.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def page(root):
@@ -72,6 +77,8 @@ def page(root):
             )
             note = f" — {row['cause']}" if "cause" in row else ""
             spread = f"{figure['spread']:.0%}" + (", noisy" if figure.get("noisy") else "")
+            if "commit" in figure:
+                spread += f", commit {figure['commit']}"
             lines.append(f"{head} {human(figure)}{note} | {spread} | {beside} |")
     return "\n".join(lines) + "\n"
 
