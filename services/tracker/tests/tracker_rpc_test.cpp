@@ -15,6 +15,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using Stub = v1::Tracker::Stub;
 
+const std::string kA = R"(object { namespace: "team" key: "a" } )";
+
 class TrackerRpcTest : public MemberTest {
  protected:
   // A node "n" with a sealed object team/a; its blob and epoch are known.
@@ -29,7 +31,6 @@ class TrackerRpcTest : public MemberTest {
   std::string Ref() const { return R"({ node: "n" epoch: )" + std::to_string(node_epoch_) + "} "; }
   std::string Author() const { return "author " + Ref(); }
 
-  const std::string kA = R"(object { namespace: "team" key: "a" } )";
   uint64_t node_epoch_ = 0;
   uint64_t blob_ = 0;
   uint64_t epoch_ = 0;
