@@ -15,8 +15,7 @@ namespace larder::raft {
 class PowerCutFileSystem final : public rocksdb::FileSystemWrapper {
  public:
   PowerCutFileSystem() : rocksdb::FileSystemWrapper(rocksdb::FileSystem::Default()) {}
-  static const char* kClassName() { return "PowerCutFileSystem"; }
-  const char* Name() const override { return kClassName(); }
+  const char* Name() const override { return "PowerCutFileSystem"; }
 
   // So many syncs are done; the next one fails, and everything after it.
   void CutAfter(uint64_t syncs) LARDER_EXCLUDES(mutex_);
