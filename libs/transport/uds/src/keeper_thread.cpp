@@ -178,7 +178,7 @@ void Keeper::Adopt(const std::shared_ptr<Session>& session, std::vector<Orphan> 
     for (Lease* lease : leases_) {
       auto it = by_number.find(lease->number);
       if (it == by_number.end()) continue;
-      lease->verdict = it->second.verdict;
+      lease->verdict = std::move(it->second.verdict);
       if (lease->verdict.ok() && it->second.lease.value != 0) {
         lease->id = std::exchange(it->second.lease, {});
         lease->session = session;
