@@ -64,8 +64,8 @@ std::vector<CommandSpec> MakeTable() {
 }
 
 const std::vector<CommandSpec>& Table() {
-  static const std::vector<CommandSpec> table = MakeTable();
-  return table;
+  static const std::vector<CommandSpec> kTable = MakeTable();
+  return kTable;
 }
 
 const CommandSpec* FindIn(std::span<const CommandSpec> commands, std::string_view name) {
