@@ -156,6 +156,7 @@ void App::ServeReads() {
                                            [this](const absl::Status& why) { process_.Fail(why); });
   consensus_ = std::make_unique<Consensus>(Consensus::Parts{
       .self = {config_.raft_id},
+      .boot = RandomNumber(),
       .node = node_.get(),
       .state = state_.get(),
       .reads = reads_.get(),

@@ -37,7 +37,7 @@ absl::Status OfProposal(const absl::Status& status) {
 
 }  // namespace
 
-Consensus::Consensus(Parts parts) : parts_(std::move(parts)) {}
+Consensus::Consensus(Parts parts) : parts_(std::move(parts)), last_forward_(parts_.boot) {}
 Consensus::~Consensus() { Stop(); }
 
 void Consensus::Propose(const Proposal& proposal, ProposeDone done) {
@@ -142,7 +142,7 @@ void Consensus::Receive(raft::MemberId from, std::string_view bytes) {
     return OnForwarded(from, forwarded->id, std::move(forwarded->entry));
   }
   ForwardedReply& reply = std::get<ForwardedReply>(*message);
-  OnReply(reply.id, std::move(reply.replies));
+  OnReply(from, reply.id, std::move(reply.replies));
 }
 
 void Consensus::OnForwarded(raft::MemberId from, uint64_t id, std::string entry) {
@@ -165,12 +165,12 @@ void Consensus::OnForwarded(raft::MemberId from, uint64_t id, std::string entry)
   ProposeHere(std::move(entry), now.term, *std::move(counted));
 }
 
-void Consensus::OnReply(uint64_t id, absl::StatusOr<std::string> replies) {
+void Consensus::OnReply(raft::MemberId from, uint64_t id, absl::StatusOr<std::string> replies) {
   EntryDone done;
   {
     base::MutexLock lock(mutex_);
     const auto it = forwarded_.find(id);
-    if (it == forwarded_.end()) return;  // it came too late
+    if (it == forwarded_.end() || it->second.to != from) return;  // it came too late
     done = std::move(it->second.done);
     forwarded_.erase(it);
   }

@@ -52,6 +52,7 @@ class Consensus {
 
   struct Parts {
     raft::MemberId self;
+    uint64_t boot = 0;  // differs between starts: an answer to what was asked before is not taken for another's
     raft::Node* node = nullptr;
     const ServedState* state = nullptr;
     SnapshotReads* reads = nullptr;
@@ -110,7 +111,7 @@ class Consensus {
   void ProposeHere(std::string entry, uint64_t term, EntryDone done) LARDER_EXCLUDES(mutex_);
   void Forward(raft::MemberId leader, Waiting waiting) LARDER_EXCLUDES(mutex_);
   void OnForwarded(raft::MemberId from, uint64_t id, std::string entry) LARDER_EXCLUDES(mutex_);
-  void OnReply(uint64_t id, absl::StatusOr<std::string> replies) LARDER_EXCLUDES(mutex_);
+  void OnReply(raft::MemberId from, uint64_t id, absl::StatusOr<std::string> replies) LARDER_EXCLUDES(mutex_);
   LogTime Stamp(uint64_t term) LARDER_EXCLUDES(mutex_);
   // Counts an entry as under way until its `done` was called; an error if there are too many.
   absl::StatusOr<EntryDone> Count(uint64_t bytes, EntryDone done);
@@ -124,7 +125,7 @@ class Consensus {
   std::deque<Waiting> waiting_ LARDER_GUARDED_BY(mutex_);  // for a leader, or for Drain
   bool draining_ LARDER_GUARDED_BY(mutex_) = false;
   std::map<uint64_t, Forwarded> forwarded_ LARDER_GUARDED_BY(mutex_);
-  uint64_t last_forward_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t last_forward_ LARDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace larder::tracker

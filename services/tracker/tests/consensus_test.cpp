@@ -47,6 +47,7 @@ class ConsensusTest : public testing::Test {
         reads_(table_, inline_, 1, [](const absl::Status& why) { ADD_FAILURE() << why; }),
         consensus_(
             {.self = kSelf,
+             .boot = 1'000'000,
              .node = &node_,
              .state = &served_,
              .reads = &reads_,
