@@ -80,7 +80,7 @@ void Publisher::OnTold(const Publication& publication, absl::StatusOr<object::Ep
       pending.again = clock_.Now() + base::BackoffDelay(held ? 0 : pending.failures++, kFirstPause, kLongestPause,
                                                         base::BackoffRandom());
     } else {
-      if (!result.ok()) conflicts_.insert(publication.info.id);
+      if (base::Reason(result.status()) == "EXISTS") conflicts_.insert(publication.info.id);
       pending_.erase(it);
     }
   }
@@ -117,13 +117,23 @@ bool Publisher::IsOnlyHere(const object::ObjectId& id) const {
   return pending_.contains(id) || conflicts_.contains(id);
 }
 
-void Publisher::Forget(const object::ObjectId& id) {
+object::Epoch Publisher::PendingEpoch(const object::ObjectId& id) const {
+  base::MutexLock lock(mutex_);
+  const auto it = pending_.find(id);
+  return it == pending_.end() ? object::Epoch{} : it->second.publication.info.epoch;
+}
+
+void Publisher::ForgetConflict(const object::ObjectId& id) {
+  base::MutexLock lock(mutex_);
+  conflicts_.erase(id);
+}
+
+void Publisher::ForgetIf(const object::ObjectId& id, object::Epoch own) {
   Pending forgotten;
   {
     base::MutexLock lock(mutex_);
-    conflicts_.erase(id);
     const auto it = pending_.find(id);
-    if (it == pending_.end()) return;
+    if (it == pending_.end() || it->second.publication.info.epoch != own) return;
     forgotten = std::move(it->second);
     pending_.erase(it);
   }

@@ -43,8 +43,12 @@ class Publisher {
   bool IsBehind(const object::ObjectId& id, object::Epoch own) const LARDER_EXCLUDES(mutex_);
   // The cluster does not know it: it is to be told of yet, or lost to another.
   bool IsOnlyHere(const object::ObjectId& id) const LARDER_EXCLUDES(mutex_);
-  // It is no longer here: nothing more is told of it.
-  void Forget(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
+  // Nothing more is told of that epoch of this node's.
+  void ForgetIf(const object::ObjectId& id, object::Epoch own) LARDER_EXCLUDES(mutex_);
+  // What is here of that name is no more in conflict with anything.
+  void ForgetConflict(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
+  // This node's epoch of what is to be told yet; 0: nothing is.
+  object::Epoch PendingEpoch(const object::ObjectId& id) const LARDER_EXCLUDES(mutex_);
   // Objects that another node's were preferred to: they are only here.
   bool InConflict(const object::ObjectId& id) const LARDER_EXCLUDES(mutex_);
   // How many are to be told of yet.

@@ -348,7 +348,9 @@ void TrackedPeer::DropIfGone(const object::ObjectInfo& here, const absl::StatusO
 void TrackedPeer::Drop(SessionId session, const object::ObjectInfo& info) {
   inner().Stat(session, info.id.key, [this, session, info](const absl::StatusOr<object::ObjectStat>& there) {
     if (!there.ok() || there->info.epoch != info.epoch) return;
-    publisher_.Forget(info.id);
+    // Told anew since somebody looked: what it comes to decides.
+    if (publisher_.IsPending(info.id, info.epoch) || IsBeingCreated(info.id)) return;
+    publisher_.ForgetConflict(info.id);
     inner().Delete(session, info.id.key, [](const absl::Status&) {});
   });
 }
@@ -416,46 +418,63 @@ void TrackedPeer::List(SessionId session, const object::ListRequest& request,
   });
 }
 
-void TrackedPeer::ChangeName(SessionId session, const std::string& key, const InCluster& in_cluster, Here here,
-                             Done<absl::Status> done) {
-  const std::optional<ObjectId> id = IdOf(session, key);
-  // The inner peer knows what to say to a session or key that is none.
-  if (!id || !object::CheckKey(key).ok()) return here(std::move(done));
-  in_cluster(*id, [this, id = *id, here = std::move(here), done = std::move(done)](const absl::Status& told) {
-    if (!told.ok() && base::Reason(told) != "NO_OBJECT") return done(told);
-    // One that only this node knows is what was meant; any other copy follows what the cluster says.
-    const bool only_here = !told.ok() && publisher_.IsOnlyHere(id);
-    if (only_here) publisher_.Forget(id);
-    const auto follow = [here, done, told, only_here] {
-      here([done, told, only_here](const absl::Status& followed) {
-        if (only_here || (!followed.ok() && base::Reason(followed) != "NO_OBJECT")) return done(followed);
-        done(told);
-      });
-    };
-    if (!inner().blocks()) return follow();
-    if (!executor_.Submit(follow)) {
-      done(base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again"));
-    }
-  });
+void TrackedPeer::Follow(const absl::Status& told, bool only_here, const Here& here, const Done<absl::Status>& done) {
+  if (!told.ok() && base::Reason(told) != "NO_OBJECT") return done(told);
+  // One that only this node knows is what was meant; any other copy follows what the cluster says.
+  const auto follow = [here, done, told, only_here] {
+    here([done, told, only_here](const absl::Status& followed) {
+      const bool counts = only_here && !told.ok();
+      if (counts || (!followed.ok() && base::Reason(followed) != "NO_OBJECT")) return done(followed);
+      done(told);
+    });
+  };
+  if (!inner().blocks()) return follow();
+  if (!executor_.Submit(follow)) {
+    done(base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again"));
+  }
 }
 
 void TrackedPeer::Delete(SessionId session, const std::string& key, Done<absl::Status> done) {
-  ChangeName(
-      session, key, [this](const ObjectId& id, Done<absl::Status> told) { registry_.Delete(id, std::move(told)); },
-      [this, session, key](Done<absl::Status> told) { inner().Delete(session, key, std::move(told)); },
-      std::move(done));
+  const std::optional<ObjectId> id = IdOf(session, key);
+  // The inner peer knows what to say to a session or key that is none.
+  if (!id || !object::CheckKey(key).ok()) return inner().Delete(session, key, std::move(done));
+  inner().Stat(session, key,
+               [this, session, id = *id, done = std::move(done)](const absl::StatusOr<object::ObjectStat>& here) {
+                 // What is created here from now on is not what was to be deleted.
+                 const Epoch own = here.ok() ? here->info.epoch : Epoch{};
+                 const Epoch pending = publisher_.PendingEpoch(id);
+                 const bool only_here = publisher_.IsOnlyHere(id);
+                 registry_.Delete(id, [this, session, id, own, pending, only_here, done](const absl::Status& told) {
+                   if (told.ok() || (base::Reason(told) == "NO_OBJECT" && only_here)) {
+                     publisher_.ForgetIf(id, pending);  // else it would be published, without bytes
+                     publisher_.ForgetConflict(id);
+                   }
+                   const Here follow = [this, session, id, own](Done<absl::Status> followed) {
+                     DeleteHere(session, id, own, std::move(followed));
+                   };
+                   Follow(told, only_here, follow, done);
+                 });
+               });
+}
+
+void TrackedPeer::DeleteHere(SessionId session, const ObjectId& id, Epoch own, Done<absl::Status> done) {
+  inner().Stat(session, id.key,
+               [this, session, id, own, done = std::move(done)](const absl::StatusOr<object::ObjectStat>& there) {
+                 if (there.ok() && there->info.epoch != own) return done(absl::OkStatus());
+                 inner().Delete(session, id.key, done);
+               });
 }
 
 void TrackedPeer::SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) {
-  ChangeName(
-      session, key,
-      [this, pinned](const ObjectId& id, Done<absl::Status> told) {
-        registry_.SetMeta(id, {}, {.pinned = pinned}, std::move(told));
-      },
-      [this, session, key, pinned](Done<absl::Status> told) {
-        inner().SetPinned(session, key, pinned, std::move(told));
-      },
-      std::move(done));
+  const std::optional<ObjectId> id = IdOf(session, key);
+  const Here here = [this, session, key, pinned](Done<absl::Status> followed) {
+    inner().SetPinned(session, key, pinned, std::move(followed));
+  };
+  if (!id || !object::CheckKey(key).ok()) return here(std::move(done));
+  registry_.SetMeta(*id, {}, {.pinned = pinned},
+                    [this, id = *id, here, done = std::move(done)](const absl::Status& told) {
+                      Follow(told, publisher_.IsOnlyHere(id), here, done);
+                    });
 }
 
 base::Duration TrackedPeer::Tick() {

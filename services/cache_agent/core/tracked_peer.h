@@ -105,9 +105,11 @@ class TrackedPeer final : public object::PeerDecorator {
   // What the cluster and this node know together.
   absl::StatusOr<object::ObjectStat> Joined(const object::ObjectId& id, const absl::StatusOr<object::ObjectStat>& here,
                                             const absl::StatusOr<ClusterObject>& found);
-  using InCluster = std::function<void(const object::ObjectId&, object::Done<absl::Status>)>;
   using Here = std::function<void(object::Done<absl::Status>)>;
-  void ChangeName(object::SessionId session, const std::string& key, const InCluster& in_cluster, Here here,
+  // Does here what the cluster was told, and answers.
+  void Follow(const absl::Status& told, bool only_here, const Here& here, const object::Done<absl::Status>& done);
+  // Unless something newer than `own` is there.
+  void DeleteHere(object::SessionId session, const object::ObjectId& id, object::Epoch own,
                   object::Done<absl::Status> done);
   // Calls `visit` with each sealed object that is here, and a session of its namespace.
   absl::Status VisitAll(const std::function<void(object::SessionId, const object::ObjectInfo&)>& visit);

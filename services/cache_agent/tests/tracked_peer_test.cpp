@@ -402,6 +402,39 @@ TEST_F(TrackedPeerTest, WhatIsOnlyHereIsDeletedHere) {
   EXPECT_FALSE(Readable("gone"));
 }
 
+TEST_F(TrackedPeerTest, ADeleteSparesWhatIsCreatedMeanwhile) {
+  PutTracked("k", "hello");
+  auto deleted = DeleteLater("k");
+  const CreateGrant grant = caller_->CreateLater({.key = "k", .overwrite = true, .ack = kLocal}).Get().value();
+  EXPECT_THAT(SealLater(grant, "newer").Get(), IsOk());
+  cluster_.Answer("delete k");
+  EXPECT_THAT(deleted.Get(), IsOk());
+  EXPECT_TRUE(Readable("k"));
+  EXPECT_EQ(publisher_->pending(), 1u) << "and it is told of";
+}
+
+TEST_F(TrackedPeerTest, WhatIsDeletedIsNotPublishedAfterwards) {
+  const CreateGrant grant = caller_->CreateLater({.key = "k", .overwrite = true, .ack = kLocal}).Get().value();
+  EXPECT_THAT(SealLater(grant, "hello").Get(), IsOk());
+  cluster_.Answer("publish k over", ClusterDown());
+  auto deleted = DeleteLater("k");
+  cluster_.Answer("delete k");  // another node's, of that name
+  EXPECT_THAT(deleted.Get(), IsOk());
+  EXPECT_FALSE(Readable("k"));
+  Pass(seconds(60));
+  EXPECT_THAT(cluster_.open(), IsEmpty());
+}
+
+TEST_F(TrackedPeerTest, APinCancelsNoPublication) {
+  const CreateGrant grant = caller_->CreateLater({.key = "k", .ack = kLocal}).Get().value();
+  EXPECT_THAT(SealLater(grant, "hello").Get(), IsOk());
+  Answer<absl::Status> pinned;
+  peer_->SetPinned(caller_->session(), "k", true, pinned.Slot());
+  cluster_.Answer("set k pinned", base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "none"));
+  EXPECT_THAT(pinned.Get(), IsOk());
+  EXPECT_EQ(publisher_->pending(), 1u);
+}
+
 TEST_F(TrackedPeerTest, ListsAreTheClustersUnlessTheNodesAreAskedFor) {
   PutTracked("k", "hello");
   Answer<absl::StatusOr<object::ListPage>> listed;

@@ -61,10 +61,11 @@ struct AgentControl::Impl {
   std::string endpoint;
   std::string ns;
   std::string where;
-  std::unique_ptr<pb::Agent::Stub> stub;
+  std::unique_ptr<pb::Agent::Stub> stub;  // none: the transport leads to no gRPC, and only its own calls are possible
   // Its session is the one that calls act in, where the caller's word does not count.
   std::unique_ptr<client::Client> client;
 
+  absl::Status Connect(base::Duration patience);
   template <typename Request, typename Response>
   using Call = grpc::Status (pb::Agent::Stub::*)(grpc::ClientContext*, const Request&, Response*);
   template <typename Request, typename Response>
@@ -80,14 +81,19 @@ AgentControl::~AgentControl() = default;
 
 absl::StatusOr<std::unique_ptr<AgentControl>> AgentControl::Open(const std::string& endpoint, const std::string& ns) {
   LARDER_ASSIGN_OR_RETURN(const Endpoint parsed, ParseEndpoint(endpoint));
-  if (parsed.transport.control == nullptr) {
-    return base::InvalidArgument("NO_CONTROL", "an agent cannot be asked how it is over {}", endpoint);
+  auto impl = std::make_unique<Impl>(Impl{.endpoint = endpoint, .ns = ns});
+  if (parsed.transport.control != nullptr) {
+    impl->where = parsed.transport.control(parsed.address);
+    const auto channel = impl->where.starts_with('/') ? rpc::DialUnix(impl->where) : rpc::Dial(impl->where);
+    impl->stub = pb::Agent::NewStub(channel);
   }
-  const std::string where = parsed.transport.control(parsed.address);
-  const auto channel = where.starts_with('/') ? rpc::DialUnix(where) : rpc::Dial(where);
-  auto impl =
-      std::make_unique<Impl>(Impl{.endpoint = endpoint, .ns = ns, .where = where, .stub = pb::Agent::NewStub(channel)});
   return std::unique_ptr<AgentControl>(new AgentControl(std::move(impl)));
+}
+
+absl::Status AgentControl::Impl::Connect(base::Duration patience) {
+  if (client != nullptr) return absl::OkStatus();
+  LARDER_ASSIGN_OR_RETURN(client, client::Client::Connect(endpoint, {.ns = ns, .timeout = patience}));
+  return absl::OkStatus();
 }
 
 template <typename Request, typename Response>
@@ -130,6 +136,9 @@ absl::Status AgentControl::Impl::AskAgain(Call<Request, Response> call, const Re
 }
 
 absl::StatusOr<pb::StatusResponse> AgentControl::Status(base::Duration patience) {
+  if (impl_->stub == nullptr) {
+    return base::InvalidArgument("NO_CONTROL", "an agent cannot be asked how it is over {}", impl_->endpoint);
+  }
   pb::StatusResponse response;
   const absl::Status status = impl_->Ask(&pb::Agent::Stub::Status, pb::StatusRequest(), patience, response);
   if (status.ok()) return response;
@@ -137,6 +146,11 @@ absl::StatusOr<pb::StatusResponse> AgentControl::Status(base::Duration patience)
 }
 
 absl::StatusOr<object::ObjectStat> AgentControl::Stat(const std::string& key, base::Duration patience) {
+  if (impl_->stub == nullptr) {
+    LARDER_RETURN_IF_ERROR(impl_->Connect(patience));
+    LARDER_ASSIGN_OR_RETURN(object::ObjectInfo info, impl_->client->Stat(key));
+    return object::ObjectStat{.info = std::move(info)};
+  }
   pb::StatRequest request;
   request.set_key(key);
   pb::StatResponse response;
@@ -148,6 +162,10 @@ absl::StatusOr<object::ObjectStat> AgentControl::Stat(const std::string& key, ba
 }
 
 absl::StatusOr<object::ListPage> AgentControl::List(const object::ListRequest& request, base::Duration patience) {
+  if (impl_->stub == nullptr) {
+    LARDER_RETURN_IF_ERROR(impl_->Connect(patience));
+    return impl_->client->List(request);
+  }
   pb::ListRequest asked;
   asked.set_prefix(request.prefix);
   asked.set_page_size(request.limit);

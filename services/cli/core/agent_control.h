@@ -23,12 +23,13 @@ absl::StatusOr<Endpoint> ParseEndpoint(const std::string& endpoint);
 class AgentControl {
  public:
   // For calls in namespace `ns`, or, if it is empty, in that of the agent's choice. Connects when first asked.
-  // INVALID_ARGUMENT as of ParseEndpoint, and (NO_CONTROL) for a transport that leads to no gRPC.
+  // INVALID_ARGUMENT as of ParseEndpoint.
   static absl::StatusOr<std::unique_ptr<AgentControl>> Open(const std::string& endpoint, const std::string& ns);
   ~AgentControl();
 
-  // How the agent is. UNAVAILABLE (NO_AGENT; NO_ANSWER after `patience`) naming where it should answer; UNIMPLEMENTED
-  // (OLD_AGENT) if it is too old. May be asked again after any error.
+  // How the agent is. INVALID_ARGUMENT (NO_CONTROL) for a transport that leads to no gRPC; UNAVAILABLE (NO_AGENT;
+  // NO_ANSWER after `patience`) naming where it should answer; UNIMPLEMENTED (OLD_AGENT) if it is too old. May be asked
+  // again after any error.
   absl::StatusOr<agent::v1::StatusResponse> Status(base::Duration patience);
   // What is known of an object, and of those that begin with a prefix. The agent's errors, and those of Status;
   // DEADLINE_EXCEEDED (NO_ANSWER).
