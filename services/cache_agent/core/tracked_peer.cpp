@@ -67,7 +67,10 @@ absl::Status TrackedPeer::VisitAll(const std::function<void(SessionId, const obj
       absl::StatusOr<object::ListPage> page;
       // A peer over a backend knows its names by heart, and answers at once.
       inner().List(session, request, [&page](absl::StatusOr<object::ListPage> listed) { page = std::move(listed); });
-      LARDER_RETURN_IF_ERROR(page.status());
+      if (!page.ok()) {
+        inner().CloseSession(session);
+        return page.status();
+      }
       for (const object::ObjectInfo& info : page->objects) visit(session, info);
       more = page->more;
       if (more) request.after = page->objects.back().id.key;
@@ -339,7 +342,8 @@ void TrackedPeer::DropIfGone(const object::ObjectInfo& here, const absl::StatusO
   const absl::StatusOr<SessionId> session = inner().OpenSession({.ns = here.id.ns});
   if (!session.ok()) return Recheck(here.id);
   const bool taken = executor_.Submit([this, session = *session, here] {
-    Drop(session, here);
+    // Told anew since somebody looked: what it comes to decides.
+    if (!IsBeingCreated(here.id) && !publisher_.IsOnlyHere(here.id)) Drop(session, here);
     inner().CloseSession(session);
   });
   if (!taken) inner().CloseSession(*session);
@@ -348,8 +352,6 @@ void TrackedPeer::DropIfGone(const object::ObjectInfo& here, const absl::StatusO
 void TrackedPeer::Drop(SessionId session, const object::ObjectInfo& info) {
   inner().Stat(session, info.id.key, [this, session, info](const absl::StatusOr<object::ObjectStat>& there) {
     if (!there.ok() || there->info.epoch != info.epoch) return;
-    // Told anew since somebody looked: what it comes to decides.
-    if (publisher_.IsPending(info.id, info.epoch) || IsBeingCreated(info.id)) return;
     publisher_.ForgetConflict(info.id);
     inner().Delete(session, info.id.key, [](const absl::Status&) {});
   });

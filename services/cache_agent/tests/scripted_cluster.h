@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,6 +70,7 @@ class ScriptedCluster final : public ClusterRegistry {
 
   std::vector<std::pair<std::vector<object::ObjectId>, Done<absl::StatusOr<std::vector<ClusterObject>>>>> located;
   std::vector<std::pair<std::string, Done<absl::StatusOr<ClusterPage>>>> listed;
+  std::map<std::string, absl::StatusOr<Epoch>> answers;  // of questions that are answered within the call
 
  private:
   using Asked = std::pair<std::string, Done<absl::StatusOr<Epoch>>>;
@@ -76,6 +78,7 @@ class ScriptedCluster final : public ClusterRegistry {
     return [done = std::move(done)](const absl::StatusOr<Epoch>& answer) { done(answer.status()); };
   }
   void Ask(std::string question, Done<absl::StatusOr<Epoch>> done) {
+    if (const auto at_once = answers.find(question); at_once != answers.end()) return done(at_once->second);
     asked_.emplace_back(std::move(question), std::move(done));
   }
   std::vector<Asked> asked_;

@@ -201,6 +201,15 @@ TEST_F(TrackedPeerTest, TheSameContentElsewhereGetsTheSettingsThatWereAskedFor) 
   EXPECT_THAT(sealed.Get(), IsOk());
 }
 
+TEST_F(TrackedPeerTest, ALoserGoesHoweverFastTheClusterAnswers) {
+  auto created = caller_->CreateLater({.key = "k", .accept_same_content = true});
+  cluster_.Answer("acquire k", ExistsElsewhere());
+  cluster_.answers.emplace("publish k", ExistsElsewhere());
+  EXPECT_THAT(SealLater(created.Get().value(), "hello").Get(), StatusIs(absl::StatusCode::kAlreadyExists, "EXISTS"));
+  EXPECT_FALSE(Readable("k"));
+  EXPECT_FALSE(publisher_->InConflict({"team-a", "k"}));
+}
+
 TEST_F(TrackedPeerTest, ASecondCreatorWaitsForTheOneOnAnotherNode) {
   auto created = caller_->CreateLater({.key = "k"}, In(seconds(60)));
   cluster_.Answer("acquire k", HeldElsewhere());
