@@ -54,15 +54,17 @@ void Consensus::Propose(const Proposal& proposal, ProposeDone done) {
   absl::StatusOr<EntryDone> counted = Count(entry.size(), decoded);
   if (!counted.ok()) return decoded(std::move(counted).status());
   decoded = *std::move(counted);
+  bool stopped = false;
   {
     base::MutexLock lock(mutex_);
-    if (!stopped_) {
+    stopped = stopped_;
+    if (!stopped) {
       waiting_.push_back({.entry = std::move(entry),
                           .until = base::DeadlineAfter(parts_.clock->Now(), kLeaderWait),
                           .done = std::move(decoded)});
     }
   }
-  if (decoded) return decoded(Stopping());
+  if (stopped) return decoded(Stopping());
   Drain();
 }
 
