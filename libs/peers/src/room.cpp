@@ -146,11 +146,8 @@ void SinglePeer::State::Evict(const Eviction& eviction) {
   for (size_t steps = kStepsOfAll; steps > 0 && freed < eviction.bytes;) {
     // Unpublished before it is freed, so that nobody finds a name without bytes.
     const std::vector<SealedPtr> victims = TakeColdest(eviction.ns, eviction.bytes - freed, steps);
-    for (const SealedPtr& victim : victims) {
-      freed += victim->info.size + kObjectOverhead;
-      // A disk that fails here keeps the file, and finds it again at the next start.
-      backend_.Remove(victim->info.id, victim->info.epoch).IgnoreError();
-    }
+    for (const SealedPtr& victim : victims) freed += victim->info.size + kObjectOverhead;
+    Lose(victims);
     base::MutexLock lock(mutex_);
     (eviction.reason == EvictReason::kRoom ? evicted_room_ : evicted_quota_) += victims.size();
   }

@@ -250,6 +250,57 @@ absl::Status SinglePeer::State::SetPinned(SessionId session, const std::string& 
   }
 }
 
+// ---- for whoever keeps a registry in step
+
+std::vector<ObjectInfo> SinglePeer::State::ListSealed(const ObjectId& after, size_t limit) {
+  std::vector<ObjectInfo> found;
+  base::MutexLock lock(mutex_);
+  const base::MonotonicTime now = clock_.Now();
+  for (auto ns = objects_.lower_bound(after.ns); ns != objects_.end(); ++ns) {
+    auto it = ns->first == after.ns ? ns->second.upper_bound(after.key) : ns->second.begin();
+    for (; it != ns->second.end(); ++it) {
+      if (found.size() == limit) return found;
+      if (!it->second->expires || *it->second->expires > now) found.push_back(InfoOf(*it->second));
+    }
+  }
+  return found;
+}
+
+std::optional<ObjectInfo> SinglePeer::State::FindSealed(const ObjectId& id) {
+  base::MutexLock lock(mutex_);
+  const SealedPtr sealed = Find(id);
+  if (sealed == nullptr) return std::nullopt;
+  return InfoOf(*sealed);
+}
+
+absl::Status SinglePeer::State::SetTracked(const ObjectId& id, Epoch epoch, const object::TrackedAs& tracked) {
+  {
+    base::MutexLock lock(mutex_);
+    const SealedPtr sealed = Find(id);
+    if (sealed == nullptr || sealed->info.epoch != epoch) return NoObject(id);
+  }
+  LARDER_RETURN_IF_ERROR(backend_.SetTracked(id, epoch, tracked));
+  Calls calls;
+  base::MutexLock lock(mutex_);
+  const SealedPtr now = Find(id);
+  if (now == nullptr || now->info.epoch != epoch) return NoObject(id);
+  auto changed = std::make_shared<Sealed>(*now);
+  changed->info.tracked = tracked;
+  Replace(now, std::move(changed), calls);
+  return absl::OkStatus();
+}
+
+absl::Status SinglePeer::State::Drop(const ObjectId& id, Epoch epoch) {
+  SealedPtr sealed;
+  {
+    base::MutexLock lock(mutex_);
+    sealed = Find(id);
+    if (sealed == nullptr || sealed->info.epoch != epoch) return NoObject(id);
+    Erase(sealed);
+  }
+  return backend_.Remove(id, epoch);
+}
+
 // ---- the end of leases and objects
 
 void SinglePeer::State::EndLeases(const std::vector<LeaseId>& leases, Calls& calls) {
@@ -336,8 +387,17 @@ void SinglePeer::State::ReportDamage(SessionId session, LeaseId lease) {
     damaged_ += 1;
     Erase(damaged);
   }
-  // A disk that fails here keeps the file; the next start checks it again.
-  backend_.Remove(damaged->info.id, damaged->info.epoch).IgnoreError();
+  Lose({damaged});
+}
+
+void SinglePeer::State::Lose(const std::vector<SealedPtr>& gone) {
+  std::vector<ObjectInfo> lost;
+  for (const SealedPtr& sealed : gone) {
+    // A disk that fails here keeps the file, which the next start finds, and checks.
+    backend_.Remove(sealed->info.id, sealed->info.epoch).IgnoreError();
+    if (dropped_) lost.push_back(sealed->info);
+  }
+  if (!lost.empty()) dropped_(lost);
 }
 
 void SinglePeer::State::EndOverdue() {
@@ -364,8 +424,7 @@ void SinglePeer::State::EndOverdue() {
     }
   }
   calls.Run();
-  // A disk that fails here keeps the file; the next start removes what has expired.
-  for (const SealedPtr& sealed : gone) backend_.Remove(sealed->info.id, sealed->info.epoch).IgnoreError();
+  Lose(gone);
 }
 
 base::Duration SinglePeer::State::Tick() {
@@ -447,6 +506,16 @@ void SinglePeer::Delete(SessionId session, const std::string& key, Done<absl::St
 void SinglePeer::SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) {
   done(state_->SetPinned(session, key, pinned));
 }
+
+std::vector<ObjectInfo> SinglePeer::ListSealed(const ObjectId& after, size_t limit) const {
+  return state_->ListSealed(after, limit);
+}
+std::optional<ObjectInfo> SinglePeer::FindSealed(const ObjectId& id) const { return state_->FindSealed(id); }
+absl::Status SinglePeer::SetTracked(const ObjectId& id, Epoch epoch, const object::TrackedAs& tracked) {
+  return state_->SetTracked(id, epoch, tracked);
+}
+absl::Status SinglePeer::Drop(const ObjectId& id, Epoch epoch) { return state_->Drop(id, epoch); }
+void SinglePeer::OnDropped(object::DroppedFn dropped) { state_->dropped_ = std::move(dropped); }
 
 object::PeerUsage SinglePeer::usage() const {
   base::MutexLock lock(state_->mutex_);

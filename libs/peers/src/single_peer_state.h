@@ -104,6 +104,12 @@ class SinglePeer::State {
   absl::Status Delete(SessionId session, const std::string& key);
   absl::Status SetPinned(SessionId session, const std::string& key, bool pinned);
   void ReportDamage(SessionId session, LeaseId lease);
+  std::vector<ObjectInfo> ListSealed(const ObjectId& after, size_t limit);
+  std::optional<ObjectInfo> FindSealed(const ObjectId& id);
+  absl::Status SetTracked(const ObjectId& id, Epoch epoch, const object::TrackedAs& tracked);
+  absl::Status Drop(const ObjectId& id, Epoch epoch);
+  // Frees what is in the tables no more, though nobody deleted it, and says so.
+  void Lose(const std::vector<SealedPtr>& gone) LARDER_EXCLUDES(mutex_);
   absl::StatusOr<SessionId> OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed);
   void CloseSession(SessionId session);
   void CloseAll();
@@ -198,6 +204,7 @@ class SinglePeer::State {
   const base::Duration late_tick_;
   const std::function<object::NamespaceRules(const std::string&)> rules_;
   const std::function<void()> wake_;
+  object::DroppedFn dropped_;         // set before there are sessions
   ByteQuota bytes_;                   // before all that holds charges
   std::atomic<bool> evicts_ = false;  // there is something that may be evicted; as of the last Tick
   // Held for table look-ups only, never while bytes are copied, the backend is called or a `done` runs.

@@ -47,6 +47,7 @@ class SteppedBackend final : public Backend {
     std::function<void()> after_append;
     std::function<absl::Status()> in_seal;
     std::function<void()> after_set_pinned;
+    std::function<void()> after_set_tracked;
     std::function<void()> in_remove;
   };
   Steps steps;
@@ -55,6 +56,7 @@ class SteppedBackend final : public Backend {
   int appends_until_full = 1'000'000;
   std::map<ObjectId, Epoch> sealed;  // what a restart would find
   std::map<ObjectId, bool> pinned;
+  std::map<ObjectId, object::TrackedAs> tracked;
   uint64_t live = 0;  // blobs and views
 
   absl::StatusOr<std::unique_ptr<Blob>> Create(const ObjectId&, Epoch, uint64_t) override {
@@ -75,6 +77,11 @@ class SteppedBackend final : public Backend {
   absl::Status SetPinned(const ObjectId& id, Epoch, bool on) override {
     pinned[id] = on;
     Take(steps.after_set_pinned)();
+    return absl::OkStatus();
+  }
+  absl::Status SetTracked(const ObjectId& id, Epoch, const object::TrackedAs& as) override {
+    tracked[id] = as;
+    Take(steps.after_set_tracked)();
     return absl::OkStatus();
   }
   absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
@@ -402,6 +409,23 @@ TEST_F(SinglePeerCalls, APinOfAnObjectThatIsReplacedMeanwhileIsNotTheNewOnes) {
   backend_.steps.after_set_pinned = [&] { ASSERT_THAT(caller.Put({.key = "k", .overwrite = true}, {}), IsOk()); };
   EXPECT_THAT(caller.SetPinned("k", true), kNoObject);
   EXPECT_FALSE(caller.Stat("k")->pinned);
+}
+
+TEST_F(SinglePeerCalls, WhatIsReplacedWhileItIsSaidToBeTrackedIsNotTheNewOne) {
+  Caller caller = Open();
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult old, caller.PutKey("k", {}));
+  backend_.steps.after_set_tracked = [&] { ASSERT_THAT(caller.Put({.key = "k", .overwrite = true}, {}), IsOk()); };
+  EXPECT_THAT(peer_->SetTracked(old.info.id, old.info.epoch, {3, {5}}), kNoObject);
+  EXPECT_EQ(caller.Stat("k")->tracked, std::nullopt);
+}
+
+TEST_F(SinglePeerCalls, APinAndATrackedMarkAtOnceAreBothKept) {
+  Caller caller = Open();
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult sealed, caller.PutKey("k", {}));
+  backend_.steps.after_set_tracked = [&] { ASSERT_THAT(caller.SetPinned("k", true), IsOk()); };
+  ASSERT_THAT(peer_->SetTracked(sealed.info.id, sealed.info.epoch, {3, {5}}), IsOk());
+  EXPECT_TRUE(caller.Stat("k")->pinned);
+  EXPECT_EQ(caller.Stat("k")->tracked, (object::TrackedAs{3, {5}}));
 }
 
 TEST_F(SinglePeerCalls, ADeleteDuringAnOverwritesSealLeavesTheNewObject) {

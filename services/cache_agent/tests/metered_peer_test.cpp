@@ -42,6 +42,11 @@ class MockPeer : public object::Peer {
   MOCK_METHOD(void, List, (SessionId, const object::ListRequest&, Done<absl::StatusOr<object::ListPage>>), (override));
   MOCK_METHOD(void, Delete, (SessionId, const std::string&, Done<absl::Status>), (override));
   MOCK_METHOD(void, SetPinned, (SessionId, const std::string&, bool, Done<absl::Status>), (override));
+  MOCK_METHOD(std::vector<object::ObjectInfo>, ListSealed, (const object::ObjectId&, size_t), (const, override));
+  MOCK_METHOD(std::optional<object::ObjectInfo>, FindSealed, (const object::ObjectId&), (const, override));
+  MOCK_METHOD(absl::Status, SetTracked, (const object::ObjectId&, Epoch, const object::TrackedAs&), (override));
+  MOCK_METHOD(absl::Status, Drop, (const object::ObjectId&, Epoch), (override));
+  MOCK_METHOD(void, OnDropped, (object::DroppedFn), (override));
   MOCK_METHOD(object::PeerUsage, usage, (), (const, override));
   MOCK_METHOD(bool, blocks, (), (const, override));
   MOCK_METHOD(void, BeginWork, (SessionId), (override));

@@ -113,6 +113,14 @@ class FileBackend final : public object::Backend {
     return absl::OkStatus();
   }
 
+  absl::Status SetTracked(const object::ObjectId& id, object::Epoch epoch, const object::TrackedAs& tracked) override {
+    const fs::path path = dir_ / "objects" / NameOf(id);
+    base::MutexLock lock(mutex_);
+    if (!IsCurrent(id, epoch)) return absl::OkStatus();
+    LARDER_ASSIGN_OR_RETURN(const base::UniqueFd file, base::OpenFile(path, O_WRONLY | O_NOFOLLOW));
+    return base::PwriteAll(file.get(), EncodeTracked(tracked), kTrackedOffset);
+  }
+
   absl::StatusOr<std::vector<Recovered>> Recover() override;
 
   Usage usage() const override { return {.limit = budget_->limit(), .used = budget_->used()}; }

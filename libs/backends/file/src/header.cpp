@@ -18,7 +18,29 @@ absl::Status Bad(std::string_view why) {
   return base::Error(absl::StatusCode::kDataLoss, "BAD_HEADER", "not an object's file: {}", why);
 }
 
+// As if the object were not tracked, which may change.
+uint32_t HeaderCrc(base::ByteSpan header) {
+  constexpr std::array<std::byte, kTrackedSize> untracked{};
+  return base::Crc32c(untracked, base::Crc32c(header.subspan(12, kTrackedOffset - 12)));
+}
+
+std::optional<object::TrackedAs> DecodeTracked(base::ByteSpan bytes) {
+  base::ByteReader in(bytes);
+  const object::TrackedAs tracked{.blob = in.U64(), .epoch = {in.U64()}};
+  if (in.U32() != base::Crc32c(bytes.first(16)) || tracked.blob == 0) return std::nullopt;
+  return tracked;
+}
+
 }  // namespace
+
+std::array<std::byte, kTrackedSize> EncodeTracked(const object::TrackedAs& tracked) {
+  base::ByteWriter out;
+  out.U64(tracked.blob).U64(tracked.epoch.value);
+  out.U32(base::Crc32c(out.bytes()));
+  std::array<std::byte, kTrackedSize> bytes{};
+  std::ranges::copy(out.bytes(), bytes.begin());
+  return bytes;
+}
 
 absl::StatusOr<std::array<std::byte, kHeaderSize>> EncodeHeader(const Header& header) {
   const object::ObjectInfo& info = header.info;
@@ -37,13 +59,13 @@ absl::StatusOr<std::array<std::byte, kHeaderSize>> EncodeHeader(const Header& he
   out.Str(info.id.ns).Str(info.id.key).Str(info.meta.application);
   out.U16(static_cast<uint16_t>(info.meta.tags.size()));
   for (const std::string& tag : info.meta.tags) out.Str(tag);
-  if (out.size() > kHeaderSize) {
+  if (out.size() > kTrackedOffset) {
     return base::InvalidArgument("BAD_META", "key, tags and application take {} bytes of at most {}", out.size(),
-                                 kHeaderSize);
+                                 kTrackedOffset);
   }
   std::array<std::byte, kHeaderSize> bytes{};
   std::copy(out.bytes().begin(), out.bytes().end(), bytes.begin());
-  const uint32_t crc = base::Crc32c(base::ByteSpan(bytes).subspan(12));
+  const uint32_t crc = HeaderCrc(bytes);
   std::memcpy(bytes.data() + 8, &crc, sizeof crc);
   return bytes;
 }
@@ -52,7 +74,7 @@ absl::StatusOr<Header> DecodeHeader(base::ByteSpan bytes) {
   if (bytes.size() != kHeaderSize) return Bad("it is too short");
   base::ByteReader in(bytes);
   if (in.U64() != kMagic) return Bad("it begins otherwise");
-  if (in.U32() != base::Crc32c(bytes.subspan(12))) return Bad("its header's checksum is wrong");
+  if (in.U32() != HeaderCrc(bytes)) return Bad("its header's checksum is wrong");
   Header header;
   object::ObjectInfo& info = header.info;
   info.state = object::ObjectState::kSealed;
@@ -81,7 +103,10 @@ absl::StatusOr<Header> DecodeHeader(base::ByteSpan bytes) {
   info.meta.application = in.Str();
   for (uint16_t n = in.U16(); n > 0 && in.ok(); --n) info.meta.tags.emplace_back(in.Str());
   if (!in.ok()) return Bad("its header is cut off");
-  if (std::ranges::any_of(in.rest(), [](std::byte byte) { return byte != std::byte{0}; })) return Bad("it says more");
+  if (in.rest().size() < kTrackedSize) return Bad("it says more");
+  const base::ByteSpan beyond = in.rest().first(in.rest().size() - kTrackedSize);
+  if (std::ranges::any_of(beyond, [](std::byte byte) { return byte != std::byte{0}; })) return Bad("it says more");
+  info.tracked = DecodeTracked(bytes.subspan(kTrackedOffset));
   if (!object::CheckNamespace(info.id.ns).ok() || !object::CheckKey(info.id.key).ok()) return Bad("its name is none");
   return header;
 }

@@ -13,6 +13,10 @@ inline constexpr uint64_t kHeaderSize = 4096;
 // Each grain of an object's bytes has its own checksum, so that a part is verified without reading the whole.
 inline constexpr uint64_t kGrain = 64 * 1024;
 
+// At the header's end, and changed in place: what the cluster knows the object as. Has a checksum of its own.
+inline constexpr uint64_t kTrackedSize = 20;
+inline constexpr uint64_t kTrackedOffset = kHeaderSize - kTrackedSize;
+
 // What a file says of its object. Layout: docs/formats/file-object.md.
 struct Header {
   object::ObjectInfo info;    // ttl_left and pinned are not part of it
@@ -23,7 +27,8 @@ struct Header {
 
 // INVALID_ARGUMENT (BAD_META) if key, tags and application together do not fit.
 absl::StatusOr<std::array<std::byte, kHeaderSize>> EncodeHeader(const Header& header);
-// DATA_LOSS (BAD_HEADER) unless `bytes` is a header as EncodeHeader makes it.
+std::array<std::byte, kTrackedSize> EncodeTracked(const object::TrackedAs& tracked);
+// A damaged `tracked` is none. DATA_LOSS (BAD_HEADER) unless `bytes` is a header as EncodeHeader makes it.
 absl::StatusOr<Header> DecodeHeader(base::ByteSpan bytes);
 
 }  // namespace larder::backends::file

@@ -207,6 +207,17 @@ TEST_F(FileBackend, ReadsTheGoldenFiles) {
   }
 }
 
+TEST_F(FileBackend, WritesWhatTheClusterKnowsAnObjectAsLikeTheGoldenFile) {
+  const GoldenObject golden = GoldenEmpty();
+  ASSERT_THAT(TryStore(golden.info, {}), IsOk());
+  ASSERT_THAT(backend_->SetTracked(golden.info.id, golden.info.epoch, {3, {5}}), IsOk());
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::string written, base::ReadFile(OneFile()));
+  EXPECT_TRUE(written == Golden("tracked.bin"));
+  Open();
+  ASSERT_EQ(found_.size(), 1u);
+  EXPECT_EQ(found_[0].info.tracked, (object::TrackedAs{3, {5}}));
+}
+
 // ---- crash points
 
 TEST_F(FileBackend, WhatWasHalfWrittenIsRemovedAtStart) {
@@ -288,7 +299,7 @@ TEST_F(FileBackend, ATruncatedOrLengthenedFileIsSetAside) {
 
 TEST_F(FileBackend, AFlippedBitInHeaderOrTableIsSetAside) {
   const uint64_t size = 200'000;
-  for (const uint64_t at : {uint64_t{0}, uint64_t{8}, uint64_t{12}, uint64_t{20}, uint64_t{61}, kHeaderSize - 1,
+  for (const uint64_t at : {uint64_t{0}, uint64_t{8}, uint64_t{12}, uint64_t{20}, uint64_t{61}, kTrackedOffset - 1,
                             kHeaderSize + size, kHeaderSize + size + 15}) {
     SCOPED_TRACE(at);
     Store(kId, 1, Sample(size));

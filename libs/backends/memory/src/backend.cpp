@@ -37,6 +37,9 @@ class MemoryBackend final : public object::Backend {
   }
   absl::Status Remove(const object::ObjectId&, object::Epoch) override { return absl::OkStatus(); }
   absl::Status SetPinned(const object::ObjectId&, object::Epoch, bool) override { return absl::OkStatus(); }
+  absl::Status SetTracked(const object::ObjectId&, object::Epoch, const object::TrackedAs&) override {
+    return absl::OkStatus();
+  }
   absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
   Usage usage() const override {
     const arena::Arena::Usage usage = arena_.usage();

@@ -458,4 +458,81 @@ TEST_P(PeerContract, APageIsNotAnnouncedWhenOnlyExpiredObjectsFollow) {
   EXPECT_FALSE(caller.List({.limit = 1})->more);
 }
 
+// ---- for whoever keeps a registry in step
+
+TEST_P(PeerContract, WhatIsSealedIsListedOverAllNamespacesPageByPage) {
+  Caller a = Open("team-a"), b = Open("team-b");
+  for (const std::string key : {"x", "y"}) {
+    ASSERT_THAT(a.PutKey(key, {}), IsOk());
+    ASSERT_THAT(b.PutKey(key, {}), IsOk());
+  }
+  ASSERT_THAT(b.Put(WithTtl("over", seconds(1)), {}), IsOk());
+  ASSERT_THAT(b.CreateKey("creating"), IsOk());
+  node_->clock().Advance(seconds(2));
+  for (const size_t limit : {1u, 2u, 3u, 4u, 100u}) {
+    std::vector<std::string> names;
+    ObjectId after;
+    for (bool more = true; more;) {
+      const std::vector<ObjectInfo> page = peer().ListSealed(after, limit);
+      ASSERT_LE(page.size(), limit);
+      for (const ObjectInfo& info : page) names.push_back(info.id.ns + "/" + info.id.key);
+      more = !page.empty();
+      if (more) after = page.back().id;
+    }
+    EXPECT_THAT(names, ElementsAre("team-a/x", "team-a/y", "team-b/x", "team-b/y")) << limit;
+  }
+}
+
+TEST_P(PeerContract, WhatTheClusterKnowsAnEpochAsIsKeptWithThatEpoch) {
+  Caller caller = Open();
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult put, caller.PutKey("k", AsBytes("old")));
+  const ObjectId id = put.info.id;
+  EXPECT_EQ(peer().FindSealed(id)->tracked, std::nullopt);
+  EXPECT_THAT(peer().SetTracked(id, {put.info.epoch.value + 1}, {3, {5}}), kNoObject);
+  EXPECT_THAT(peer().SetTracked({"team-b", "k"}, put.info.epoch, {3, {5}}), kNoObject);
+  ASSERT_THAT(peer().SetTracked(id, put.info.epoch, {3, {5}}), IsOk());
+  EXPECT_EQ(peer().FindSealed(id)->tracked, (TrackedAs{3, {5}}));
+  EXPECT_EQ(TextOf(caller.Get("k")), "old");
+  if (durable()) {
+    Restart();
+    EXPECT_EQ(peer().FindSealed(id)->tracked, (TrackedAs{3, {5}}));
+  }
+  ASSERT_THAT(Open().Put({.key = "k", .overwrite = true}, AsBytes("new")), IsOk());
+  EXPECT_EQ(peer().FindSealed(id)->tracked, std::nullopt);
+}
+
+TEST_P(PeerContract, ADropIsOfItsEpochAlone) {
+  Caller caller = Open();
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult old, caller.PutKey("k", AsBytes("old")));
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult put, caller.Put({.key = "k", .overwrite = true}, AsBytes("new")));
+  EXPECT_THAT(peer().Drop(put.info.id, old.info.epoch), kNoObject);
+  EXPECT_EQ(TextOf(caller.Get("k")), "new");
+  EXPECT_THAT(peer().Drop(put.info.id, put.info.epoch), IsOk());
+  EXPECT_THAT(caller.Get("k"), kNoObject);
+  EXPECT_EQ(peer().FindSealed(put.info.id), std::nullopt);
+  EXPECT_THAT(peer().Drop(put.info.id, put.info.epoch), kNoObject);
+}
+
+TEST_P(PeerContract, WhatGoesByItselfIsToldOfAndWhatIsDeletedOrReplacedIsNot) {
+  std::vector<std::string> dropped;
+  peer().OnDropped([&](const std::vector<ObjectInfo>& gone) {
+    for (const ObjectInfo& info : gone) {
+      dropped.push_back(fmt::format("{} {}", info.id.key, info.tracked ? info.tracked->blob : 0));
+    }
+  });
+  Caller caller = Open();
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult expires, caller.Put(WithTtl("expires", seconds(5)), {}));
+  ASSERT_THAT(peer().SetTracked(expires.info.id, expires.info.epoch, {3, {5}}), IsOk());
+  ASSERT_THAT(caller.PutKey("damaged", {}), IsOk());
+  for (const std::string key : {"deleted", "replaced"}) ASSERT_THAT(caller.PutKey(key, {}), IsOk());
+  ASSERT_THAT(caller.Delete("deleted"), IsOk());
+  ASSERT_THAT(caller.Put({.key = "replaced", .overwrite = true}, {}), IsOk());
+  LARDER_ASSERT_OK_AND_ASSIGN(const ReadGrant read, caller.Get("damaged"));
+  EXPECT_THAT(dropped, IsEmpty());
+  peer().ReportDamage(caller.session(), read.lease);
+  EXPECT_THAT(dropped, ElementsAre("damaged 0"));
+  Pass(seconds(6));
+  EXPECT_THAT(dropped, ElementsAre("damaged 0", "expires 3"));
+}
+
 }  // namespace larder::object

@@ -179,6 +179,25 @@ TEST_P(PeerContract, PinnedObjectsAreNotEvicted) {
   EXPECT_THAT(caller.Get("pinned").status(), IsOk());
 }
 
+TEST_P(PeerContract, WhatIsEvictedIsToldOf) {
+  rules_["team-a"] = {.evict_last = true};
+  Begin(kNarrow);
+  uint64_t dropped = 0;
+  peer().OnDropped([&](const std::vector<ObjectInfo>& gone) {
+    for (const ObjectInfo& info : gone) {
+      EXPECT_EQ(peer().FindSealed(info.id), std::nullopt) << info.id.key;
+      ++dropped;
+    }
+  });
+  Caller caller = Open();
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_THAT(caller.PutKey(Key(i), SampleBytes(kMiB)), IsOk()) << i;
+    MakeRoom();
+  }
+  EXPECT_EQ(dropped, peer().usage().evicted_room);
+  EXPECT_EQ(dropped + peer().usage().objects, 60u);
+}
+
 TEST_P(PeerContract, ACreateWaitsUpToTwoSecondsForRoom) {
   rules_["team-a"] = {.evict_last = true};
   Begin(kNarrow);

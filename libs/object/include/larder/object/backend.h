@@ -24,6 +24,8 @@ class Backend {
   virtual absl::Status Remove(const ObjectId& id, Epoch epoch) = 0;
   // Records a changed pin mark, where it must survive a restart.
   virtual absl::Status SetPinned(const ObjectId& id, Epoch epoch, bool pinned) = 0;
+  // Records what the cluster knows it as, likewise; a power loss may take that back.
+  virtual absl::Status SetTracked(const ObjectId& id, Epoch epoch, const TrackedAs& tracked) = 0;
 
   // What survived from before; called once, before anything else. Objects whose TTL has passed are removed,
   // half-written ones too. What is damaged is set aside and counted, never returned.

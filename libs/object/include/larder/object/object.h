@@ -44,6 +44,13 @@ struct ObjectMeta {
   uint32_t piece_length = 0;  // bytes; 0: chosen by size at the seal
 };
 
+// The sealed bytes that a cluster's registry means: what a key names, and under which of the cluster's epochs.
+struct TrackedAs {
+  uint64_t blob = 0;
+  Epoch epoch;
+  auto operator<=>(const TrackedAs&) const = default;
+};
+
 // What everybody may know of an object. Sizes in bytes.
 struct ObjectInfo {
   ObjectId id;
@@ -55,6 +62,8 @@ struct ObjectInfo {
   std::optional<base::Duration> ttl_left;
   bool pinned = false;
   std::string tier;  // "hot" or "warm", where this node keeps it
+  // What the cluster knows this node's bytes as; none: it was not told, or nobody remembers that it was.
+  std::optional<TrackedAs> tracked;
 };
 
 // Who has an object, as a cluster knows it.

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct SessionOwner {
 };
 
 using LapsedFn = std::function<void(const std::vector<LeaseId>&)>;
+using DroppedFn = std::function<void(const std::vector<ObjectInfo>&)>;
 
 struct CreateRequest {
   std::string key;         // empty: content-addressed, named "sha256:<hex>" by the seal
@@ -158,9 +160,23 @@ class Peer {
   // A pinned object is not evicted. NOT_FOUND (NO_OBJECT).
   virtual void SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) = 0;
 
+  // ---- of all namespaces, without a session: for whoever keeps a cluster's registry in step with what is here
+
+  // What is sealed here behind `after`, by (namespace, key): `limit` of them at most.
+  virtual std::vector<ObjectInfo> ListSealed(const ObjectId& after, size_t limit) const = 0;
+  // None: no such object is sealed here.
+  virtual std::optional<ObjectInfo> FindSealed(const ObjectId& id) const = 0;
+  // Keeps what the cluster knows that epoch of this node's as. NOT_FOUND (NO_OBJECT): it is not here any more.
+  virtual absl::Status SetTracked(const ObjectId& id, Epoch epoch, const TrackedAs& tracked) = 0;
+  // Delete of that epoch of this node's, and of no other. NOT_FOUND (NO_OBJECT).
+  virtual absl::Status Drop(const ObjectId& id, Epoch epoch) = 0;
+  // `dropped` hears of sealed objects that go though nobody deleted or replaced them: evicted, expired, damaged. On the
+  // thread of Tick or ReportDamage, under no lock. Once, before there are sessions.
+  virtual void OnDropped(DroppedFn dropped) = 0;
+
   virtual PeerUsage usage() const = 0;
-  // Its calls, besides OpenSession, CloseSession, Release, Renew, ViewOf, Stat and List, may wait for a disk or a
-  // network: not for event threads.
+  // Its calls, besides OpenSession, CloseSession, Release, Renew, ViewOf, Stat, List, ListSealed and FindSealed, may
+  // wait for a disk or a network: not for event threads.
   virtual bool blocks() const = 0;
   // Ends leases and objects whose time has come, makes room. To be called a few times a second, and again after the
   // time it returns, if that is sooner. May take as long as some copies.

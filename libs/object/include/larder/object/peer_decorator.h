@@ -59,6 +59,15 @@ class PeerDecorator : public Peer {
   void SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) override {
     inner_->SetPinned(session, key, pinned, std::move(done));
   }
+  std::vector<ObjectInfo> ListSealed(const ObjectId& after, size_t limit) const override {
+    return inner_->ListSealed(after, limit);
+  }
+  std::optional<ObjectInfo> FindSealed(const ObjectId& id) const override { return inner_->FindSealed(id); }
+  absl::Status SetTracked(const ObjectId& id, Epoch epoch, const TrackedAs& tracked) override {
+    return inner_->SetTracked(id, epoch, tracked);
+  }
+  absl::Status Drop(const ObjectId& id, Epoch epoch) override { return inner_->Drop(id, epoch); }
+  void OnDropped(DroppedFn dropped) override { inner_->OnDropped(std::move(dropped)); }
   PeerUsage usage() const override { return inner_->usage(); }
   bool blocks() const override { return inner_->blocks(); }
   base::Duration Tick() override { return inner_->Tick(); }

@@ -47,6 +47,11 @@ class SinglePeer final : public object::Peer {
   void Delete(object::SessionId session, const std::string& key, object::Done<absl::Status> done) override;
   void SetPinned(object::SessionId session, const std::string& key, bool pinned,
                  object::Done<absl::Status> done) override;
+  std::vector<object::ObjectInfo> ListSealed(const object::ObjectId& after, size_t limit) const override;
+  std::optional<object::ObjectInfo> FindSealed(const object::ObjectId& id) const override;
+  absl::Status SetTracked(const object::ObjectId& id, object::Epoch epoch, const object::TrackedAs& tracked) override;
+  absl::Status Drop(const object::ObjectId& id, object::Epoch epoch) override;
+  void OnDropped(object::DroppedFn dropped) override;
   object::PeerUsage usage() const override;
   bool blocks() const override;
   base::Duration Tick() override;
