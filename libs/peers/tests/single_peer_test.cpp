@@ -415,7 +415,7 @@ TEST_F(SinglePeerCalls, WhatIsReplacedWhileItIsSaidToBeTrackedIsNotTheNewOne) {
   Caller caller = Open();
   LARDER_ASSERT_OK_AND_ASSIGN(const SealResult old, caller.PutKey("k", {}));
   backend_.steps.after_set_tracked = [&] { ASSERT_THAT(caller.Put({.key = "k", .overwrite = true}, {}), IsOk()); };
-  EXPECT_THAT(peer_->SetTracked(old.info.id, old.info.epoch, {3, {5}}), kNoObject);
+  EXPECT_THAT(peer_->SetTracked(old.info.id, old.info.epoch, {{3}, {5}}), kNoObject);
   EXPECT_EQ(caller.Stat("k")->tracked, std::nullopt);
 }
 
@@ -423,9 +423,9 @@ TEST_F(SinglePeerCalls, APinAndATrackedMarkAtOnceAreBothKept) {
   Caller caller = Open();
   LARDER_ASSERT_OK_AND_ASSIGN(const SealResult sealed, caller.PutKey("k", {}));
   backend_.steps.after_set_tracked = [&] { ASSERT_THAT(caller.SetPinned("k", true), IsOk()); };
-  ASSERT_THAT(peer_->SetTracked(sealed.info.id, sealed.info.epoch, {3, {5}}), IsOk());
+  ASSERT_THAT(peer_->SetTracked(sealed.info.id, sealed.info.epoch, {{3}, {5}}), IsOk());
   EXPECT_TRUE(caller.Stat("k")->pinned);
-  EXPECT_EQ(caller.Stat("k")->tracked, (object::TrackedAs{3, {5}}));
+  EXPECT_EQ(caller.Stat("k")->tracked, (object::TrackedAs{{3}, {5}}));
 }
 
 TEST_F(SinglePeerCalls, ADeleteDuringAnOverwritesSealLeavesTheNewObject) {

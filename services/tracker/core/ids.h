@@ -9,11 +9,11 @@
 
 namespace larder::tracker {
 
+using object::BlobId;
 using object::Epoch;
 using object::ObjectId;
 
-// All come from one counter of the registry and never repeat, not even after a restore. 0 means none.
-using BlobId = object::StrongId<struct BlobIdTag>;                    // what a key names; a rename keeps it
+// These, blobs and epochs come from one counter of the registry and never repeat, not even after a restore. 0: none.
 using NodeEpoch = object::StrongId<struct NodeEpochTag>;              // one registration of a node
 using LocationVersion = object::StrongId<struct LocationVersionTag>;  // one state of a location
 using LeaseToken = object::StrongId<struct LeaseTokenTag>;            // one grant of a named lease

@@ -3,6 +3,7 @@
 #include "core/handlers.h"
 #include "core/locations.h"
 #include "core/objects.h"
+#include "larder/object/inventory.h"
 
 namespace larder::tracker {
 namespace {
@@ -15,14 +16,6 @@ constexpr size_t kMaxCompared = 2 * kMaxInventoryPage;
 using ItemKey = std::pair<BlobId, Epoch>;
 
 ItemKey KeyOf(const InventoryItem& item) { return {item.blob, item.epoch}; }
-
-// A step of SplitMix64.
-uint64_t Mix(uint64_t value) {
-  value += 0x9e3779b97f4a7c15;
-  value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
-  value = (value ^ value >> 27) * 0x94d049bb133111eb;
-  return value ^ value >> 31;
-}
 
 std::optional<Refusal> RefusePage(const SyncBucket& page) {
   const auto bad = [](std::string_view what) {
@@ -93,10 +86,10 @@ bool ConfirmBelow(Change& change, const NodeRef& holder, uint8_t bucket, BlobId 
 
 }  // namespace
 
-uint8_t BucketOf(BlobId blob) { return static_cast<uint8_t>(Mix(blob.value) >> 56); }
+uint8_t BucketOf(BlobId blob) { return object::InventoryBucket(blob); }
 
 uint64_t ItemHash(const InventoryItem& item) {
-  return Mix(Mix(Mix(item.blob.value) ^ item.epoch.value) ^ static_cast<uint64_t>(item.kind));
+  return object::InventoryHash({item.blob, item.epoch}, item.kind == CopyKind::kStaged);
 }
 
 Reply Do(Change& change, const ConfirmBuckets& command) {

@@ -8,6 +8,7 @@
 #include "core/cluster_commands.h"
 #include "core/ids.h"
 #include "core/object_commands.h"
+#include "larder/object/inventory.h"
 
 // How a node that registered and the registry come to agree on the node's copies. Both keep a sum of hashes for each of
 // 256 buckets of blobs (docs/formats/inventory.md):
@@ -22,7 +23,7 @@
 // core/command.h.
 namespace larder::tracker {
 
-inline constexpr size_t kBuckets = 256;
+inline constexpr size_t kBuckets = object::kInventoryBuckets;
 inline constexpr size_t kMaxInventoryPage = 1000;
 // Behind every blob.
 inline constexpr BlobId kEndOfBlobs{std::numeric_limits<uint64_t>::max()};

@@ -26,8 +26,10 @@ uint32_t HeaderCrc(base::ByteSpan header) {
 
 std::optional<object::TrackedAs> DecodeTracked(base::ByteSpan bytes) {
   base::ByteReader in(bytes);
-  const object::TrackedAs tracked{.blob = in.U64(), .epoch = {in.U64()}};
-  if (in.U32() != base::Crc32c(bytes.first(16)) || tracked.blob == 0) return std::nullopt;
+  object::TrackedAs tracked;
+  tracked.blob.value = in.U64();
+  tracked.epoch.value = in.U64();
+  if (in.U32() != base::Crc32c(bytes.first(16)) || tracked.blob == object::BlobId{}) return std::nullopt;
   return tracked;
 }
 
@@ -35,7 +37,7 @@ std::optional<object::TrackedAs> DecodeTracked(base::ByteSpan bytes) {
 
 std::array<std::byte, kTrackedSize> EncodeTracked(const object::TrackedAs& tracked) {
   base::ByteWriter out;
-  out.U64(tracked.blob).U64(tracked.epoch.value);
+  out.U64(tracked.blob.value).U64(tracked.epoch.value);
   out.U32(base::Crc32c(out.bytes()));
   std::array<std::byte, kTrackedSize> bytes{};
   std::ranges::copy(out.bytes(), bytes.begin());

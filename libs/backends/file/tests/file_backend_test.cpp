@@ -210,12 +210,12 @@ TEST_F(FileBackend, ReadsTheGoldenFiles) {
 TEST_F(FileBackend, WritesWhatTheClusterKnowsAnObjectAsLikeTheGoldenFile) {
   const GoldenObject golden = GoldenEmpty();
   ASSERT_THAT(TryStore(golden.info, {}), IsOk());
-  ASSERT_THAT(backend_->SetTracked(golden.info.id, golden.info.epoch, {3, {5}}), IsOk());
+  ASSERT_THAT(backend_->SetTracked(golden.info.id, golden.info.epoch, {{3}, {5}}), IsOk());
   LARDER_ASSERT_OK_AND_ASSIGN(const std::string written, base::ReadFile(OneFile()));
   EXPECT_TRUE(written == Golden("tracked.bin"));
   Open();
   ASSERT_EQ(found_.size(), 1u);
-  EXPECT_EQ(found_[0].info.tracked, (object::TrackedAs{3, {5}}));
+  EXPECT_EQ(found_[0].info.tracked, (object::TrackedAs{{3}, {5}}));
 }
 
 // ---- crash points

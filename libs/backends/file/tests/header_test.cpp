@@ -72,8 +72,8 @@ TEST(FileHeader, DecodesToWhatWasEncoded) {
 TEST(FileHeader, RefusesEveryFlippedBitAndEveryOtherLength) {
   std::mt19937 random(2);
   LARDER_ASSERT_OK_AND_ASSIGN(auto bytes, EncodeHeader(SampleHeader(random)));
-  std::ranges::copy(EncodeTracked({3, {5}}), bytes.begin() + kTrackedOffset);
-  ASSERT_EQ(DecodeHeader(bytes)->info.tracked, (object::TrackedAs{3, {5}}));
+  std::ranges::copy(EncodeTracked({{3}, {5}}), bytes.begin() + kTrackedOffset);
+  ASSERT_EQ(DecodeHeader(bytes)->info.tracked, (object::TrackedAs{{3}, {5}}));
   for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
     bytes[bit / 8] ^= std::byte{1} << bit % 8;
     if (bit / 8 < kTrackedOffset) {

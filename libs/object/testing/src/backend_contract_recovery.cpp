@@ -134,16 +134,16 @@ TEST_P(BackendContract, WhatIsTrackedIsFoundAgainAsSuch) {
   for (const std::string key : {"tracked", "not", "replaced", "stale"}) {
     Store({"team-a", key}, 1, base::AsBytes(key));
   }
-  ASSERT_THAT(backend().SetTracked({"team-a", "tracked"}, {1}, {3, {5}}), IsOk());
-  ASSERT_THAT(backend().SetTracked({"team-a", "tracked"}, {1}, {3, {6}}), IsOk());
-  ASSERT_THAT(backend().SetTracked({"team-a", "replaced"}, {1}, {4, {7}}), IsOk());
+  ASSERT_THAT(backend().SetTracked({"team-a", "tracked"}, {1}, {{3}, {5}}), IsOk());
+  ASSERT_THAT(backend().SetTracked({"team-a", "tracked"}, {1}, {{3}, {6}}), IsOk());
+  ASSERT_THAT(backend().SetTracked({"team-a", "replaced"}, {1}, {{4}, {7}}), IsOk());
   Store({"team-a", "replaced"}, 2, {});
   Store({"team-a", "stale"}, 2, {});
-  ASSERT_THAT(backend().SetTracked({"team-a", "stale"}, {1}, {5, {8}}), IsOk());
+  ASSERT_THAT(backend().SetTracked({"team-a", "stale"}, {1}, {{5}, {8}}), IsOk());
   if (!durable()) return;
   const auto found = RestartAndRecover();
   ASSERT_EQ(found.size(), 4u);
-  EXPECT_EQ(found.at("tracked").info.tracked, (TrackedAs{3, {6}}));
+  EXPECT_EQ(found.at("tracked").info.tracked, (TrackedAs{{3}, {6}}));
   EXPECT_EQ(base::AsText(BytesOf(*found.at("tracked").view)), "tracked");
   EXPECT_EQ(found.at("not").info.tracked, std::nullopt);
   EXPECT_EQ(found.at("replaced").info.tracked, std::nullopt) << "a new object was not told of";

@@ -488,14 +488,14 @@ TEST_P(PeerContract, WhatTheClusterKnowsAnEpochAsIsKeptWithThatEpoch) {
   LARDER_ASSERT_OK_AND_ASSIGN(const SealResult put, caller.PutKey("k", AsBytes("old")));
   const ObjectId id = put.info.id;
   EXPECT_EQ(peer().FindSealed(id)->tracked, std::nullopt);
-  EXPECT_THAT(peer().SetTracked(id, {put.info.epoch.value + 1}, {3, {5}}), kNoObject);
-  EXPECT_THAT(peer().SetTracked({"team-b", "k"}, put.info.epoch, {3, {5}}), kNoObject);
-  ASSERT_THAT(peer().SetTracked(id, put.info.epoch, {3, {5}}), IsOk());
-  EXPECT_EQ(peer().FindSealed(id)->tracked, (TrackedAs{3, {5}}));
+  EXPECT_THAT(peer().SetTracked(id, {put.info.epoch.value + 1}, {{3}, {5}}), kNoObject);
+  EXPECT_THAT(peer().SetTracked({"team-b", "k"}, put.info.epoch, {{3}, {5}}), kNoObject);
+  ASSERT_THAT(peer().SetTracked(id, put.info.epoch, {{3}, {5}}), IsOk());
+  EXPECT_EQ(peer().FindSealed(id)->tracked, (TrackedAs{{3}, {5}}));
   EXPECT_EQ(TextOf(caller.Get("k")), "old");
   if (durable()) {
     Restart();
-    EXPECT_EQ(peer().FindSealed(id)->tracked, (TrackedAs{3, {5}}));
+    EXPECT_EQ(peer().FindSealed(id)->tracked, (TrackedAs{{3}, {5}}));
   }
   ASSERT_THAT(Open().Put({.key = "k", .overwrite = true}, AsBytes("new")), IsOk());
   EXPECT_EQ(peer().FindSealed(id)->tracked, std::nullopt);
@@ -517,12 +517,12 @@ TEST_P(PeerContract, WhatGoesByItselfIsToldOfAndWhatIsDeletedOrReplacedIsNot) {
   std::vector<std::string> dropped;
   peer().OnDropped([&](const std::vector<ObjectInfo>& gone) {
     for (const ObjectInfo& info : gone) {
-      dropped.push_back(fmt::format("{} {}", info.id.key, info.tracked ? info.tracked->blob : 0));
+      dropped.push_back(fmt::format("{} {}", info.id.key, info.tracked ? info.tracked->blob.value : 0));
     }
   });
   Caller caller = Open();
   LARDER_ASSERT_OK_AND_ASSIGN(const SealResult expires, caller.Put(WithTtl("expires", seconds(5)), {}));
-  ASSERT_THAT(peer().SetTracked(expires.info.id, expires.info.epoch, {3, {5}}), IsOk());
+  ASSERT_THAT(peer().SetTracked(expires.info.id, expires.info.epoch, {{3}, {5}}), IsOk());
   ASSERT_THAT(caller.PutKey("damaged", {}), IsOk());
   for (const std::string key : {"deleted", "replaced"}) ASSERT_THAT(caller.PutKey(key, {}), IsOk());
   ASSERT_THAT(caller.Delete("deleted"), IsOk());

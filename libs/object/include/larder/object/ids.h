@@ -17,6 +17,7 @@ struct StrongId {
   auto operator<=>(const StrongId&) const = default;
 };
 using Epoch = StrongId<struct EpochTag>;        // one creation of a key; grows, never repeats
+using BlobId = StrongId<struct BlobIdTag>;      // what a key names in a cluster; a rename keeps it
 using LeaseId = StrongId<struct LeaseTag>;      // unique within one agent's life
 using SessionId = StrongId<struct SessionTag>;  // one connection's identity, ditto
 

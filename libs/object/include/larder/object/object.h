@@ -46,7 +46,7 @@ struct ObjectMeta {
 
 // The sealed bytes that a cluster's registry means: what a key names, and under which of the cluster's epochs.
 struct TrackedAs {
-  uint64_t blob = 0;
+  BlobId blob;
   Epoch epoch;
   auto operator<=>(const TrackedAs&) const = default;
 };

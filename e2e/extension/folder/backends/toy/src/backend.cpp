@@ -108,6 +108,9 @@ class ToyBackend final : public object::Backend {
   }
   absl::Status Remove(const object::ObjectId&, object::Epoch) override { return absl::OkStatus(); }
   absl::Status SetPinned(const object::ObjectId&, object::Epoch, bool) override { return absl::OkStatus(); }
+  absl::Status SetTracked(const object::ObjectId&, object::Epoch, const object::TrackedAs&) override {
+    return absl::OkStatus();
+  }
   absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
   Usage usage() const override { return {.limit = budget_->limit, .used = budget_->used}; }
   object::Resource resource() const override { return object::Resource::kMemory; }
