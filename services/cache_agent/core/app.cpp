@@ -8,6 +8,7 @@
 #include "core/arena_metrics.h"
 #include "core/connection_metrics.h"
 #include "core/identity.h"
+#include "core/incarnation.h"
 #include "core/live_sessions.h"
 #include "core/machine.h"
 #include "core/metered_peer.h"
@@ -168,25 +169,25 @@ absl::Status App::OpenStore() {
 absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<object::Peer> peer) {
   LARDER_ASSIGN_OR_RETURN(std::vector<std::string> trackers, ParseTrackers(config_.tracker));
   if (trackers.empty()) return peer;
-  // Grows with each start, as far as the machine's clock does.
-  const auto incarnation =
-      std::chrono::duration_cast<std::chrono::milliseconds>(process_.clock().WallNow().time_since_epoch());
+  LARDER_ASSIGN_OR_RETURN(const uint64_t incarnation, NextIncarnation(config_.data_dir, process_.clock().WallNow()));
   tracker_ = std::make_unique<TrackerClient>(std::move(trackers),
                                              TrackerOptions{.node = node_,
                                                             .zone = config_.zone,
                                                             .rack = config_.rack,
-                                                            .incarnation = static_cast<uint64_t>(incarnation.count()),
+                                                            .incarnation = incarnation,
                                                             .lease = config_.lease_ttl},
-                                             DialTrackerByGrpc, process_.clock(), process_.log());
+                                             DialTrackerByGrpc, process_.clock(), process_.log(),
+                                             [this](uint64_t) { tracked_->Compare(); });
   publisher_ = std::make_unique<Publisher>(*tracker_, process_.clock());
   auto tracked =
       std::make_unique<TrackedPeer>(node_, std::move(peer), *tracker_, *publisher_, *executor_, process_.clock());
-  LARDER_RETURN_IF_ERROR(tracked->PublishAll());
+  tracked_ = tracked.get();
+  tracked_->PublishUntracked();
   tracker_->Start();
   watch_ = std::make_unique<RegistryWatch>(
       *ParseTrackers(config_.tracker),
-      RegistryWatch::Events{.changed = [peer = tracked.get()](const object::ObjectId& id) { peer->Recheck(id); },
-                            .missed = [peer = tracked.get()] { peer->RecheckAll(); }},
+      RegistryWatch::Events{.changed = [this](const object::ObjectId& id) { tracked_->Recheck(id); },
+                            .missed = [this] { tracked_->Compare(); }},
       process_.log());
   watch_->Start();
   return tracked;

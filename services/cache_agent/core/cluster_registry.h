@@ -6,9 +6,11 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "larder/base/clock.h"
+#include "larder/object/inventory.h"
 #include "larder/object/object.h"
 #include "larder/object/peer.h"
 
@@ -47,11 +49,26 @@ struct ClusterPage {
   bool more = false;
 };
 
+// All copies of this node in one bucket, of blobs from `from` to before `to`.
+struct InventoryPage {
+  static constexpr size_t kMaxCopies = 1000;
+  static constexpr object::BlobId kEnd{UINT64_MAX};  // behind every blob
+  uint8_t bucket = 0;
+  object::BlobId from;
+  object::BlobId to;
+  std::vector<object::TrackedAs> copies;  // in their order
+};
+struct InventoryAnswer {
+  object::BlobId next;                  // where the next page begins: `to`, or before it if the page spans too much
+  std::vector<object::TrackedAs> over;  // of the page: the cluster has no use for these copies
+};
+
 // The cluster's truth, as an agent asks and tells it: the tracker. What the agent does is done in its node epoch, which
 // the implementation looks after. Thread-safe; a `done` comes once, on a thread of the implementation, and must not
 // block. Errors common to all: UNAVAILABLE (TRACKER_NO_QUORUM, LEADER_CHANGED, NO_TRACKER: nobody answers): nothing was
 // done, nor was it with RESOURCE_EXHAUSTED (TRACKER_BUSY: too much waits already); DEADLINE_EXCEEDED (OUTCOME_UNKNOWN):
-// it may be done, and a repeat is safe; UNAVAILABLE (NODE_FENCED): this node's registration was over, another is under
+// it may be done, also later, and a repeat is safe, unless somebody else did something in between; UNAVAILABLE
+// (NODE_FENCED): this node's registration was over, another is under
 // way.
 class ClusterRegistry {
  public:
@@ -62,21 +79,31 @@ class ClusterRegistry {
   virtual void Acquire(const object::ObjectId& id, bool overwrite,
                        object::Done<absl::StatusOr<object::Epoch>> done) = 0;
   // Ends a right to create: what `info` describes is sealed, under that epoch, and here. ABORTED (EPOCH_STALE): the
-  // right was lost before.
-  virtual void Seal(object::Epoch epoch, const object::ObjectInfo& info, object::Done<absl::Status> done) = 0;
+  // right was lost before. Hears of the outcome however late, once it was sent: OUTCOME_UNKNOWN is final.
+  virtual void Seal(object::Epoch epoch, const object::ObjectInfo& info,
+                    object::Done<absl::StatusOr<object::TrackedAs>> done) = 0;
   // Acquire and Seal at once, of what is sealed here under an epoch of this node's own. The same content: one copy
-  // more. ABORTED (HELD), ALREADY_EXISTS (EXISTS).
+  // more. ABORTED (HELD), ALREADY_EXISTS (EXISTS). Hears of the outcome as Seal does.
   virtual void Publish(const object::ObjectInfo& info, bool overwrite,
-                       object::Done<absl::StatusOr<object::Epoch>> done) = 0;
+                       object::Done<absl::StatusOr<object::TrackedAs>> done) = 0;
   // Ends a right to create without an object.
   virtual void Abandon(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) = 0;
-  // This node has no copy any more. `epoch` is the cluster's, or the one under which this node published it.
-  virtual void Withdraw(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) = 0;
+  // This node has that copy, of the object of that name, no more. OK also where the cluster knows of none.
+  virtual void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy, object::Done<absl::Status> done) = 0;
   // NOT_FOUND (NO_OBJECT).
   virtual void Delete(const object::ObjectId& id, object::Done<absl::Status> done) = 0;
   // Of that epoch of the cluster's, 0: of whichever is sealed. ABORTED (EPOCH_STALE).
   virtual void SetMeta(const object::ObjectId& id, object::Epoch epoch, const MetaChange& change,
                        object::Done<absl::Status> done) = 0;
+
+  // The sums of what the cluster believes this node has.
+  virtual void GetInventory(object::Done<absl::StatusOr<object::InventorySums>> done) = 0;
+  // Those sums are this node's own: what is in these buckets is here. The buckets whose sums are others there.
+  virtual void ConfirmBuckets(const std::vector<std::pair<uint8_t, uint64_t>>& sums,
+                              object::Done<absl::StatusOr<std::vector<uint8_t>>> done) = 0;
+  // Makes the cluster's copies of this node those of the page, but for what it was told of since this node registered.
+  // FAILED_PRECONDITION (INVENTORY_GAP): no page of the bucket has come as far yet.
+  virtual void SyncBucket(InventoryPage page, object::Done<absl::StatusOr<InventoryAnswer>> done) = 0;
 
   // In the order asked; at most 1000.
   virtual void Locate(std::vector<object::ObjectId> ids,

@@ -16,14 +16,13 @@ using object::LeaseId;
 using object::ObjectId;
 using object::SealResult;
 using object::SessionId;
+using object::TrackedAs;
 
 namespace {
 
 // Between two questions whether another node still creates a key.
 constexpr base::Duration kAskAgain = std::chrono::milliseconds(100);
 constexpr uint32_t kMostListed = 1000;
-// By a Tick, so that questions about all that is here leave room for others.
-constexpr size_t kCheckedAtOnce = 256;
 
 absl::Status CheckAck(const CreateRequest& request) {
   const bool other_nodes = request.ack == AckPolicy::kReplicated && request.ack_replicas > 1;
@@ -42,6 +41,10 @@ MetaChange AskedSettings(const object::ObjectMeta& meta) {
   return change;
 }
 
+absl::Status Stopping() {
+  return base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again");
+}
+
 absl::Status LeaseLost(const ObjectId& id) {
   return base::Error(absl::StatusCode::kAborted, "LEASE_LOST", "the session that was to create '{}' has ended", id.key);
 }
@@ -55,35 +58,26 @@ TrackedPeer::TrackedPeer(std::string node, std::unique_ptr<object::Peer> peer, C
       registry_(registry),
       publisher_(publisher),
       executor_(executor),
-      clock_(clock) {}
+      clock_(clock),
+      inventory_(registry, clock,
+                 {.presence = [this](const ObjectId& id, const TrackedAs& copy) { return PresenceOf(id, copy); },
+                  .copies = [this] { return Copies(); },
+                  .over =
+                      [this](const std::set<TrackedAs>& over) {
+                        base::MutexLock lock(mutex_);
+                        over_.insert(over.begin(), over.end());
+                      }}) {
+  publisher_.OnTracked(
+      [this](const object::ObjectInfo& info, const TrackedAs& tracked) { OnTracked(info, tracked); });
+  inner().OnDropped([this](const std::vector<object::ObjectInfo>& dropped) { OnDropped(dropped); });
+}
 
 TrackedPeer::~TrackedPeer() { EndInner(); }
 
-absl::Status TrackedPeer::VisitAll(const std::function<void(SessionId, const object::ObjectInfo&)>& visit) {
-  for (const object::PeerUsage::Stored& stored : inner().usage().stored) {
-    LARDER_ASSIGN_OR_RETURN(const SessionId session, inner().OpenSession({.ns = stored.ns}));
-    object::ListRequest request;
-    for (bool more = true; more;) {
-      absl::StatusOr<object::ListPage> page;
-      // A peer over a backend knows its names by heart, and answers at once.
-      inner().List(session, request, [&page](absl::StatusOr<object::ListPage> listed) { page = std::move(listed); });
-      if (!page.ok()) {
-        inner().CloseSession(session);
-        return page.status();
-      }
-      for (const object::ObjectInfo& info : page->objects) visit(session, info);
-      more = page->more;
-      if (more) request.after = page->objects.back().id.key;
-    }
-    inner().CloseSession(session);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status TrackedPeer::PublishAll() {
-  return VisitAll([this](SessionId, const object::ObjectInfo& info) {
-    publisher_.Publish({.info = info, .acknowledged = true}, nullptr);
-  });
+bool TrackedPeer::Run(std::function<void()> work) {
+  if (inner().blocks()) return executor_.Submit(std::move(work));
+  work();
+  return true;
 }
 
 absl::StatusOr<SessionId> TrackedPeer::OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed) {
@@ -100,13 +94,13 @@ absl::StatusOr<SessionId> TrackedPeer::OpenSession(const object::SessionOwner& o
 
 void TrackedPeer::CloseSession(SessionId session) {
   inner().CloseSession(session);
-  std::vector<Creation> ended;
+  std::vector<CreationPtr> ended;
   std::vector<std::shared_ptr<Acquiring>> waiting;
   {
     base::MutexLock lock(mutex_);
     namespaces_.erase(session);
     std::erase_if(creations_, [&](auto& item) {
-      if (item.second.session != session) return false;
+      if (item.second->session != session) return false;
       ended.push_back(std::move(item.second));
       return true;
     });
@@ -116,7 +110,7 @@ void TrackedPeer::CloseSession(SessionId session) {
       return true;
     });
   }
-  for (const Creation& creation : ended) Abandon(creation);
+  for (const CreationPtr& creation : ended) Abandon(*creation);
   for (const auto& acquiring : waiting) acquiring->done(LeaseLost(acquiring->id));
 }
 
@@ -125,15 +119,15 @@ void TrackedPeer::Lapsed(const std::vector<LeaseId>& leases) {
 }
 
 void TrackedPeer::End(LeaseId lease) {
-  Creation creation;
+  CreationPtr ended;
   {
     base::MutexLock lock(mutex_);
     const auto it = creations_.find(lease);
     if (it == creations_.end()) return;
-    creation = std::move(it->second);
+    ended = std::move(it->second);
     creations_.erase(it);
   }
-  Abandon(creation);
+  Abandon(*ended);
 }
 
 void TrackedPeer::Abandon(const Creation& creation) {
@@ -178,7 +172,9 @@ void TrackedPeer::OnCreated(Creation creation, bool accept_same_content, base::D
   {
     base::MutexLock lock(mutex_);
     // One whose session is gone fails at the seal, as any.
-    if (namespaces_.contains(creation.session)) creations_.emplace(grant.lease, std::move(creation));
+    if (namespaces_.contains(creation.session)) {
+      creations_.emplace(grant.lease, std::make_shared<Creation>(std::move(creation)));
+    }
   }
   if (!acquires) return acquiring->done(grant);
   // The client does not know its lease yet, and so cannot renew it.
@@ -215,16 +211,21 @@ void TrackedPeer::OnAcquired(const std::shared_ptr<Acquiring>& acquiring, absl::
     base::MutexLock lock(mutex_);
     const auto creation = creations_.find(acquiring->lease);
     lives = creation != creations_.end();
-    if (lives && right.ok()) creation->second.right = *right;
+    if (lives && right.ok()) creation->second->right = *right;
   }
   inner().EndWork(acquiring->session);
   if (!lives) {
     if (right.ok()) Abandon({.id = acquiring->id, .right = *right});
     return acquiring->done(LeaseLost(acquiring->id));
   }
-  if (right.ok() || same_may_do) return acquiring->done(acquiring->grant);
-  Discard(acquiring->session, acquiring->lease, acquiring->grant.epoch).IgnoreError();
-  acquiring->done(right.status());
+  // Whoever was granted writes at once, maybe to a disk.
+  const bool granted = right.ok() || same_may_do;
+  const auto answer = [this, acquiring, granted, status = right.status()] {
+    if (granted) return acquiring->done(acquiring->grant);
+    Discard(acquiring->session, acquiring->lease, acquiring->grant.epoch).IgnoreError();
+    acquiring->done(status);
+  };
+  if (!Run(answer)) acquiring->done(Stopping());
 }
 
 absl::Status TrackedPeer::Discard(SessionId session, LeaseId lease, Epoch epoch) {
@@ -236,38 +237,62 @@ absl::Status TrackedPeer::Discard(SessionId session, LeaseId lease, Epoch epoch)
 // ---- sealing
 
 void TrackedPeer::Seal(SessionId session, LeaseId lease, Epoch epoch, const object::SealRequest& request, Sealed done) {
+  CreationPtr creation;
+  {
+    base::MutexLock lock(mutex_);
+    if (const auto it = creations_.find(lease); it != creations_.end()) creation = it->second;
+  }
   inner().Seal(session, lease, epoch, request,
-               [this, session, lease, done = std::move(done)](absl::StatusOr<SealResult> result) {
-                 if (result.ok()) return OnSealed(session, lease, *std::move(result), done);
-                 // These leave the creation as it was.
-                 const std::string reason = base::Reason(result.status());
-                 if (reason != "SIZE_MISMATCH" && reason != "BUSY" && reason != "EPOCH_STALE") End(lease);
-                 done(std::move(result));
+               [this, lease, creation = std::move(creation), done = std::move(done)](absl::StatusOr<SealResult> result) {
+                 if (!result.ok()) {
+                   // These leave the creation as it was.
+                   const std::string reason = base::Reason(result.status());
+                   if (reason != "SIZE_MISMATCH" && reason != "BUSY" && reason != "EPOCH_STALE") End(lease);
+                   return done(std::move(result));
+                 }
+                 if (creation == nullptr) return OnSealedBefore(*std::move(result), done);
+                 OnSealed(lease, creation, *std::move(result), done);
                });
 }
 
-void TrackedPeer::OnSealed(SessionId session, LeaseId lease, SealResult result, const Sealed& done) {
-  std::optional<Creation> creation;
-  {
-    base::MutexLock lock(mutex_);
-    const auto it = creations_.find(lease);
-    if (it != creations_.end() && !std::exchange(it->second.sealed, true)) creation = it->second;
-  }
+void TrackedPeer::OnSealedBefore(SealResult result, const Sealed& done) {
   const ObjectId id = result.info.id;
   const Epoch own = result.info.epoch;
-  const auto told = [this, session, result, done](const absl::StatusOr<Epoch>& epoch) {
-    done(Answer(session, result, epoch));
-  };
-  if (!creation) {  // a repeat
-    if (publisher_.IsBehind(id, own)) return done(std::move(result));
-    return publisher_.Await(id, own, told);
+  if (publisher_.IsBehind(id, own)) return done(std::move(result));
+  publisher_.Await(id, own, [this, result = std::move(result), done](const absl::StatusOr<TrackedAs>& told) {
+    Answer(result, told, done);
+  });
+}
+
+void TrackedPeer::OnSealed(LeaseId lease, const CreationPtr& creation, SealResult result, const Sealed& done) {
+  bool repeated = false;
+  bool session_lives = false;
+  Epoch right;
+  {
+    base::MutexLock lock(mutex_);
+    repeated = std::exchange(creation->sealed, true);
+    session_lives = namespaces_.contains(creation->session);
+    // Of a creation that ended while it was being sealed, the right was given back.
+    if (creations_.contains(lease)) right = creation->right;
+  }
+  if (repeated) return OnSealedBefore(std::move(result), done);
+  if (!session_lives && !result.existed) {
+    // Nobody heard of it, and nobody would publish it.
+    const ObjectId id = result.info.id;
+    const auto drop = [this, id, own = result.info.epoch, done] {
+      inner().Drop(id, own).IgnoreError();
+      done(LeaseLost(id));
+    };
+    if (!Run(drop)) done(Stopping());
+    return;
   }
   const bool local = creation->ack == AckPolicy::kLocal;
   const Publisher::Publication publication = {.info = result.info,
                                               .overwrite = creation->overwrite,
                                               .acknowledged = local,
-                                              .right = creation->right,
+                                              .right = right,
                                               .settings = creation->settings};
+  const auto told = [this, result, done](const absl::StatusOr<TrackedAs>& tracked) { Answer(result, tracked, done); };
   publisher_.Publish(publication, local ? Publisher::Told() : told);
   {
     // Not before the publisher knows of it: whoever looks what is here finds it with one of both.
@@ -277,84 +302,29 @@ void TrackedPeer::OnSealed(SessionId session, LeaseId lease, SealResult result, 
   if (local) done(std::move(result));
 }
 
-absl::StatusOr<SealResult> TrackedPeer::Answer(SessionId session, SealResult result,
-                                               const absl::StatusOr<Epoch>& told) {
+void TrackedPeer::Answer(SealResult result, const absl::StatusOr<TrackedAs>& told, const Sealed& done) {
   if (told.ok()) {
     result.ack = AckPolicy::kTracked;
-    if (*told != Epoch{}) result.info.epoch = *told;
-    return result;
+    if (told->epoch != Epoch{}) result.info.epoch = told->epoch;
+    return done(std::move(result));
   }
-  if (absl::IsUnavailable(told.status()) || absl::IsDeadlineExceeded(told.status())) {
-    return base::Error(absl::StatusCode::kUnavailable, base::Reason(told.status()),
-                       "'{}' is sealed on this node, but the tracker could not be told yet (it will be; the same seal "
-                       "again waits for it): {}",
-                       result.info.id.key, base::Message(told.status()));
+  if (Publisher::MayBeToldLater(told.status())) {
+    return done(base::Error(absl::StatusCode::kUnavailable, base::Reason(told.status()),
+                            "'{}' is sealed on this node, but the tracker could not be told yet (it will be; the same "
+                            "seal again waits for it): {}",
+                            result.info.id.key, base::Message(told.status())));
   }
-  Drop(session, result.info);
-  return told.status();
-}
-
-// ---- what other nodes have done
-
-void TrackedPeer::Recheck(const ObjectId& id) {
-  base::MutexLock lock(mutex_);
-  recheck_.insert(id);
-}
-
-void TrackedPeer::RecheckAll() {
-  std::set<ObjectId> all;
-  // A session that is refused (a quota is used up) leaves its namespace to the next time.
-  VisitAll([&all](SessionId, const object::ObjectInfo& info) { all.insert(info.id); }).IgnoreError();
-  base::MutexLock lock(mutex_);
-  recheck_.merge(all);
-}
-
-bool TrackedPeer::IsBeingCreated(const ObjectId& id) {
-  base::MutexLock lock(mutex_);
-  return std::ranges::any_of(creations_, [&id](const auto& item) {
-    const ObjectId& created = item.second.id;
-    return created.ns == id.ns && (created.key == id.key || created.key.empty());
-  });
-}
-
-void TrackedPeer::CheckHere(const ObjectId& id) {
-  const absl::StatusOr<SessionId> session = inner().OpenSession({.ns = id.ns});
-  if (!session.ok()) return Recheck(id);
-  inner().Stat(*session, id.key, [this, id](const absl::StatusOr<object::ObjectStat>& here) {
-    if (!here.ok() || here->info.state != object::ObjectState::kSealed) return;
-    // Its seal may be on its way to the cluster: that decides.
-    if (IsBeingCreated(id)) return Recheck(id);
-    if (publisher_.IsOnlyHere(id)) return;
-    registry_.Locate({id}, [this, info = here->info](const absl::StatusOr<std::vector<ClusterObject>>& found) {
-      DropIfGone(info, found);
-    });
-  });
-  inner().CloseSession(*session);
-}
-
-void TrackedPeer::DropIfGone(const object::ObjectInfo& here, const absl::StatusOr<std::vector<ClusterObject>>& found) {
-  if (!found.ok()) return Recheck(here.id);
-  const object::ObjectInfo& there = found->front().info;
-  const bool same =
-      there.state == object::ObjectState::kSealed && there.digest == here.digest && there.size == here.size;
-  // What was sealed here meanwhile is looked at by Drop, and what is being told of by the cluster.
-  if (same || IsBeingCreated(here.id) || publisher_.IsOnlyHere(here.id)) return;
-  const absl::StatusOr<SessionId> session = inner().OpenSession({.ns = here.id.ns});
-  if (!session.ok()) return Recheck(here.id);
-  const bool taken = executor_.Submit([this, session = *session, here] {
-    // Told anew since somebody looked: what it comes to decides.
-    if (!IsBeingCreated(here.id) && !publisher_.IsOnlyHere(here.id)) Drop(session, here);
-    inner().CloseSession(session);
-  });
-  if (!taken) inner().CloseSession(*session);
-}
-
-void TrackedPeer::Drop(SessionId session, const object::ObjectInfo& info) {
-  inner().Stat(session, info.id.key, [this, session, info](const absl::StatusOr<object::ObjectStat>& there) {
-    if (!there.ok() || there->info.epoch != info.epoch) return;
-    publisher_.ForgetConflict(info.id);
-    inner().Delete(session, info.id.key, [](const absl::Status&) {});
-  });
+  const std::string reason = base::Reason(told.status());
+  const bool gone = reason == "SUPERSEDED" || reason == "NO_OBJECT";
+  // What was there before, and acknowledged, stays.
+  if (gone || result.existed) return done(told.status());
+  // It lost to another node's object: whoever hears of that does not find it here.
+  const auto drop = [this, id = result.info.id, own = result.info.epoch, status = told.status(), done] {
+    inner().Drop(id, own).IgnoreError();
+    publisher_.ForgetIf(id, own);
+    done(status);
+  };
+  if (!Run(drop)) done(told.status());
 }
 
 // ---- names, which are the cluster's
@@ -423,48 +393,36 @@ void TrackedPeer::List(SessionId session, const object::ListRequest& request,
 void TrackedPeer::Follow(const absl::Status& told, bool only_here, const Here& here, const Done<absl::Status>& done) {
   if (!told.ok() && base::Reason(told) != "NO_OBJECT") return done(told);
   // One that only this node knows is what was meant; any other copy follows what the cluster says.
-  const auto follow = [here, done, told, only_here] {
+  const bool runs = Run([here, done, told, only_here] {
     here([done, told, only_here](const absl::Status& followed) {
       const bool counts = only_here && !told.ok();
       if (counts || (!followed.ok() && base::Reason(followed) != "NO_OBJECT")) return done(followed);
       done(told);
     });
-  };
-  if (!inner().blocks()) return follow();
-  if (!executor_.Submit(follow)) {
-    done(base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again"));
-  }
+  });
+  if (!runs) done(Stopping());
 }
 
 void TrackedPeer::Delete(SessionId session, const std::string& key, Done<absl::Status> done) {
   const std::optional<ObjectId> id = IdOf(session, key);
   // The inner peer knows what to say to a session or key that is none.
   if (!id || !object::CheckKey(key).ok()) return inner().Delete(session, key, std::move(done));
-  inner().Stat(session, key,
-               [this, session, id = *id, done = std::move(done)](const absl::StatusOr<object::ObjectStat>& here) {
-                 // What is created here from now on is not what was to be deleted.
-                 const Epoch own = here.ok() ? here->info.epoch : Epoch{};
-                 const Epoch pending = publisher_.PendingEpoch(id);
-                 const bool only_here = publisher_.IsOnlyHere(id);
-                 registry_.Delete(id, [this, session, id, own, pending, only_here, done](const absl::Status& told) {
-                   if (told.ok() || (base::Reason(told) == "NO_OBJECT" && only_here)) {
-                     publisher_.ForgetIf(id, pending);  // else it would be published, without bytes
-                     publisher_.ForgetConflict(id);
-                   }
-                   const Here follow = [this, session, id, own](Done<absl::Status> followed) {
-                     DeleteHere(session, id, own, std::move(followed));
-                   };
-                   Follow(told, only_here, follow, done);
-                 });
-               });
-}
-
-void TrackedPeer::DeleteHere(SessionId session, const ObjectId& id, Epoch own, Done<absl::Status> done) {
-  inner().Stat(session, id.key,
-               [this, session, id, own, done = std::move(done)](const absl::StatusOr<object::ObjectStat>& there) {
-                 if (there.ok() && there->info.epoch != own) return done(absl::OkStatus());
-                 inner().Delete(session, id.key, done);
-               });
+  // What is created here from now on is not what was to be deleted.
+  const std::optional<object::ObjectInfo> here = inner().FindSealed(*id);
+  const Epoch own = here ? here->epoch : Epoch{};
+  const Epoch pending = publisher_.PendingEpoch(*id);
+  const bool only_here = publisher_.IsOnlyHere(*id);
+  // Else an attempt could come behind the delete, and publish what has no bytes.
+  publisher_.Hold(*id, pending);
+  registry_.Delete(*id, [this, id = *id, own, pending, only_here, done = std::move(done)](const absl::Status& told) {
+    publisher_.Release(id, pending);
+    if (told.ok() || (base::Reason(told) == "NO_OBJECT" && only_here)) {
+      publisher_.ForgetIf(id, pending);
+      publisher_.ForgetIf(id, own);
+    }
+    Follow(told, only_here, [this, id, own](const Done<absl::Status>& followed) { followed(inner().Drop(id, own)); },
+           done);
+  });
 }
 
 void TrackedPeer::SetPinned(SessionId session, const std::string& key, bool pinned, Done<absl::Status> done) {
@@ -481,7 +439,6 @@ void TrackedPeer::SetPinned(SessionId session, const std::string& key, bool pinn
 
 base::Duration TrackedPeer::Tick() {
   std::vector<std::shared_ptr<Acquiring>> due;
-  std::vector<ObjectId> changed;
   {
     base::MutexLock lock(mutex_);
     const base::MonotonicTime now = clock_.Now();
@@ -490,12 +447,10 @@ base::Duration TrackedPeer::Tick() {
       due.push_back(std::move(acquiring));
       return true;
     });
-    while (!recheck_.empty() && changed.size() < kCheckedAtOnce) {
-      changed.push_back(std::move(recheck_.extract(recheck_.begin()).value()));
-    }
   }
   for (auto& acquiring : due) Acquire(std::move(acquiring));
-  for (const ObjectId& id : changed) CheckHere(id);
+  CheckCopies();
+  inventory_.Tick();
   return std::min({inner().Tick(), publisher_.Tick(), kAskAgain});
 }
 

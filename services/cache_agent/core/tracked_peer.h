@@ -1,5 +1,7 @@
 #pragma once
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "core/cluster_registry.h"
+#include "core/inventory_sync.h"
 #include "core/publisher.h"
 #include "larder/base/clock.h"
 #include "larder/base/executor.h"
@@ -27,14 +30,14 @@ class TrackedPeer final : public object::PeerDecorator {
               base::Executor& executor, const base::Clock& clock);
   ~TrackedPeer() override;
 
-  // Publishes all that is here, as if it had just been sealed: what a backend found again at start. Once, before others
-  // call.
-  absl::Status PublishAll();
+  // Publishes what a backend found again at start and the cluster may not know. Once, before others call.
+  void PublishUntracked();
   // The cluster's object of that name has changed: a copy here of what was deleted or replaced goes with one of the
   // next Ticks. Any thread.
   void Recheck(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
-  // The same of all that is here.
-  void RecheckAll() LARDER_EXCLUDES(mutex_);
+  // Anything may have changed, or the cluster has to be told anew what is here: both are compared, beginning with one
+  // of the next Ticks. Any thread.
+  void Compare() { inventory_.Request(); }
 
   absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner,
                                                 object::LapsedFn lapsed = nullptr) override;
@@ -72,6 +75,7 @@ class TrackedPeer final : public object::PeerDecorator {
     MetaChange settings;  // to be had also by the same content, if that is there already
     bool sealed = false;  // its publication begins: another seal is a repeat
   };
+  using CreationPtr = std::shared_ptr<Creation>;  // what changes in it is guarded by mutex_
   // One that waits for the right to its key.
   struct Acquiring {
     object::LeaseId lease;
@@ -92,11 +96,17 @@ class TrackedPeer final : public object::PeerDecorator {
   void OnAcquired(const std::shared_ptr<Acquiring>& acquiring, absl::StatusOr<object::Epoch> right)
       LARDER_EXCLUDES(mutex_);
   using Sealed = object::Done<absl::StatusOr<object::SealResult>>;
-  void OnSealed(object::SessionId session, object::LeaseId lease, object::SealResult result, const Sealed& done)
+  void OnSealed(object::LeaseId lease, const CreationPtr& creation, object::SealResult result, const Sealed& done)
       LARDER_EXCLUDES(mutex_);
-  // The answer of a `tracked` seal, once the cluster was told, or could not be.
-  absl::StatusOr<object::SealResult> Answer(object::SessionId session, object::SealResult result,
-                                            const absl::StatusOr<object::Epoch>& told);
+  // A repeat.
+  void OnSealedBefore(object::SealResult result, const Sealed& done);
+  // Answers a `tracked` seal, once the cluster was told, or could not be.
+  void Answer(object::SealResult result, const absl::StatusOr<object::TrackedAs>& told, const Sealed& done);
+  // What was told of: kept with the object.
+  void OnTracked(const object::ObjectInfo& info, const object::TrackedAs& tracked) LARDER_EXCLUDES(mutex_);
+  void Mark(const object::ObjectInfo& info, const object::TrackedAs& tracked) LARDER_EXCLUDES(mutex_);
+  // What went by itself.
+  void OnDropped(const std::vector<object::ObjectInfo>& dropped);
   // The creation is over without an object.
   void End(object::LeaseId lease) LARDER_EXCLUDES(mutex_);
   void Abandon(const Creation& creation);
@@ -108,16 +118,22 @@ class TrackedPeer final : public object::PeerDecorator {
   using Here = std::function<void(object::Done<absl::Status>)>;
   // Does here what the cluster was told, and answers.
   void Follow(const absl::Status& told, bool only_here, const Here& here, const object::Done<absl::Status>& done);
-  // Unless something newer than `own` is there.
-  void DeleteHere(object::SessionId session, const object::ObjectId& id, object::Epoch own,
-                  object::Done<absl::Status> done);
-  // Calls `visit` with each sealed object that is here, and a session of its namespace.
-  absl::Status VisitAll(const std::function<void(object::SessionId, const object::ObjectInfo&)>& visit);
+  // Runs what may wait for a disk; false, and nothing was run: the agent is stopping.
+  bool Run(std::function<void()> work);
+  // Calls `visit` with each sealed object that is here.
+  void VisitAll(const std::function<void(const object::ObjectInfo&)>& visit);
   bool IsBeingCreated(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
+  // What is created, told of, or only here is no copy of what the cluster says.
+  bool IsOwn(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
+  void CheckLater(const object::ObjectId& id, base::MonotonicTime not_before) LARDER_EXCLUDES(mutex_);
+  void CheckCopies() LARDER_EXCLUDES(mutex_);
   void CheckHere(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
   void DropIfGone(const object::ObjectInfo& here, const absl::StatusOr<std::vector<ClusterObject>>& found);
-  // What lost to another node's object goes, unless something newer is there.
-  void Drop(object::SessionId session, const object::ObjectInfo& info);
+  std::vector<object::TrackedAs> Copies() LARDER_EXCLUDES(mutex_);
+  InventorySync::Presence PresenceOf(const object::ObjectId& id, const object::TrackedAs& copy)
+      LARDER_EXCLUDES(mutex_);
+  // Looks at what the cluster has no use for.
+  void CheckOver() LARDER_EXCLUDES(mutex_);
 
   const std::string node_;
   ClusterRegistry& registry_;
@@ -126,9 +142,18 @@ class TrackedPeer final : public object::PeerDecorator {
   const base::Clock& clock_;
   base::Mutex mutex_;
   std::unordered_map<object::SessionId, std::string> namespaces_ LARDER_GUARDED_BY(mutex_);
-  std::unordered_map<object::LeaseId, Creation> creations_ LARDER_GUARDED_BY(mutex_);
-  std::set<object::ObjectId> recheck_ LARDER_GUARDED_BY(mutex_);
+  std::unordered_map<object::LeaseId, CreationPtr> creations_ LARDER_GUARDED_BY(mutex_);
+  struct RecheckEntry {
+    object::ObjectId id;
+    base::MonotonicTime not_before;
+  };
+  std::deque<RecheckEntry> recheck_ LARDER_GUARDED_BY(mutex_);
+  std::set<object::ObjectId> rechecking_ LARDER_GUARDED_BY(mutex_);  // those in recheck_
+  std::set<object::TrackedAs> over_ LARDER_GUARDED_BY(mutex_);  // to be looked for
+  // Told of, and not marked so yet.
+  std::multimap<object::ObjectId, object::TrackedAs> marking_ LARDER_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Acquiring>> held_ LARDER_GUARDED_BY(mutex_);  // by another node: asked again
+  InventorySync inventory_;
 };
 
 }  // namespace larder::cache_agent

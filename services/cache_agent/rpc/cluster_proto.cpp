@@ -1,5 +1,6 @@
 #include "rpc/cluster_proto.h"
 
+#include <algorithm>
 #include <string>
 
 #include "larder/base/digest.h"
@@ -10,6 +11,7 @@ namespace larder::cache_agent {
 namespace v1 = larder::tracker::v1;
 using object::ObjectId;
 using object::ObjectInfo;
+using object::TrackedAs;
 
 namespace {
 
@@ -22,7 +24,8 @@ v1::ObjectMeta MetaOf(const ObjectInfo& info) {
   meta.set_size_bytes(info.size);
   meta.set_piece_length_bytes(info.meta.piece_length);
   meta.set_digest(base::FormatDigest(info.digest));
-  if (info.meta.ttl) meta.set_ttl_ms(MillisecondsOf(*info.meta.ttl));
+  // What is told of later, or again after a restart, lives no longer for that.
+  if (info.meta.ttl) meta.set_ttl_ms(MillisecondsOf(info.ttl_left.value_or(*info.meta.ttl)));
   meta.set_pinned(info.pinned);
   meta.set_wanted_replicas(info.meta.wanted_replicas);
   for (const std::string& tag : info.meta.tags) meta.add_tags(tag);
@@ -40,6 +43,10 @@ absl::Status ErrorOf(int code, const std::string& reason, const std::string& mes
                          message);
 }
 
+absl::Status BadAnswer() {
+  return base::Error(absl::StatusCode::kInternal, "BAD_ANSWER", "the tracker answered something else");
+}
+
 // Where a command says who gives it; null where nobody in particular does.
 v1::NodeRef* ActorOf(v1::Command& command) {
   switch (command.command_case()) {
@@ -55,6 +62,10 @@ v1::NodeRef* ActorOf(v1::Command& command) {
       return command.mutable_publish()->mutable_author();
     case v1::Command::kGiveUp:
       return command.mutable_give_up()->mutable_holder();
+    case v1::Command::kConfirmBuckets:
+      return command.mutable_confirm_buckets()->mutable_holder();
+    case v1::Command::kSyncBucket:
+      return command.mutable_sync_bucket()->mutable_holder();
     default:
       return nullptr;
   }
@@ -130,11 +141,36 @@ v1::Command MetaCommand(const ObjectId& id, object::Epoch epoch, const MetaChang
   return command;
 }
 
-v1::Command GiveUpCommand(uint64_t blob, object::Epoch epoch) {
+v1::Command ConfirmCommand(const std::vector<std::pair<uint8_t, uint64_t>>& sums) {
+  v1::Command command;
+  for (const auto& [bucket, sum] : sums) {
+    v1::BucketHash& hash = *command.mutable_confirm_buckets()->add_buckets();
+    hash.set_bucket(bucket);
+    hash.set_hash(sum);
+  }
+  return command;
+}
+
+v1::Command SyncCommand(const InventoryPage& page) {
+  v1::Command command;
+  v1::SyncBucket& sync = *command.mutable_sync_bucket();
+  sync.set_bucket(page.bucket);
+  sync.set_from(page.from.value);
+  sync.set_to(page.to.value);
+  for (const TrackedAs& copy : page.copies) {
+    v1::InventoryItem& item = *sync.add_items();
+    item.set_blob(copy.blob.value);
+    item.set_epoch(copy.epoch.value);
+    item.set_kind(v1::COPY_KIND_REPLICA);
+  }
+  return command;
+}
+
+v1::Command GiveUpCommand(const TrackedAs& copy) {
   v1::Command command;
   v1::GiveUp& give_up = *command.mutable_give_up();
-  give_up.set_blob(blob);
-  give_up.set_epoch(epoch.value);
+  give_up.set_blob(copy.blob.value);
+  give_up.set_epoch(copy.epoch.value);
   give_up.set_evict_last(true);  // the copy is gone already: there is nothing to keep
   return command;
 }
@@ -157,6 +193,10 @@ uint64_t ActorEpoch(const v1::Command& command) {
       return command.publish().author().epoch();
     case v1::Command::kGiveUp:
       return command.give_up().holder().epoch();
+    case v1::Command::kConfirmBuckets:
+      return command.confirm_buckets().holder().epoch();
+    case v1::Command::kSyncBucket:
+      return command.sync_bucket().holder().epoch();
     default:
       return 0;
   }
@@ -174,11 +214,48 @@ absl::Status StatusOf(const absl::StatusOr<v1::Result>& result) {
   return result->has_refusal() ? FromProto(result->refusal()) : absl::OkStatus();
 }
 
-absl::StatusOr<object::Epoch> EpochOf(const absl::StatusOr<v1::Result>& result) {
+absl::StatusOr<object::Epoch> GrantedEpochOf(const absl::StatusOr<v1::Result>& result) {
   LARDER_RETURN_IF_ERROR(StatusOf(result));
-  if (result->has_create_granted()) return object::Epoch{result->create_granted().epoch()};
-  if (result->has_sealed()) return object::Epoch{result->sealed().epoch()};
-  return base::Error(absl::StatusCode::kInternal, "BAD_ANSWER", "the tracker answered with no epoch");
+  if (!result->has_create_granted()) return BadAnswer();
+  return object::Epoch{result->create_granted().epoch()};
+}
+
+absl::StatusOr<TrackedAs> SealedAsOf(const absl::StatusOr<v1::Result>& result) {
+  LARDER_RETURN_IF_ERROR(StatusOf(result));
+  if (!result->has_sealed()) return BadAnswer();
+  return TrackedAs{.blob = {result->sealed().blob()}, .epoch = {result->sealed().epoch()}};
+}
+
+absl::StatusOr<std::vector<uint8_t>> DifferingOf(const absl::StatusOr<v1::Result>& result) {
+  LARDER_RETURN_IF_ERROR(StatusOf(result));
+  if (!result->has_buckets_compared()) return BadAnswer();
+  std::vector<uint8_t> differing;
+  for (const uint32_t bucket : result->buckets_compared().differing()) {
+    if (bucket >= object::kInventoryBuckets) return BadAnswer();
+    differing.push_back(static_cast<uint8_t>(bucket));
+  }
+  return differing;
+}
+
+absl::StatusOr<InventoryAnswer> SyncedOf(const absl::StatusOr<v1::Result>& result) {
+  LARDER_RETURN_IF_ERROR(StatusOf(result));
+  if (!result->has_bucket_synced()) return BadAnswer();
+  const v1::BucketSynced& synced = result->bucket_synced();
+  InventoryAnswer answer{.next = {synced.next()}};
+  for (const v1::BucketSynced::Answer& one : synced.answers()) {
+    // Without a reason it is only staged there, not a replica.
+    if (one.reason() != "DELETED" && one.reason() != "SUPERSEDED") continue;
+    answer.over.push_back({.blob = {one.item().blob()}, .epoch = {one.item().epoch()}});
+  }
+  return answer;
+}
+
+absl::StatusOr<object::InventorySums> SumsOf(const absl::StatusOr<v1::GetInventoryResponse>& response) {
+  LARDER_RETURN_IF_ERROR(response.status());
+  object::InventorySums sums{};
+  if (response->sums_size() != static_cast<int>(sums.size())) return BadAnswer();
+  std::ranges::copy(response->sums(), sums.begin());
+  return sums;
 }
 
 ObjectInfo SealedInfo(const v1::Object& object) {

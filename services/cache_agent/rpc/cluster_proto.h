@@ -3,6 +3,8 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "core/cluster_registry.h"
 #include "larder/base/clock.h"
@@ -20,7 +22,9 @@ tracker::v1::Command PublishCommand(const object::ObjectInfo& info, bool overwri
 tracker::v1::Command AbandonCommand(const object::ObjectId& id, object::Epoch epoch);
 tracker::v1::Command DeleteCommand(const object::ObjectId& id);
 tracker::v1::Command MetaCommand(const object::ObjectId& id, object::Epoch epoch, const MetaChange& change);
-tracker::v1::Command GiveUpCommand(uint64_t blob, object::Epoch epoch);
+tracker::v1::Command GiveUpCommand(const object::TrackedAs& copy);
+tracker::v1::Command ConfirmCommand(const std::vector<std::pair<uint8_t, uint64_t>>& sums);
+tracker::v1::Command SyncCommand(const InventoryPage& page);
 tracker::v1::ObjectId ToProto(const object::ObjectId& id);
 
 // Commands that nobody in particular may give are left as they are.
@@ -33,8 +37,12 @@ absl::Status FromProto(const tracker::v1::Refusal& refusal);
 absl::Status FromProto(const tracker::v1::Failure& failure);
 // OK unless it was refused.
 absl::Status StatusOf(const absl::StatusOr<tracker::v1::Result>& result);
-// Of a CreateGranted or a Sealed; INTERNAL for another answer.
-absl::StatusOr<object::Epoch> EpochOf(const absl::StatusOr<tracker::v1::Result>& result);
+// What a command was answered with; INTERNAL (BAD_ANSWER) if that is something else.
+absl::StatusOr<object::Epoch> GrantedEpochOf(const absl::StatusOr<tracker::v1::Result>& result);
+absl::StatusOr<object::TrackedAs> SealedAsOf(const absl::StatusOr<tracker::v1::Result>& result);
+absl::StatusOr<std::vector<uint8_t>> DifferingOf(const absl::StatusOr<tracker::v1::Result>& result);
+absl::StatusOr<InventoryAnswer> SyncedOf(const absl::StatusOr<tracker::v1::Result>& result);
+absl::StatusOr<object::InventorySums> SumsOf(const absl::StatusOr<tracker::v1::GetInventoryResponse>& response);
 
 ClusterObject FromProto(const tracker::v1::LocatedObject& located);
 // Of an object with a sealed version.

@@ -103,14 +103,8 @@ CommandBatches::Batches::iterator CommandBatches::Form(const v1::NodeRef& actor,
     AskedCommand& asked = queue_.front();
     const bool fits = batch.commands.empty() || (bytes + asked.bytes <= limits_.batch_bytes && !asked.alone);
     const auto busy = asked.object.empty() ? busy_.end() : busy_.find(asked.object);
-    if (busy != busy_.end() && (asked.prepare || !own.contains(asked.object))) {
+    if (busy != busy_.end() && !own.contains(asked.object)) {
       busy->second.push_back(std::move(asked));
-      queue_.pop_front();
-      continue;
-    }
-    if (asked.prepare) {
-      busy_[asked.object];
-      preparations_.push_back([asked = std::move(asked)] { asked.prepare(asked); });
       queue_.pop_front();
       continue;
     }
@@ -140,23 +134,6 @@ void CommandBatches::AppendWaiting(const std::string& object, std::vector<AskedC
 
 void CommandBatches::QueueFirst(std::vector<AskedCommand> again) {
   queue_.insert(queue_.begin(), std::move_iterator(again.begin()), std::move_iterator(again.end()));
-}
-
-void CommandBatches::Prepared(AskedCommand asked) {
-  const std::string object = asked.object;
-  asked.prepare = nullptr;
-  std::vector<AskedCommand> again;
-  again.push_back(std::move(asked));
-  AppendWaiting(object, again);
-  QueueFirst(std::move(again));
-}
-
-void CommandBatches::Drop(AskedCommand asked, absl::StatusOr<v1::Result> result, Completions& completions) {
-  Tell(asked, std::move(result), completions);
-  Forget(asked);
-  std::vector<AskedCommand> again;
-  AppendWaiting(asked.object, again);
-  QueueFirst(std::move(again));
 }
 
 // ---- answers
@@ -246,8 +223,10 @@ void CommandBatches::OnLinkLost() {
 
 base::Deadline CommandBatches::Expire(base::MonotonicTime now, const absl::Status& nobody, Completions& completions) {
   base::Deadline next = base::kNoDeadline;
+  const bool all = now == base::kNoDeadline;
   for (auto& [sequence, batch] : batches_) {
     for (AskedCommand& asked : batch.commands) {
+      if (asked.certain && !all) continue;
       if (asked.deadline <= now) Tell(asked, OutcomeUnknown(), completions);
       if (asked.done) next = std::min(next, asked.deadline);
     }

@@ -28,9 +28,9 @@ struct AskedCommand {
   std::string object;  // commands of one object are done in their order; empty: of none
   base::Deadline deadline = base::kNoDeadline;
   bool stays = false;  // is done though nobody waits for it any more
-  // When its turn comes, and before what comes behind it: called with it, under no lock, to hand it to Prepared or Drop
-  // in the end.
-  std::function<void(AskedCommand)> prepare;
+  // Once it was sent, `done` waits for the outcome, beyond the deadline: who asks again meanwhile might do it twice, with
+  // something else in between. OUTCOME_UNKNOWN says that nobody can know any more.
+  bool certain = false;
   // Empty once it was told, or if nobody wants to know.
   object::Done<absl::StatusOr<tracker::v1::Result>> done;
 
@@ -75,13 +75,6 @@ class CommandBatches {
   };
   // The next request to send, if there is one now; a new one as `actor` and in that session.
   std::optional<Request> Next(const tracker::v1::NodeRef& actor, uint64_t session, base::MonotonicTime now);
-  // To be called, as said with AskedCommand::prepare.
-  Completions TakePreparations() { return std::exchange(preparations_, {}); }
-  // It may be sent now.
-  void Prepared(AskedCommand asked);
-  // It need not be sent: this is its result.
-  void Drop(AskedCommand asked, absl::StatusOr<tracker::v1::Result> result, Completions& completions);
-
   // The answer to the request of that sequence.
   void OnApplied(uint64_t sequence, const tracker::v1::ApplyResponse& response, Completions& completions);
   void OnFailure(uint64_t sequence, const absl::Status& failure, base::MonotonicTime now, Completions& completions);
@@ -126,7 +119,6 @@ class CommandBatches {
   std::deque<AskedCommand> queue_;
   // Objects with commands under way, and what waits for those.
   std::unordered_map<std::string, std::deque<AskedCommand>> busy_;
-  Completions preparations_;
   Batches batches_;  // by sequence
   uint64_t next_sequence_ = 1;
   int failures_ = 0;  // in a row

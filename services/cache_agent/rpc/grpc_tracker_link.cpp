@@ -33,12 +33,12 @@ class GrpcTrackerLink final : public TrackerLink, grpc::ClientBidiReactor<v1::St
     {
       base::MutexLock lock(mutex_);
       closing_ = true;
-      for (grpc::ClientContext* list : lists_) list->TryCancel();
+      for (grpc::ClientContext* call : calls_) call->TryCancel();
     }
     context_.TryCancel();
     ReleaseHold();
     base::MutexLock lock(mutex_);
-    while (!done_ || !lists_.empty()) changed_.Wait(mutex_);
+    while (!done_ || !calls_.empty()) changed_.Wait(mutex_);
   }
 
   void Send(v1::StreamRequest request) override LARDER_EXCLUDES(mutex_) {
@@ -49,31 +49,51 @@ class GrpcTrackerLink final : public TrackerLink, grpc::ClientBidiReactor<v1::St
   }
 
   void List(v1::ListRequest request, base::Duration timeout,
-            object::Done<absl::StatusOr<v1::ListResponse>> done) override LARDER_EXCLUDES(mutex_) {
-    struct Call {
-      grpc::ClientContext context;
-      v1::ListRequest request;
-      v1::ListResponse response;
-    };
-    auto call = std::make_shared<Call>();
-    call->request = std::move(request);
-    call->context.set_deadline(std::chrono::system_clock::now() + timeout);
-    {
-      base::MutexLock lock(mutex_);
-      lists_.insert(&call->context);
-      if (closing_) call->context.TryCancel();
-    }
-    stub_->async()->List(&call->context, &call->request, &call->response,
-                         [this, call, done = std::move(done)](const grpc::Status& status) {
-                           const absl::Status ended = rpc::FromGrpc(status, call->context);
-                           done(ended.ok() ? absl::StatusOr<v1::ListResponse>(std::move(call->response)) : ended);
-                           base::MutexLock lock(mutex_);
-                           lists_.erase(&call->context);
-                           changed_.NotifyAll();
-                         });
+            object::Done<absl::StatusOr<v1::ListResponse>> done) override {
+    Call<v1::ListRequest, v1::ListResponse>(
+        std::move(request), timeout, std::move(done),
+        [this](auto* context, auto* sent, auto* received, auto then) {
+          stub_->async()->List(context, sent, received, std::move(then));
+        });
+  }
+
+  void GetInventory(v1::GetInventoryRequest request, base::Duration timeout,
+                    object::Done<absl::StatusOr<v1::GetInventoryResponse>> done) override {
+    Call<v1::GetInventoryRequest, v1::GetInventoryResponse>(
+        std::move(request), timeout, std::move(done),
+        [this](auto* context, auto* sent, auto* received, auto then) {
+          stub_->async()->GetInventory(context, sent, received, std::move(then));
+        });
   }
 
  private:
+  // A question beside the stream; `begin` starts it.
+  template <typename Request, typename Response, typename Begin>
+  void Call(Request request, base::Duration timeout, object::Done<absl::StatusOr<Response>> done, const Begin& begin)
+      LARDER_EXCLUDES(mutex_) {
+    struct Asked {
+      grpc::ClientContext context;
+      Request request;
+      Response response;
+    };
+    auto asked = std::make_shared<Asked>();
+    asked->request = std::move(request);
+    asked->context.set_deadline(std::chrono::system_clock::now() + timeout);
+    {
+      base::MutexLock lock(mutex_);
+      calls_.insert(&asked->context);
+      if (closing_) asked->context.TryCancel();
+    }
+    begin(&asked->context, &asked->request, &asked->response,
+          [this, asked, done = std::move(done)](const grpc::Status& status) {
+            const absl::Status ended = rpc::FromGrpc(status, asked->context);
+            done(ended.ok() ? absl::StatusOr<Response>(std::move(asked->response)) : ended);
+            base::MutexLock lock(mutex_);
+            calls_.erase(&asked->context);
+            changed_.NotifyAll();
+          });
+  }
+
   void OnReadDone(bool ok) override LARDER_EXCLUDES(mutex_) {
     if (!ok) {
       Break();
@@ -124,7 +144,7 @@ class GrpcTrackerLink final : public TrackerLink, grpc::ClientBidiReactor<v1::St
   base::Mutex mutex_;
   base::CondVar changed_;
   std::deque<v1::StreamRequest> outgoing_ LARDER_GUARDED_BY(mutex_);  // the first is being written
-  std::unordered_set<grpc::ClientContext*> lists_ LARDER_GUARDED_BY(mutex_);
+  std::unordered_set<grpc::ClientContext*> calls_ LARDER_GUARDED_BY(mutex_);
   bool held_ LARDER_GUARDED_BY(mutex_) = true;
   bool broken_ LARDER_GUARDED_BY(mutex_) = false;
   bool closing_ LARDER_GUARDED_BY(mutex_) = false;

@@ -15,6 +15,7 @@ using object::Done;
 using object::Epoch;
 using object::ObjectId;
 using object::ObjectInfo;
+using object::TrackedAs;
 
 namespace {
 
@@ -50,8 +51,11 @@ absl::Status CheckIds(const std::vector<ObjectId>& ids) {
 Done<absl::StatusOr<v1::Result>> Simply(Done<absl::Status> done) {
   return [done = std::move(done)](const absl::StatusOr<v1::Result>& result) { done(StatusOf(result)); };
 }
-Done<absl::StatusOr<v1::Result>> WithEpoch(Done<absl::StatusOr<Epoch>> done) {
-  return [done = std::move(done)](const absl::StatusOr<v1::Result>& result) { done(EpochOf(result)); };
+// Answers with what `read` finds in the result.
+template <typename T>
+Done<absl::StatusOr<v1::Result>> With(absl::StatusOr<T> (*read)(const absl::StatusOr<v1::Result>&),
+                                      Done<absl::StatusOr<T>> done) {
+  return [read, done = std::move(done)](const absl::StatusOr<v1::Result>& result) { done(read(result)); };
 }
 
 // There is no such copy to be given up, whoever ended it.
@@ -67,6 +71,7 @@ TrackerClient::TrackerClient(std::vector<std::string> addresses, TrackerOptions 
     : addresses_(std::move(addresses)),
       node_(options.node),
       lease_(options.lease),
+      patience_(options.patience),
       dial_(std::move(dial)),
       clock_(clock),
       log_(log),
@@ -123,13 +128,19 @@ void TrackerClient::Ask(AskedCommand asked) {
 }
 
 void TrackerClient::Acquire(const ObjectId& id, bool overwrite, Done<absl::StatusOr<Epoch>> done) {
-  Ask({.command = AcquireCommand(id, overwrite, lease_), .object = NameOf(id), .done = WithEpoch(std::move(done))});
+  Ask({.command = AcquireCommand(id, overwrite, lease_), .object = NameOf(id), .done = With(GrantedEpochOf, std::move(done))});
 }
-void TrackerClient::Seal(Epoch epoch, const ObjectInfo& info, Done<absl::Status> done) {
-  Ask({.command = SealCommand(epoch, info), .object = NameOf(info.id), .done = Simply(std::move(done))});
+void TrackerClient::Seal(Epoch epoch, const ObjectInfo& info, Done<absl::StatusOr<TrackedAs>> done) {
+  Ask({.command = SealCommand(epoch, info),
+       .object = NameOf(info.id),
+       .certain = true,
+       .done = With(SealedAsOf, std::move(done))});
 }
-void TrackerClient::Publish(const ObjectInfo& info, bool overwrite, Done<absl::StatusOr<Epoch>> done) {
-  Ask({.command = PublishCommand(info, overwrite), .object = NameOf(info.id), .done = WithEpoch(std::move(done))});
+void TrackerClient::Publish(const ObjectInfo& info, bool overwrite, Done<absl::StatusOr<TrackedAs>> done) {
+  Ask({.command = PublishCommand(info, overwrite),
+       .object = NameOf(info.id),
+       .certain = true,
+       .done = With(SealedAsOf, std::move(done))});
 }
 void TrackerClient::Abandon(const ObjectId& id, Epoch epoch, Done<absl::Status> done) {
   Ask({.command = AbandonCommand(id, epoch), .object = NameOf(id), .stays = true, .done = Simply(std::move(done))});
@@ -141,50 +152,37 @@ void TrackerClient::SetMeta(const ObjectId& id, Epoch epoch, const MetaChange& c
   Ask({.command = MetaCommand(id, epoch, change), .object = NameOf(id), .done = Simply(std::move(done))});
 }
 
-void TrackerClient::Withdraw(const ObjectId& id, Epoch epoch, Done<absl::Status> done) {
-  Ask({.command = GiveUpCommand(0, epoch),
+void TrackerClient::GiveUp(const ObjectId& id, const TrackedAs& copy, Done<absl::Status> done) {
+  Ask({.command = GiveUpCommand(copy),
        .object = NameOf(id),
-       .prepare = [this, id, epoch](AskedCommand asked) { PrepareGiveUp(id, epoch, std::move(asked)); },
-       .done =
-           [done = std::move(done)](const absl::StatusOr<v1::Result>& result) {
-             const absl::Status status = StatusOf(result);
-             done(IsGone(status) ? absl::OkStatus() : status);
-           }});
+       .done = [done = std::move(done)](const absl::StatusOr<v1::Result>& result) {
+         const absl::Status status = StatusOf(result);
+         done(IsGone(status) ? absl::OkStatus() : status);
+       }});
 }
 
-void TrackerClient::PrepareGiveUp(const ObjectId& id, Epoch epoch, AskedCommand asked) {
-  const auto known = [this, epoch,
-                      asked = std::move(asked)](const absl::StatusOr<std::vector<v1::LocatedObject>>& located) {
-    OnBlobKnown(epoch, asked, located);
-  };
-  Put([&](TrackerConversation& conversation, base::MonotonicTime now) { return conversation.Locate({id}, now, known); },
-      [known](const absl::Status& status) { known(status); });
+void TrackerClient::ConfirmBuckets(const std::vector<std::pair<uint8_t, uint64_t>>& sums,
+                                   Done<absl::StatusOr<std::vector<uint8_t>>> done) {
+  Ask({.command = ConfirmCommand(sums), .done = With(DifferingOf, std::move(done))});
+}
+void TrackerClient::SyncBucket(InventoryPage page, Done<absl::StatusOr<InventoryAnswer>> done) {
+  Ask({.command = SyncCommand(page), .done = With(SyncedOf, std::move(done))});
 }
 
-void TrackerClient::OnBlobKnown(Epoch epoch, AskedCommand asked,
-                                const absl::StatusOr<std::vector<v1::LocatedObject>>& located) {
-  Completions completions;
+void TrackerClient::GetInventory(Done<absl::StatusOr<object::InventorySums>> done) {
+  v1::GetInventoryRequest request;
+  request.set_node(node_);
   {
     base::MutexLock lock(mutex_);
-    CommandBatches& commands = conversation_.commands();
-    if (!located.ok() || stopped_) {
-      commands.Drop(std::move(asked), located.ok() ? Stopping() : located.status(), completions);
-    } else {
-      const v1::Object& object = located->front().object();
-      const v1::SealedVersion& sealed = object.sealed();
-      const bool own_alias = sealed.alias() == epoch.value && sealed.author().node() == node_;
-      if (object.has_sealed() && (sealed.epoch() == epoch.value || own_alias)) {
-        asked.command = GiveUpCommand(object.blob(), Epoch{sealed.epoch()});
-        commands.Prepared(std::move(asked));
-      } else {
-        v1::Result nothing;
-        nothing.mutable_done();
-        commands.Drop(std::move(asked), nothing, completions);
-      }
-      std::ranges::move(Proceed(), std::back_inserter(completions));
+    if (link_ != nullptr) {
+      link_->GetInventory(std::move(request), patience_,
+                          [done = std::move(done)](const absl::StatusOr<v1::GetInventoryResponse>& response) {
+                            done(SumsOf(response));
+                          });
+      return;
     }
   }
-  Call(completions);
+  done(base::Error(absl::StatusCode::kUnavailable, "NO_TRACKER", "there is no link to a tracker now"));
 }
 
 void TrackerClient::Locate(std::vector<ObjectId> ids, Done<absl::StatusOr<std::vector<ClusterObject>>> done) {

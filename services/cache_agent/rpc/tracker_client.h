@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/cluster_registry.h"
@@ -34,15 +35,20 @@ class TrackerClient final : public ClusterRegistry {
 
   // Beside what ClusterRegistry says: RESOURCE_EXHAUSTED (TRACKER_BUSY) if too much waits already.
   void Acquire(const object::ObjectId& id, bool overwrite, object::Done<absl::StatusOr<object::Epoch>> done) override;
-  void Seal(object::Epoch epoch, const object::ObjectInfo& info, object::Done<absl::Status> done) override;
+  void Seal(object::Epoch epoch, const object::ObjectInfo& info,
+            object::Done<absl::StatusOr<object::TrackedAs>> done) override;
   void Publish(const object::ObjectInfo& info, bool overwrite,
-               object::Done<absl::StatusOr<object::Epoch>> done) override;
+               object::Done<absl::StatusOr<object::TrackedAs>> done) override;
   void Abandon(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) override;
-  // `epoch` is the cluster's, or the one under which this node published it. OK also where that is no more.
-  void Withdraw(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) override;
+  void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy, object::Done<absl::Status> done) override;
   void Delete(const object::ObjectId& id, object::Done<absl::Status> done) override;
   void SetMeta(const object::ObjectId& id, object::Epoch epoch, const MetaChange& change,
                object::Done<absl::Status> done) override;
+  // UNAVAILABLE (NO_TRACKER) at once while there is no link to a tracker.
+  void GetInventory(object::Done<absl::StatusOr<object::InventorySums>> done) override;
+  void ConfirmBuckets(const std::vector<std::pair<uint8_t, uint64_t>>& sums,
+                      object::Done<absl::StatusOr<std::vector<uint8_t>>> done) override;
+  void SyncBucket(InventoryPage page, object::Done<absl::StatusOr<InventoryAnswer>> done) override;
   // INVALID_ARGUMENT (BAD_NAMESPACE, BAD_KEY, BAD_BATCH).
   void Locate(std::vector<object::ObjectId> ids,
               object::Done<absl::StatusOr<std::vector<ClusterObject>>> done) override;
@@ -54,11 +60,6 @@ class TrackerClient final : public ClusterRegistry {
   using Question = std::function<absl::Status(TrackerConversation&, base::MonotonicTime)>;
   void Put(const Question& question, object::Done<absl::Status> refused) LARDER_EXCLUDES(mutex_);
   void Ask(AskedCommand asked);
-  // Learns the blob of what a GiveUp is about.
-  void PrepareGiveUp(const object::ObjectId& id, object::Epoch epoch, AskedCommand asked) LARDER_EXCLUDES(mutex_);
-  void OnBlobKnown(object::Epoch epoch, AskedCommand asked,
-                   const absl::StatusOr<std::vector<tracker::v1::LocatedObject>>& located) LARDER_EXCLUDES(mutex_);
-
   void OnListed(const std::shared_ptr<TrackerConversation::ListQuestion>& question,
                 absl::StatusOr<tracker::v1::ListResponse> response) LARDER_EXCLUDES(mutex_);
 
@@ -74,6 +75,7 @@ class TrackerClient final : public ClusterRegistry {
   const std::vector<std::string> addresses_;
   const std::string node_;
   const base::Duration lease_;
+  const base::Duration patience_;
   const DialTracker dial_;
   const base::Clock& clock_;
   observe::Logger& log_;

@@ -214,6 +214,7 @@ void TrackerConversation::OnListed(const std::shared_ptr<ListQuestion>& question
     completions_.push_back([question, page = std::move(page)] { question->done(page); });
   };
   if (!response.ok()) {
+    Note(response.status());
     const std::string reason = base::Reason(response.status());
     if (!reason.empty() && reason != "STOPPING" && reason != "LEADER_CHANGED") return tell(response.status());
     lists_not_before_ = now + kFirstPause;
@@ -261,7 +262,6 @@ TrackerConversation::Step TrackerConversation::Next(base::MonotonicTime now) {
     if (idle) quiet_since_ = now;
   }
   step.completions = std::exchange(completions_, {});
-  std::ranges::move(commands_.TakePreparations(), std::back_inserter(step.completions));
   return step;
 }
 

@@ -92,7 +92,9 @@ class TrackerConversation final : CommandBatches::Observer {
   // Looks at all who wait, so that it is done no sooner than somebody may be due.
   void Expire(base::MonotonicTime now, const absl::Status& nobody);
   absl::Status Nobody() const;
-  size_t in_flight() const { return commands_.in_flight() + locates_.in_flight() + (hello_sent_ ? 1 : 0); }
+  size_t in_flight() const {
+    return commands_.in_flight() + locates_.in_flight() + (open_lists_ - lists_.size()) + (hello_sent_ ? 1 : 0);
+  }
 
   const TrackerOptions options_;
   const object::Done<uint64_t> registered_;

@@ -29,6 +29,9 @@ class TrackerLink {
   // DEADLINE_EXCEEDED without a reason: nobody answered.
   virtual void List(tracker::v1::ListRequest request, base::Duration timeout,
                     object::Done<absl::StatusOr<tracker::v1::ListResponse>> done) = 0;
+  // Likewise.
+  virtual void GetInventory(tracker::v1::GetInventoryRequest request, base::Duration timeout,
+                            object::Done<absl::StatusOr<tracker::v1::GetInventoryResponse>> done) = 0;
 };
 
 // Begins a link to HOST:PORT. Never fails: the link ends.

@@ -21,17 +21,34 @@ class ScriptedCluster final : public ClusterRegistry {
   void Acquire(const object::ObjectId& id, bool overwrite, Done<absl::StatusOr<Epoch>> done) override {
     Ask("acquire " + id.key + (overwrite ? " over" : ""), std::move(done));
   }
-  void Seal(Epoch epoch, const object::ObjectInfo& info, Done<absl::Status> done) override {
-    Ask(fmt::format("seal {} {}", info.id.key, epoch.value), Simply(std::move(done)));
+  void Seal(Epoch epoch, const object::ObjectInfo& info, Done<absl::StatusOr<object::TrackedAs>> done) override {
+    Ask(fmt::format("seal {} {}", info.id.key, epoch.value),
+        [epoch, done = std::move(done)](const absl::StatusOr<Epoch>& answer) {
+          done(answer.ok() ? absl::StatusOr<object::TrackedAs>(Copy(epoch)) : answer.status());
+        });
   }
-  void Publish(const object::ObjectInfo& info, bool overwrite, Done<absl::StatusOr<Epoch>> done) override {
-    Ask("publish " + info.id.key + (overwrite ? " over" : ""), std::move(done));
+  void Publish(const object::ObjectInfo& info, bool overwrite,
+               Done<absl::StatusOr<object::TrackedAs>> done) override {
+    Ask("publish " + info.id.key + (overwrite ? " over" : ""),
+        [done = std::move(done)](const absl::StatusOr<Epoch>& answer) {
+          done(answer.ok() ? absl::StatusOr<object::TrackedAs>(Copy(*answer)) : answer.status());
+        });
   }
+  // What the cluster knows an object as that has this epoch.
+  static object::TrackedAs Copy(Epoch epoch) { return {.blob = {100 + epoch.value}, .epoch = epoch}; }
   void Abandon(const object::ObjectId& id, Epoch epoch, Done<absl::Status> done) override {
     Ask(fmt::format("abandon {} {}", id.key, epoch.value), Simply(std::move(done)));
   }
-  void Withdraw(const object::ObjectId& id, Epoch, Done<absl::Status> done) override {
-    Ask("withdraw " + id.key, Simply(std::move(done)));
+  void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy, Done<absl::Status> done) override {
+    Ask(fmt::format("give up {} {}", id.key, copy.epoch.value), Simply(std::move(done)));
+  }
+  void GetInventory(Done<absl::StatusOr<object::InventorySums>> done) override { sums.push_back(std::move(done)); }
+  void ConfirmBuckets(const std::vector<std::pair<uint8_t, uint64_t>>& equal,
+                      Done<absl::StatusOr<std::vector<uint8_t>>> done) override {
+    confirmed.emplace_back(equal, std::move(done));
+  }
+  void SyncBucket(InventoryPage page, Done<absl::StatusOr<InventoryAnswer>> done) override {
+    pages.emplace_back(std::move(page), std::move(done));
   }
   void Delete(const object::ObjectId& id, Done<absl::Status> done) override {
     Ask("delete " + id.key, Simply(std::move(done)));
@@ -70,6 +87,10 @@ class ScriptedCluster final : public ClusterRegistry {
 
   std::vector<std::pair<std::vector<object::ObjectId>, Done<absl::StatusOr<std::vector<ClusterObject>>>>> located;
   std::vector<std::pair<std::string, Done<absl::StatusOr<ClusterPage>>>> listed;
+  std::vector<Done<absl::StatusOr<object::InventorySums>>> sums;
+  std::vector<std::pair<std::vector<std::pair<uint8_t, uint64_t>>, Done<absl::StatusOr<std::vector<uint8_t>>>>>
+      confirmed;
+  std::vector<std::pair<InventoryPage, Done<absl::StatusOr<InventoryAnswer>>>> pages;
   std::map<std::string, absl::StatusOr<Epoch>> answers;  // of questions that are answered within the call
 
  private:

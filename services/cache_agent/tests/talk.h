@@ -28,6 +28,7 @@ inline v1::Result GrantedResult(uint64_t epoch) {
 }
 inline v1::Result SealedResult(uint64_t epoch) {
   v1::Result result;
+  result.mutable_sealed()->set_blob(2);
   result.mutable_sealed()->set_epoch(epoch);
   return result;
 }

@@ -1,13 +1,4 @@
-#include "core/tracked_peer.h"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "larder/backends/register_all.h"
-#include "larder/base/testing/status_matchers.h"
-#include "larder/object/testing/peer_contract.h"
-#include "larder/peers/peers.h"
-#include "tests/scripted_cluster.h"
+#include "tests/tracked_peer_fixture.h"
 
 namespace larder::cache_agent {
 namespace {
@@ -27,80 +18,6 @@ using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-constexpr AckPolicy kLocal = AckPolicy::kLocal;
-
-class TrackedPeerTest : public testing::Test {
- protected:
-  TrackedPeerTest() {
-    object::BackendRegistry backends("store");
-    backends::RegisterAll(backends);
-    node_ = std::make_unique<object::TestNode>(**backends.Get("memory"));
-    object::PeerRegistry peers("peer");
-    peers::Register(peers);
-    publisher_ = std::make_unique<Publisher>(cluster_, node_->clock());
-    auto inner = (*peers.Get("single"))
-                     ->make({.backends = {&node_->backend()}, .clock = &node_->clock(), .executor = &executor_});
-    peer_ = std::make_unique<TrackedPeer>("a", *std::move(inner), cluster_, *publisher_, executor_, node_->clock());
-    caller_ = Open();
-  }
-
-  std::unique_ptr<Caller> Open() { return std::make_unique<Caller>(*peer_, *peer_->OpenSession({.ns = "team-a"})); }
-  base::Deadline In(base::Duration time) { return node_->clock().Now() + time; }
-  void Pass(base::Duration time) {
-    node_->clock().Advance(time);
-    peer_->Tick();
-  }
-  // A create that the cluster lets begin.
-  CreateGrant Begin(CreateRequest request, Epoch right = {7}) {
-    auto answer = caller_->CreateLater(request);
-    cluster_.Answer("acquire " + request.key + (request.overwrite ? " over" : ""), right);
-    return answer.Get().value();
-  }
-  Answer<absl::StatusOr<SealResult>> SealLater(const CreateGrant& grant, std::string_view bytes) {
-    EXPECT_THAT(caller_->Append(grant, AsBytes(bytes)), IsOk());
-    return SealAgain(grant, bytes);
-  }
-  Answer<absl::StatusOr<SealResult>> SealAgain(const CreateGrant& grant, std::string_view bytes) {
-    Answer<absl::StatusOr<SealResult>> answer;
-    peer_->Seal(caller_->session(), grant.lease, grant.epoch, {.size = bytes.size()}, answer.Slot());
-    return answer;
-  }
-  Answer<absl::Status> DeleteLater(const std::string& key) {
-    Answer<absl::Status> answer;
-    peer_->Delete(caller_->session(), key, answer.Slot());
-    return answer;
-  }
-  Answer<absl::StatusOr<object::ObjectStat>> StatLater(const std::string& key) {
-    Answer<absl::StatusOr<object::ObjectStat>> answer;
-    peer_->Stat(caller_->session(), key, answer.Slot());
-    return answer;
-  }
-  void AnswerLocate(absl::StatusOr<std::vector<ClusterObject>> found) {
-    ASSERT_FALSE(cluster_.located.empty());
-    const auto done = std::move(cluster_.located.front().second);
-    cluster_.located.erase(cluster_.located.begin());
-    done(std::move(found));
-  }
-  // Sealed and told of.
-  SealResult PutTracked(const std::string& key, std::string_view bytes) {
-    auto sealed = SealLater(Begin({.key = key}), bytes);
-    cluster_.Answer(fmt::format("seal {} 7", key));
-    return sealed.Get().value();
-  }
-  bool Readable(const std::string& key) {
-    const auto grant = caller_->Get(key);
-    if (grant.ok()) caller_->Release(*grant);
-    return grant.ok();
-  }
-
-  base::InlineExecutor executor_;
-  ScriptedCluster cluster_;
-  std::unique_ptr<object::TestNode> node_;
-  std::unique_ptr<Publisher> publisher_;
-  std::unique_ptr<TrackedPeer> peer_;
-  std::unique_ptr<Caller> caller_;
-};
 
 TEST_F(TrackedPeerTest, ACreateHasTheRightOfTheWholeClusterAndASealIsAcknowledgedWhenTracked) {
   auto created = caller_->CreateLater({.key = "k"});
@@ -150,18 +67,6 @@ TEST_F(TrackedPeerTest, ALocalOneThatLosesStaysHereAndSaysSo) {
   EXPECT_TRUE(Readable("k"));
   EXPECT_TRUE(publisher_->InConflict({"team-a", "k"}));
   EXPECT_EQ(publisher_->pending(), 0u);
-}
-
-TEST_F(TrackedPeerTest, WhatABackendFoundAgainIsPublished) {
-  for (int i = 0; i < 1500; ++i) {  // more than a page
-    const CreateGrant grant = caller_->CreateLater({.key = fmt::format("k{}", i), .ack = kLocal}).Get().value();
-    EXPECT_THAT(SealLater(grant, "x").Get(), IsOk());
-    cluster_.Answer(fmt::format("publish k{}", i));
-  }
-  EXPECT_THAT(peer_->PublishAll(), IsOk());
-  EXPECT_EQ(cluster_.open().size(), 1500u);
-  EXPECT_EQ(publisher_->pending(), 1500u);
-  EXPECT_EQ(peer_->usage().sessions, 1u) << "the caller's";
 }
 
 TEST_F(TrackedPeerTest, WhatExistsElsewhereIsNotCreated) {
@@ -456,57 +361,6 @@ TEST_F(TrackedPeerTest, ListsAreTheClustersUnlessTheNodesAreAskedFor) {
   peer_->List(caller_->session(), {.local = true}, local.Slot());
   EXPECT_EQ(local.Get().value().objects.at(0).id.key, "k");
   EXPECT_THAT(caller_->List({.limit = 0}), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_LIMIT"));
-}
-
-TEST_F(TrackedPeerTest, ACopyOfWhatIsNoMoreGoes) {
-  const SealResult put = PutTracked("k", "hello");
-  const auto told = [&](object::ObjectState state, const base::Digest& digest) {
-    peer_->Recheck({"team-a", "k"});
-    Pass(milliseconds(100));
-    ClusterObject found{.info = put.info};
-    found.info.state = state;
-    found.info.digest = digest;
-    AnswerLocate(std::vector{found});
-  };
-  told(object::ObjectState::kSealed, put.info.digest);
-  EXPECT_TRUE(Readable("k")) << "it is the same";
-  told(object::ObjectState::kSealed, base::Crc32cDigest(1));
-  EXPECT_FALSE(Readable("k")) << "another node replaced it";
-  PutTracked("k", "hello");
-  told(object::ObjectState::kDeleted, {});
-  EXPECT_FALSE(Readable("k")) << "another node deleted it";
-  // Of what is not here nobody is asked.
-  peer_->Recheck({"team-a", "k"});
-  Pass(milliseconds(100));
-  EXPECT_THAT(cluster_.located, IsEmpty());
-}
-
-TEST_F(TrackedPeerTest, WhatIsToBeToldOfYetIsNoCopyOfWhatIsNoMore) {
-  const CreateGrant grant = caller_->CreateLater({.key = "k", .ack = kLocal}).Get().value();
-  EXPECT_THAT(SealLater(grant, "hello").Get(), IsOk());
-  peer_->RecheckAll();
-  Pass(milliseconds(100));
-  EXPECT_THAT(cluster_.located, IsEmpty());
-  // Told of while it was being looked at.
-  cluster_.Answer("publish k", Epoch{3});
-  peer_->RecheckAll();
-  Pass(milliseconds(100));
-  const CreateGrant second = caller_->CreateLater({.key = "k", .overwrite = true, .ack = kLocal}).Get().value();
-  AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
-  EXPECT_TRUE(Readable("k")) << "somebody creates it anew here: that will tell";
-  EXPECT_THAT(SealLater(second, "newer").Get(), IsOk());
-  EXPECT_TRUE(Readable("k"));
-}
-
-TEST_F(TrackedPeerTest, WithoutTheClusterCopiesStayAndAreLookedAtLater) {
-  PutTracked("k", "hello");
-  peer_->Recheck({"team-a", "k"});
-  Pass(milliseconds(100));
-  AnswerLocate(ClusterDown());
-  EXPECT_TRUE(Readable("k"));
-  Pass(milliseconds(100));
-  AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
-  EXPECT_FALSE(Readable("k"));
 }
 
 TEST_F(TrackedPeerTest, ANewerObjectTakesThePlaceOfOneThatIsToBeTold) {

@@ -23,6 +23,29 @@ namespace {
 
 using testing::ElementsAre;
 
+// Bucket b has the sum 10 b.
+v1::Result ComparedResult(const v1::ConfirmBuckets& confirm) {
+  v1::Result result;
+  result.mutable_buckets_compared();
+  for (const v1::BucketHash& told : confirm.buckets()) {
+    if (told.hash() != 10 * told.bucket()) result.mutable_buckets_compared()->add_differing(told.bucket());
+  }
+  return result;
+}
+
+// Two copies are over, a third is staged here.
+v1::Result SyncedResult(const v1::SyncBucket& sync) {
+  v1::Result result;
+  v1::BucketSynced& synced = *result.mutable_bucket_synced();
+  synced.set_next(sync.to());
+  for (const char* reason : {"DELETED", "SUPERSEDED", ""}) {
+    v1::BucketSynced::Answer& answer = *synced.add_answers();
+    *answer.mutable_item() = sync.items(synced.answers_size() - 1);
+    answer.set_reason(reason);
+  }
+  return result;
+}
+
 // A tracker of one object: answers what a registry would where it is created once.
 v1::Result ResultOf(const v1::Command& command) {
   switch (command.command_case()) {
@@ -37,7 +60,11 @@ v1::Result ResultOf(const v1::Command& command) {
     case v1::Command::kGiveUp:
       return command.give_up().blob() == 3 && command.give_up().epoch() == 7
                  ? DoneResult()
-                 : RefusedResult(absl::StatusCode::kInternal, "OTHER_COPY");
+                 : RefusedResult(absl::StatusCode::kNotFound, "SUPERSEDED");
+    case v1::Command::kConfirmBuckets:
+      return ComparedResult(command.confirm_buckets());
+    case v1::Command::kSyncBucket:
+      return SyncedResult(command.sync_bucket());
     default:
       return DoneResult();
   }
@@ -75,6 +102,12 @@ class OneObject final : public v1::Tracker::Service {
     object.mutable_sealed()->set_epoch(7);
     return grpc::Status::OK;
   }
+  grpc::Status GetInventory(grpc::ServerContext*, const v1::GetInventoryRequest* request,
+                            v1::GetInventoryResponse* response) override {
+    if (request->node() != "n") return {grpc::StatusCode::NOT_FOUND, "another node"};
+    for (uint64_t bucket = 0; bucket < object::kInventoryBuckets; ++bucket) response->add_sums(10 * bucket);
+    return grpc::Status::OK;
+  }
 };
 
 // What came of a call, once it came.
@@ -97,12 +130,18 @@ class SilentLink final : public TrackerLink {
   void List(v1::ListRequest, base::Duration, object::Done<absl::StatusOr<v1::ListResponse>> done) override {
     lists_.push_back(std::move(done));
   }
+  void GetInventory(v1::GetInventoryRequest, base::Duration,
+                    object::Done<absl::StatusOr<v1::GetInventoryResponse>> done) override {
+    inventories_.push_back(std::move(done));
+  }
   ~SilentLink() override {
+    for (const auto& done : inventories_) done(absl::CancelledError("the link ends"));
     for (const auto& done : lists_) done(absl::CancelledError("the link ends"));
   }
 
  private:
   std::deque<object::Done<absl::StatusOr<v1::ListResponse>>> lists_;
+  std::deque<object::Done<absl::StatusOr<v1::GetInventoryResponse>>> inventories_;
 };
 
 class TrackerClientTest : public testing::Test {
@@ -119,17 +158,20 @@ TEST_F(TrackerClientTest, StopAnswersAllWhoWaitAndRefusesWhoComesLater) {
   Answer<absl::StatusOr<object::Epoch>> acquired;
   Answer<absl::StatusOr<std::vector<ClusterObject>>> located;
   Answer<absl::StatusOr<ClusterPage>> listed;
-  Answer<absl::Status> withdrawn;
+  Answer<absl::Status> given_up;
+  Answer<absl::StatusOr<object::InventorySums>> inventory;
   client.Start();
   client.Acquire({"a", "k"}, false, acquired.done());
   client.Locate({{"a", "k"}}, located.done());
   client.List("a", {}, listed.done());
-  client.Withdraw({"a", "other"}, object::Epoch{7}, withdrawn.done());
+  client.GiveUp({"a", "other"}, {{3}, {7}}, given_up.done());
   client.Stop();
   EXPECT_EQ(base::Reason(acquired.get().status()), "NO_TRACKER");
   EXPECT_EQ(base::Reason(located.get().status()), "NO_TRACKER");
   EXPECT_EQ(base::Reason(listed.get().status()), "NO_TRACKER");
-  EXPECT_EQ(base::Reason(withdrawn.get()), "NO_TRACKER");
+  EXPECT_EQ(base::Reason(given_up.get()), "NO_TRACKER");
+  client.GetInventory(inventory.done());
+  EXPECT_EQ(base::Reason(inventory.get().status()), "NO_TRACKER");
   Answer<absl::Status> late;
   client.Delete({"a", "k"}, late.done());
   EXPECT_EQ(base::Reason(late.get()), "NO_TRACKER");
@@ -166,9 +208,9 @@ TEST_F(TrackerClientTest, GoesOnWithTheNextTrackerAndServesOverGrpc) {
   client.Acquire(id, false, acquired.done());
   LARDER_ASSERT_OK_AND_ASSIGN(const object::Epoch epoch, acquired.get());
   EXPECT_EQ(epoch, object::Epoch{7});
-  Answer<absl::Status> sealed;
+  Answer<absl::StatusOr<object::TrackedAs>> sealed;
   client.Seal(epoch, {.id = id}, sealed.done());
-  EXPECT_TRUE(sealed.get().ok());
+  EXPECT_EQ(sealed.get().value(), (object::TrackedAs{{2}, {7}}));
   Answer<absl::StatusOr<std::vector<ClusterObject>>> located;
   client.Locate({id, {"a", "absent"}}, located.done());
   LARDER_ASSERT_OK_AND_ASSIGN(const std::vector<ClusterObject> found, located.get());
@@ -180,13 +222,23 @@ TEST_F(TrackerClientTest, GoesOnWithTheNextTrackerAndServesOverGrpc) {
   LARDER_ASSERT_OK_AND_ASSIGN(const ClusterPage page, listed.get());
   EXPECT_EQ(page.objects.at(0).id.key, "p/k");
 
-  // By its epoch the copy is found, and given up; another epoch's is no more.
-  Answer<absl::Status> withdrawn;
-  client.Withdraw(id, epoch, withdrawn.done());
-  EXPECT_TRUE(withdrawn.get().ok());
+  Answer<absl::Status> given_up;
+  client.GiveUp(id, {{3}, {7}}, given_up.done());
+  EXPECT_TRUE(given_up.get().ok());
   Answer<absl::Status> gone;
-  client.Withdraw(id, object::Epoch{6}, gone.done());
-  EXPECT_TRUE(gone.get().ok());
+  client.GiveUp(id, {{3}, {6}}, gone.done());
+  EXPECT_TRUE(gone.get().ok()) << "nobody has that any more";
+  Answer<absl::StatusOr<object::InventorySums>> inventory;
+  client.GetInventory(inventory.done());
+  EXPECT_EQ(inventory.get().value().at(9), 90u);
+  Answer<absl::StatusOr<std::vector<uint8_t>>> differing;
+  client.ConfirmBuckets({{8, 80}, {9, 91}}, differing.done());
+  EXPECT_THAT(differing.get().value(), ElementsAre(9));
+  Answer<absl::StatusOr<InventoryAnswer>> synced;
+  client.SyncBucket({.bucket = 9, .from = {1}, .to = {50}, .copies = {{{2}, {7}}, {{3}, {7}}, {{4}, {7}}}}, synced.done());
+  const InventoryAnswer answer = synced.get().value();
+  EXPECT_EQ(answer.next, object::BlobId{50});
+  EXPECT_THAT(answer.over, ElementsAre(object::TrackedAs{{2}, {7}}, object::TrackedAs{{3}, {7}}));
   client.Stop();
   server->Shutdown();
 }

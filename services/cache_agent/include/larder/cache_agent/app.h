@@ -38,6 +38,7 @@ class NamespaceTable;
 class Publisher;
 class RegistryWatch;
 class StatusReader;
+class TrackedPeer;
 class TrackerClient;
 
 // The agent of one node: the memory, the objects, and the two sockets by which pods reach them. The one place where its
@@ -86,6 +87,7 @@ class App {
   std::unique_ptr<object::Backend> backend_;
   std::unique_ptr<TrackerClient> tracker_;
   std::unique_ptr<Publisher> publisher_;
+  TrackedPeer* tracked_ = nullptr;  // in peer_; none without a tracker
   std::unique_ptr<RegistryWatch> watch_;
   std::unique_ptr<MeteredPeer> peer_;
   std::unique_ptr<base::Worker> maintenance_;
