@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +129,26 @@ class Agents(unittest.TestCase):
         self.until(lambda: self.run_larder(1, "stat", "local").returncode == 0, "it is published")
         self.assertEqual(self.stat(1, "before")["size"], 4)
         self.ok(0, "import", "-", "--key", "tracked", stdin=b"x")
+
+    def test_what_a_node_missed_while_it_was_down_is_made_up_for(self):
+        for key in ("deleted", "replaced", "kept"):
+            self.ok(0, "import", "-", "--key", key, stdin=key.encode())
+        self.agents[0].end(signal.SIGKILL)
+        self.ok(1, "delete", "deleted")
+        self.ok(1, "import", "-", "--key", "replaced", "--overwrite", stdin=b"newer")
+        self.agents[0].start()
+        self.until(lambda: self.ok(0, "list", "--local", "-q") == b"kept\n", "what is over is gone here")
+        self.assertEqual(self.ok(1, "list", "-q"), b"kept\nreplaced\n")
+        self.assertEqual([where["node"] for where in self.stat(1, "replaced")["locations"]], ["b"])
+        self.until(lambda: self.stat(1, "kept")["live_replicas"] == 1, "the copy that stayed is confirmed")
+
+    def test_what_a_node_lost_is_not_counted(self):
+        self.ok(0, "import", "-", "--key", "k", stdin=b"hello")
+        self.agents[0].end(signal.SIGKILL)
+        shutil.rmtree(self.dir / "a" / "data" / "objects")
+        self.agents[0].start()
+        self.until(lambda: self.stat(1, "k")["locations"] == [], "its copy is gone")
+        self.assertEqual(self.stat(1, "k")["live_replicas"], 0)
 
     def test_a_killed_tracker_is_not_noticed(self):
         for number, tracker in enumerate(self.cluster.trackers):

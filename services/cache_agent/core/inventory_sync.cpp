@@ -128,9 +128,8 @@ void InventorySync::OnSums(const PassPtr& pass, const absl::StatusOr<InventorySu
     }
   }
   if (equal.empty()) return SendPage(pass, {});
-  registry_.ConfirmBuckets(equal, [this, pass](const absl::StatusOr<std::vector<uint8_t>>& differing) {
-    OnCompared(pass, differing);
-  });
+  registry_.ConfirmBuckets(
+      equal, [this, pass](const absl::StatusOr<std::vector<uint8_t>>& differing) { OnCompared(pass, differing); });
 }
 
 void InventorySync::OnCompared(const PassPtr& pass, const absl::StatusOr<std::vector<uint8_t>>& differing) {

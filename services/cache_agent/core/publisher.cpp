@@ -208,8 +208,8 @@ void Publisher::ForgetIf(const ObjectId& id, Epoch own) {
   }
   Abandon(id, forgotten.publication.right);
   for (const Waiting& one : forgotten.waiting) {
-    one.told(base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "'{}' was deleted, or dropped, before it was published",
-                         id.key));
+    one.told(base::Error(absl::StatusCode::kNotFound, "NO_OBJECT",
+                         "'{}' was deleted, or dropped, before it was published", id.key));
   }
 }
 

@@ -154,9 +154,8 @@ void TrackedPeer::CheckHere(const ObjectId& id) {
   // Its seal may be on its way to the cluster: that decides, and is then looked at.
   if (IsBeingCreated(id) || publisher_.PendingEpoch(id) != Epoch{}) return CheckLater(id, clock_.Now() + kLookAgain);
   if (publisher_.IsOnlyHere(id)) return;
-  registry_.Locate({id}, [this, info = *here](const absl::StatusOr<std::vector<ClusterObject>>& found) {
-    DropIfGone(info, found);
-  });
+  registry_.Locate(
+      {id}, [this, info = *here](const absl::StatusOr<std::vector<ClusterObject>>& found) { DropIfGone(info, found); });
 }
 
 void TrackedPeer::DropIfGone(const object::ObjectInfo& here, const absl::StatusOr<std::vector<ClusterObject>>& found) {

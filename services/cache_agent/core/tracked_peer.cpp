@@ -67,8 +67,7 @@ TrackedPeer::TrackedPeer(std::string node, std::unique_ptr<object::Peer> peer, C
                         base::MutexLock lock(mutex_);
                         over_.insert(over.begin(), over.end());
                       }}) {
-  publisher_.OnTracked(
-      [this](const object::ObjectInfo& info, const TrackedAs& tracked) { OnTracked(info, tracked); });
+  publisher_.OnTracked([this](const object::ObjectInfo& info, const TrackedAs& tracked) { OnTracked(info, tracked); });
   inner().OnDropped([this](const std::vector<object::ObjectInfo>& dropped) { OnDropped(dropped); });
 }
 
@@ -242,17 +241,18 @@ void TrackedPeer::Seal(SessionId session, LeaseId lease, Epoch epoch, const obje
     base::MutexLock lock(mutex_);
     if (const auto it = creations_.find(lease); it != creations_.end()) creation = it->second;
   }
-  inner().Seal(session, lease, epoch, request,
-               [this, lease, creation = std::move(creation), done = std::move(done)](absl::StatusOr<SealResult> result) {
-                 if (!result.ok()) {
-                   // These leave the creation as it was.
-                   const std::string reason = base::Reason(result.status());
-                   if (reason != "SIZE_MISMATCH" && reason != "BUSY" && reason != "EPOCH_STALE") End(lease);
-                   return done(std::move(result));
-                 }
-                 if (creation == nullptr) return OnSealedBefore(*std::move(result), done);
-                 OnSealed(lease, creation, *std::move(result), done);
-               });
+  inner().Seal(
+      session, lease, epoch, request,
+      [this, lease, creation = std::move(creation), done = std::move(done)](absl::StatusOr<SealResult> result) {
+        if (!result.ok()) {
+          // These leave the creation as it was.
+          const std::string reason = base::Reason(result.status());
+          if (reason != "SIZE_MISMATCH" && reason != "BUSY" && reason != "EPOCH_STALE") End(lease);
+          return done(std::move(result));
+        }
+        if (creation == nullptr) return OnSealedBefore(*std::move(result), done);
+        OnSealed(lease, creation, *std::move(result), done);
+      });
 }
 
 void TrackedPeer::OnSealedBefore(SealResult result, const Sealed& done) {
@@ -420,8 +420,9 @@ void TrackedPeer::Delete(SessionId session, const std::string& key, Done<absl::S
       publisher_.ForgetIf(id, pending);
       publisher_.ForgetIf(id, own);
     }
-    Follow(told, only_here, [this, id, own](const Done<absl::Status>& followed) { followed(inner().Drop(id, own)); },
-           done);
+    Follow(
+        told, only_here, [this, id, own](const Done<absl::Status>& followed) { followed(inner().Drop(id, own)); },
+        done);
   });
 }
 

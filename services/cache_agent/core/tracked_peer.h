@@ -130,8 +130,7 @@ class TrackedPeer final : public object::PeerDecorator {
   void CheckHere(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
   void DropIfGone(const object::ObjectInfo& here, const absl::StatusOr<std::vector<ClusterObject>>& found);
   std::vector<object::TrackedAs> Copies() LARDER_EXCLUDES(mutex_);
-  InventorySync::Presence PresenceOf(const object::ObjectId& id, const object::TrackedAs& copy)
-      LARDER_EXCLUDES(mutex_);
+  InventorySync::Presence PresenceOf(const object::ObjectId& id, const object::TrackedAs& copy) LARDER_EXCLUDES(mutex_);
   // Looks at what the cluster has no use for.
   void CheckOver() LARDER_EXCLUDES(mutex_);
 
@@ -149,7 +148,7 @@ class TrackedPeer final : public object::PeerDecorator {
   };
   std::deque<RecheckEntry> recheck_ LARDER_GUARDED_BY(mutex_);
   std::set<object::ObjectId> rechecking_ LARDER_GUARDED_BY(mutex_);  // those in recheck_
-  std::set<object::TrackedAs> over_ LARDER_GUARDED_BY(mutex_);  // to be looked for
+  std::set<object::TrackedAs> over_ LARDER_GUARDED_BY(mutex_);       // to be looked for
   // Told of, and not marked so yet.
   std::multimap<object::ObjectId, object::TrackedAs> marking_ LARDER_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Acquiring>> held_ LARDER_GUARDED_BY(mutex_);  // by another node: asked again

@@ -28,8 +28,8 @@ struct AskedCommand {
   std::string object;  // commands of one object are done in their order; empty: of none
   base::Deadline deadline = base::kNoDeadline;
   bool stays = false;  // is done though nobody waits for it any more
-  // Once it was sent, `done` waits for the outcome, beyond the deadline: who asks again meanwhile might do it twice, with
-  // something else in between. OUTCOME_UNKNOWN says that nobody can know any more.
+  // Once it was sent, `done` waits for the outcome, beyond the deadline: who asks again meanwhile might do it twice,
+  // with something else in between. OUTCOME_UNKNOWN says that nobody can know any more.
   bool certain = false;
   // Empty once it was told, or if nobody wants to know.
   object::Done<absl::StatusOr<tracker::v1::Result>> done;

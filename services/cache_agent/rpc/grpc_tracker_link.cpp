@@ -50,18 +50,16 @@ class GrpcTrackerLink final : public TrackerLink, grpc::ClientBidiReactor<v1::St
 
   void List(v1::ListRequest request, base::Duration timeout,
             object::Done<absl::StatusOr<v1::ListResponse>> done) override {
-    Call<v1::ListRequest, v1::ListResponse>(
-        std::move(request), timeout, std::move(done),
-        [this](auto* context, auto* sent, auto* received, auto then) {
-          stub_->async()->List(context, sent, received, std::move(then));
-        });
+    Call<v1::ListRequest, v1::ListResponse>(std::move(request), timeout, std::move(done),
+                                            [this](auto* context, auto* sent, auto* received, auto then) {
+                                              stub_->async()->List(context, sent, received, std::move(then));
+                                            });
   }
 
   void GetInventory(v1::GetInventoryRequest request, base::Duration timeout,
                     object::Done<absl::StatusOr<v1::GetInventoryResponse>> done) override {
     Call<v1::GetInventoryRequest, v1::GetInventoryResponse>(
-        std::move(request), timeout, std::move(done),
-        [this](auto* context, auto* sent, auto* received, auto then) {
+        std::move(request), timeout, std::move(done), [this](auto* context, auto* sent, auto* received, auto then) {
           stub_->async()->GetInventory(context, sent, received, std::move(then));
         });
   }

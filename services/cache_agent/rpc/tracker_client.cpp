@@ -128,7 +128,9 @@ void TrackerClient::Ask(AskedCommand asked) {
 }
 
 void TrackerClient::Acquire(const ObjectId& id, bool overwrite, Done<absl::StatusOr<Epoch>> done) {
-  Ask({.command = AcquireCommand(id, overwrite, lease_), .object = NameOf(id), .done = With(GrantedEpochOf, std::move(done))});
+  Ask({.command = AcquireCommand(id, overwrite, lease_),
+       .object = NameOf(id),
+       .done = With(GrantedEpochOf, std::move(done))});
 }
 void TrackerClient::Seal(Epoch epoch, const ObjectInfo& info, Done<absl::StatusOr<TrackedAs>> done) {
   Ask({.command = SealCommand(epoch, info),

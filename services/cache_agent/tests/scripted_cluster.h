@@ -27,8 +27,7 @@ class ScriptedCluster final : public ClusterRegistry {
           done(answer.ok() ? absl::StatusOr<object::TrackedAs>(Copy(epoch)) : answer.status());
         });
   }
-  void Publish(const object::ObjectInfo& info, bool overwrite,
-               Done<absl::StatusOr<object::TrackedAs>> done) override {
+  void Publish(const object::ObjectInfo& info, bool overwrite, Done<absl::StatusOr<object::TrackedAs>> done) override {
     Ask("publish " + info.id.key + (overwrite ? " over" : ""),
         [done = std::move(done)](const absl::StatusOr<Epoch>& answer) {
           done(answer.ok() ? absl::StatusOr<object::TrackedAs>(Copy(*answer)) : answer.status());

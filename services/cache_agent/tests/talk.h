@@ -109,10 +109,11 @@ class Talk {
     Say(Applied(Take(), {SessionResult(session), RegisteredResult(node_epoch)}));
   }
 
-  absl::Status Ask(const std::string& key, v1::Command command, bool stays = false) {
+  absl::Status Ask(const std::string& key, v1::Command command, bool stays = false, bool certain = false) {
     const absl::Status asked = talk.Ask({.command = std::move(command),
                                          .object = key,
                                          .stays = stays,
+                                         .certain = certain,
                                          .done =
                                              [this, key](const absl::StatusOr<v1::Result>& result) {
                                                const absl::Status status = StatusOf(result);
@@ -123,6 +124,9 @@ class Talk {
     return asked;
   }
   absl::Status Acquire(const std::string& key) { return Ask(key, AcquireCommand({"a", key}, false, options_.lease)); }
+  absl::Status Seal(const std::string& key) {
+    return Ask(key, SealCommand(object::Epoch{7}, {.id = {"a", key}}), false, /*certain=*/true);
+  }
   absl::Status Delete(const std::string& key) { return Ask(key, DeleteCommand({"a", key})); }
   absl::Status Abandon(const std::string& key, uint64_t epoch) {
     return Ask(key, AbandonCommand({"a", key}, object::Epoch{epoch}), true);

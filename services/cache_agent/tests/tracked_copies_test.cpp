@@ -137,7 +137,8 @@ TEST_F(TrackedPeerTest, WhatExpiresIsGivenUpAndNoLongerPublished) {
   auto sealed = SealLater(tracked, "hello");
   cluster_.Answer("seal k 7");
   EXPECT_THAT(sealed.Get(), IsOk());
-  const CreateGrant local = caller_->CreateLater({.key = "l", .ack = kLocal, .meta = {.ttl = seconds(5)}}).Get().value();
+  const CreateGrant local =
+      caller_->CreateLater({.key = "l", .ack = kLocal, .meta = {.ttl = seconds(5)}}).Get().value();
   EXPECT_THAT(SealLater(local, "hello").Get(), IsOk());
   cluster_.Answer("publish l", ClusterDown());
   const CreateGrant lost = caller_->CreateLater({.key = "m", .ack = kLocal, .meta = {.ttl = seconds(5)}}).Get().value();
@@ -151,7 +152,8 @@ TEST_F(TrackedPeerTest, WhatExpiresIsGivenUpAndNoLongerPublished) {
 }
 
 TEST_F(TrackedPeerTest, WhatGoesBeforeTheClusterHeardOfItIsGivenUpThen) {
-  const CreateGrant local = caller_->CreateLater({.key = "k", .ack = kLocal, .meta = {.ttl = seconds(5)}}).Get().value();
+  const CreateGrant local =
+      caller_->CreateLater({.key = "k", .ack = kLocal, .meta = {.ttl = seconds(5)}}).Get().value();
   EXPECT_THAT(SealLater(local, "hello").Get(), IsOk());
   Pass(seconds(6));
   EXPECT_THAT(cluster_.open(), ElementsAre("publish k"));
@@ -160,7 +162,8 @@ TEST_F(TrackedPeerTest, WhatGoesBeforeTheClusterHeardOfItIsGivenUpThen) {
 }
 
 TEST_F(TrackedPeerTest, WhatIsPutAgainWhileItIsGivenUpIsNot) {
-  const CreateGrant first = caller_->CreateLater({.key = "k", .ack = kLocal, .meta = {.ttl = seconds(5)}}).Get().value();
+  const CreateGrant first =
+      caller_->CreateLater({.key = "k", .ack = kLocal, .meta = {.ttl = seconds(5)}}).Get().value();
   EXPECT_THAT(SealLater(first, "hello").Get(), IsOk());
   cluster_.Answer("publish k", Epoch{9});
   Pass(seconds(6));

@@ -163,8 +163,8 @@ class TrackedOutcomesTest : public TrackedPeerTest {
     peer_.reset();
     object::PeerRegistry peers("peer");
     peers::Register(peers);
-    auto inner = (*peers.Get("single"))
-                     ->make({.backends = {&node_->backend()}, .clock = &node_->clock(), .executor = &gated_});
+    auto inner =
+        (*peers.Get("single"))->make({.backends = {&node_->backend()}, .clock = &node_->clock(), .executor = &gated_});
     auto stepped = std::make_unique<SteppedPeer>(*std::move(inner));
     stepped_ = stepped.get();
     peer_ = std::make_unique<TrackedPeer>("a", std::move(stepped), cluster_, *publisher_, gated_, node_->clock());

@@ -61,11 +61,13 @@ class TrackedPeerTest : public testing::Test {
     cluster_.Answer("acquire " + request.key + (request.overwrite ? " over" : ""), right);
     return answer.Get().value();
   }
-  object::Answer<absl::StatusOr<object::SealResult>> SealLater(const object::CreateGrant& grant, std::string_view bytes) {
+  object::Answer<absl::StatusOr<object::SealResult>> SealLater(const object::CreateGrant& grant,
+                                                               std::string_view bytes) {
     EXPECT_THAT(caller_->Append(grant, base::AsBytes(bytes)), base::IsOk());
     return SealAgain(grant, bytes);
   }
-  object::Answer<absl::StatusOr<object::SealResult>> SealAgain(const object::CreateGrant& grant, std::string_view bytes) {
+  object::Answer<absl::StatusOr<object::SealResult>> SealAgain(const object::CreateGrant& grant,
+                                                               std::string_view bytes) {
     object::Answer<absl::StatusOr<object::SealResult>> answer;
     peer_->Seal(caller_->session(), grant.lease, grant.epoch, {.size = bytes.size()}, answer.Slot());
     return answer;

@@ -235,7 +235,8 @@ TEST_F(TrackerClientTest, GoesOnWithTheNextTrackerAndServesOverGrpc) {
   client.ConfirmBuckets({{8, 80}, {9, 91}}, differing.done());
   EXPECT_THAT(differing.get().value(), ElementsAre(9));
   Answer<absl::StatusOr<InventoryAnswer>> synced;
-  client.SyncBucket({.bucket = 9, .from = {1}, .to = {50}, .copies = {{{2}, {7}}, {{3}, {7}}, {{4}, {7}}}}, synced.done());
+  client.SyncBucket({.bucket = 9, .from = {1}, .to = {50}, .copies = {{{2}, {7}}, {{3}, {7}}, {{4}, {7}}}},
+                    synced.done());
   const InventoryAnswer answer = synced.get().value();
   EXPECT_EQ(answer.next, object::BlobId{50});
   EXPECT_THAT(answer.over, ElementsAre(object::TrackedAs{{2}, {7}}, object::TrackedAs{{3}, {7}}));

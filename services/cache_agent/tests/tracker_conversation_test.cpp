@@ -110,6 +110,31 @@ TEST(TrackerConversation, WithoutAnAnswerTheOutcomeIsUnknownIfItWasSentAndElseNo
   EXPECT_THAT(talk.told, ElementsAre("sent: OUTCOME_UNKNOWN", "queued: NO_TRACKER"));
 }
 
+// Else it would be asked again as another command, behind what others did since.
+TEST(TrackerConversation, ASealHearsOfItsOutcomeHoweverLate) {
+  Talk talk({.commands = {.batches = 1}});
+  talk.Register();
+  ASSERT_TRUE(talk.Seal("sent").ok());
+  ASSERT_TRUE(talk.Seal("queued").ok());
+  const v1::StreamRequest lost = talk.Take();
+  talk.Lose();
+  talk.Wait(seconds(60));
+  EXPECT_THAT(talk.told, ElementsAre("queued: NO_TRACKER")) << "it was never sent: nothing was done";
+  talk.Link();
+  const v1::StreamRequest again = talk.Take();
+  EXPECT_EQ(again.apply().request_id().sequence(), lost.apply().request_id().sequence());
+  talk.Say(Applied(again, {SealedResult(7)}));
+  EXPECT_THAT(talk.told, ElementsAre("queued: NO_TRACKER", "sent: OK"));
+}
+
+TEST(TrackerConversation, AtTheEndASealIsToldThatItsOutcomeIsUnknown) {
+  Talk talk;
+  talk.Register();
+  ASSERT_TRUE(talk.Seal("sent").ok());
+  for (const auto& completion : talk.talk.GiveUpAll(absl::UnavailableError("stop"))) completion();
+  EXPECT_THAT(talk.told, ElementsAre("sent: OUTCOME_UNKNOWN"));
+}
+
 TEST(TrackerConversation, ARightGrantedToNobodyIsGivenBack) {
   Talk talk;
   talk.Register();
@@ -329,6 +354,26 @@ TEST(TrackerConversation, LocatesManyAtOnceAndAsksAgainForWhatIsMissing) {
   talk.Lose();
   talk.Wait(seconds(4));
   EXPECT_THAT(found, ElementsAre("1", "23", "NO_TRACKER"));
+}
+
+TEST(TrackerConversation, ATrackerThatIsOnlyAskedForListsIsLeftToo) {
+  for (const bool silent : {true, false}) {
+    Talk talk;
+    talk.Register();
+    ASSERT_TRUE(talk.talk.List({.done = [](const absl::StatusOr<ClusterPage>&) {}}, talk.clock.Now()).ok());
+    talk.Proceed();
+    ASSERT_THAT(talk.lists, SizeIs(1));
+    if (silent) {
+      talk.Wait(milliseconds(500));
+      EXPECT_TRUE(talk.Take().locate().stale_ok());
+      talk.Wait(milliseconds(500));
+    } else {
+      talk.talk.OnListed(talk.lists.front(), base::Error(StatusCode::kUnavailable, "TRACKER_NO_QUORUM", "cut off"),
+                         talk.clock.Now());
+      talk.Proceed();
+    }
+    EXPECT_TRUE(talk.left) << silent;
+  }
 }
 
 TEST(TrackerConversation, APageOfWhatIsOnlyBeingCreatedIsSkipped) {

@@ -1,9 +1,10 @@
+#include "larder/object/inventory.h"
+
 #include <algorithm>
 
 #include "core/handlers.h"
 #include "core/locations.h"
 #include "core/objects.h"
-#include "larder/object/inventory.h"
 
 namespace larder::tracker {
 namespace {
