@@ -30,8 +30,8 @@ absl::Status Connection::Start() {
       fd_.get(), EPOLLIN, [self = shared_from_this()](uint32_t events) { self->OnEvent(events); }, kStrangers));
   if (caller_.pidfd) {
     // A forked child may keep the socket open: the process's own end is what counts.
-    LARDER_RETURN_IF_ERROR(
-        server_.loop->Add(caller_.pidfd.get(), EPOLLIN, [self = shared_from_this()](uint32_t) { self->Close(""); }));
+    LARDER_RETURN_IF_ERROR(server_.loop->Add(
+        caller_.pidfd.get(), EPOLLIN, [self = shared_from_this()](uint32_t) { self->Close(""); }, kStrangers));
   }
   return absl::OkStatus();
 }

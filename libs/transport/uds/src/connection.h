@@ -27,7 +27,7 @@ struct ServerContext {
   base::MonotonicTime from;  // when the listener started
 };
 
-// Of the event loop: connections that have not said HELLO are one, then each namespace is.
+// Of the event loop: who is to be accepted, or has not said HELLO, is of one, then each namespace is.
 inline constexpr EventLoop::Group kStrangers = 1;
 
 class Batch;

@@ -11,12 +11,13 @@
 namespace larder::transport::uds {
 namespace {
 
-constexpr auto kShare = std::chrono::microseconds(20);  // of one group in a round, and one event at least
-constexpr size_t kReady = 256;                          // descriptors looked at in a round
+constexpr auto kShare = std::chrono::microseconds(20);  // of a turn, and one event at least
+constexpr size_t kReady = 256;                          // descriptors looked at for a turn
 
 }  // namespace
 
-EventLoop::EventLoop(std::function<void()> tick, base::Duration period) : tick_(std::move(tick)), period_(period) {}
+EventLoop::EventLoop(std::function<void()> tick, base::Duration period, const base::Clock& clock)
+    : tick_(std::move(tick)), period_(period), clock_(clock) {}
 EventLoop::~EventLoop() { Stop(); }
 
 absl::Status EventLoop::Start() {
@@ -75,39 +76,37 @@ void EventLoop::Move(int fd, Group group) {
   if (const auto it = watched_.find(fd); it != watched_.end()) it->second.group = group;
 }
 
-void EventLoop::RunRound(std::span<const epoll_event> ready) {
-  const auto watched_of = [this](const epoll_event& event) {
-    const auto it = watched_.find(static_cast<int>(event.data.u64 & 0xFFFFFFFF));
-    return it != watched_.end() && it->second.serial == event.data.u64 >> 32 ? &it->second : nullptr;
-  };
-  if (ready.size() == 1) {  // nobody else waits: the usual case, without the heap
-    if (const Watched* watched = watched_of(ready.front()); watched != nullptr) {
-      const std::shared_ptr<Handler> handler = watched->handler;
-      (*handler)(ready.front().events);
-    }
-    return;
-  }
-  std::vector<std::pair<Group, std::vector<epoll_event>>> groups;  // few
+const EventLoop::Watched* EventLoop::WatchedOf(const epoll_event& event) const {
+  const auto it = watched_.find(static_cast<int>(event.data.u64 & 0xFFFFFFFF));
+  return it != watched_.end() && it->second.serial == event.data.u64 >> 32 ? &it->second : nullptr;
+}
+
+void EventLoop::RunTurn(std::span<const epoll_event> ready) {
+  waiting_.clear();
   for (const epoll_event& event : ready) {
-    const Watched* watched = watched_of(event);
-    if (watched == nullptr) continue;
-    auto group = std::ranges::find(groups, watched->group, &std::pair<Group, std::vector<epoll_event>>::first);
-    if (group == groups.end()) group = groups.insert(group, {watched->group, {}});
-    group->second.push_back(event);
+    if (const Watched* watched = WatchedOf(event); watched != nullptr) waiting_.push_back(watched->group);
   }
-  ++round_;
-  for (const auto& [group, events] : groups) {
-    const auto until = std::chrono::steady_clock::now() + kShare;
-    for (size_t i = 0; i < events.size(); ++i) {
-      // Another is first in each round: the kernel tells of them in much the same order.
-      const epoll_event& event = events[(round_ + i) % events.size()];
-      const Watched* watched = watched_of(event);
-      if (watched == nullptr) continue;  // removed in this round
-      const std::shared_ptr<Handler> handler = watched->handler;
-      (*handler)(event.events);
-      if (std::chrono::steady_clock::now() >= until) break;
+  if (waiting_.empty()) return;
+  const Group group = turns_.Next(waiting_);
+  events_.clear();
+  for (const epoll_event& event : ready) {
+    if (const Watched* watched = WatchedOf(event); watched != nullptr && watched->group == group) {
+      events_.push_back(event);
     }
   }
+  ++turn_;
+  const base::MonotonicTime begun = clock_.Now();
+  base::MonotonicTime now = begun;
+  for (size_t i = 0; i < events_.size() && now - begun < kShare; ++i) {
+    // Another is first in each turn: the kernel tells of them in much the same order.
+    const epoll_event& event = events_[(turn_ + i) % events_.size()];
+    const Watched* watched = WatchedOf(event);
+    if (watched == nullptr) continue;  // removed in this turn
+    const std::shared_ptr<Handler> handler = watched->handler;
+    (*handler)(event.events);
+    now = clock_.Now();
+  }
+  turns_.Took(group, now - begun);
 }
 
 void EventLoop::RunPosted() {
@@ -126,7 +125,7 @@ void EventLoop::Run() {
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next_tick - std::chrono::steady_clock::now());
     const int count =
         ::epoll_wait(epoll_.get(), events.data(), events.size(), static_cast<int>(std::max<int64_t>(0, wait.count())));
-    RunRound(std::span(events).first(static_cast<size_t>(std::max(0, count))));
+    RunTurn(std::span(events).first(static_cast<size_t>(std::max(0, count))));
     RunPosted();
     if (const auto now = std::chrono::steady_clock::now(); now >= next_tick) {
       tick_();

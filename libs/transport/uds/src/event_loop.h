@@ -12,18 +12,21 @@
 #include "larder/base/mutex.h"
 #include "larder/base/status.h"
 #include "larder/base/unique_fd.h"
+#include "src/turns.h"
 
 namespace larder::transport::uds {
 
 // One thread that waits on many descriptors (epoll, level-triggered). Each belongs to a group, and groups take turns by
-// time, so that who has many descriptors, or asks for much, does not hold up others for long.
+// the time that they had, so that who has many descriptors, or asks for much, does not hold up others for long. It
+// looks for who else waits after each turn, not after each group had one: who asks seldom waits for the turn under way
+// alone.
 class EventLoop {
  public:
   using Handler = std::function<void(uint32_t events)>;
-  using Group = size_t;
+  using Group = Turns::Group;
 
-  // `tick` runs on the loop's thread about every `period`.
-  EventLoop(std::function<void()> tick, base::Duration period);
+  // `tick` runs on the loop's thread about every `period` of real time. `clock` measures turns.
+  EventLoop(std::function<void()> tick, base::Duration period, const base::Clock& clock);
   ~EventLoop();
   absl::Status Start();
   // Joins. What was posted before runs; not from the loop's thread. Idempotent.
@@ -41,12 +44,13 @@ class EventLoop {
 
  private:
   void Run();
-  // Handles ready descriptors, of each group for its share of time; what is left is ready at the next round, too.
-  void RunRound(std::span<const epoll_event> ready);
+  // Handles ready descriptors of the group whose turn it is; what is left is ready at the next turn, too.
+  void RunTurn(std::span<const epoll_event> ready);
   void RunPosted() LARDER_EXCLUDES(mutex_);
 
   std::function<void()> tick_;
   base::Duration period_;
+  const base::Clock& clock_;
   base::UniqueFd epoll_;
   base::UniqueFd wake_;
   std::thread thread_;
@@ -56,10 +60,15 @@ class EventLoop {
     std::shared_ptr<Handler> handler;
     Group group = 0;
   };
+  const Watched* WatchedOf(const epoll_event& event) const;
   static uint64_t Token(int fd, uint32_t serial) { return uint64_t{serial} << 32 | static_cast<uint32_t>(fd); }
   std::unordered_map<int, Watched> watched_;
   uint32_t next_serial_ = 0;
-  size_t round_ = 0;
+  Turns turns_;
+  size_t turn_ = 0;
+  // Of one turn; kept for their memory.
+  std::vector<Group> waiting_;
+  std::vector<epoll_event> events_;
   base::Mutex mutex_;
   std::vector<std::function<void()>> posted_ LARDER_GUARDED_BY(mutex_);
   bool stopping_ LARDER_GUARDED_BY(mutex_) = false;

@@ -182,7 +182,9 @@ void Connection::Hello(const Request& header, base::ByteReader& in) {
   }
   session_ = *session;
   ns_ = owner->ns;
-  server_.loop->Move(fd_.get(), std::hash<std::string>()(ns_));
+  const EventLoop::Group group = std::hash<std::string>()(ns_);
+  server_.loop->Move(fd_.get(), group);
+  server_.loop->Move(caller_.pidfd.get(), group);  // what it holds is given back in their turn, too
   Withhold(hello.earlier_bytes);
   if (settings.tokens != nullptr) {
     const absl::StatusOr<object::SessionToken> token = settings.tokens->Issue(session_, *owner);

@@ -24,7 +24,7 @@ constexpr base::Duration kRevokeLimit = std::chrono::seconds(5);
 UdsListener::UdsListener(const object::ListenSettings& settings)
     : server_{.settings = settings},
       path_(settings.address + "/" + std::string(kSocketName)),
-      loop_([this] { CheckConnections(); }, kTick) {
+      loop_([this] { CheckConnections(); }, kTick, *settings.clock) {
   server_.loop = &loop_;
   server_.from = settings.clock->Now();
   server_.offloaded = &offloaded_;
@@ -42,8 +42,9 @@ absl::Status UdsListener::Start() {
   LARDER_ASSIGN_OR_RETURN(socket_, ListenAt(path_, server_.settings.socket_mode));
   LARDER_RETURN_IF_ERROR(loop_.Start());
   loop_.Post([this] {
-    if (absl::Status added = loop_.Add(socket_.get(), EPOLLIN, [this](uint32_t) { Accept(); }); !added.ok())
-      socket_.Reset();
+    const absl::Status added = loop_.Add(
+        socket_.get(), EPOLLIN, [this](uint32_t) { Accept(); }, kStrangers);
+    if (!added.ok()) socket_.Reset();
   });
   return absl::OkStatus();
 }

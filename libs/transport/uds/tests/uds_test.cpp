@@ -11,6 +11,7 @@
 #include "larder/arena/arena.h"
 #include "larder/backends/memory/backend.h"
 #include "larder/base/executor.h"
+#include "larder/base/testing/manual_clock.h"
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/testing/temp_dir.h"
 #include "larder/base/units.h"
@@ -160,10 +161,11 @@ TEST_F(Uds, WhoWaitsWhenTheAgentStopsIsNotToldThatItsSessionHasEnded) {
               base::StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
 }
 
-// Connections that end and begin in one round of the loop get each other's numbers.
+// Connections that end and begin in one turn of the loop get each other's numbers.
 TEST(EventLoop, ADescriptorDoesNotInheritTheEventsOfItsNumber) {
-  std::promise<void> round_over;
-  EventLoop loop([] {}, std::chrono::hours(1));
+  std::promise<void> turn_over;
+  const base::ManualClock still;  // so both are of one turn
+  EventLoop loop([] {}, std::chrono::hours(1), still);
   ASSERT_THAT(loop.Start(), IsOk());
   std::array<base::UniqueFd, 2> ready;
   base::UniqueFd successor;
@@ -181,12 +183,12 @@ TEST(EventLoop, ADescriptorDoesNotInheritTheEventsOfItsNumber) {
                              ASSERT_EQ(successor.get(), number);
                              EXPECT_THAT(loop.Add(number, EPOLLIN, [&](uint32_t) { inherited = true; }), IsOk());
                              loop.Remove(ready[i].get());
-                             loop.Post([&] { round_over.set_value(); });
+                             loop.Post([&] { turn_over.set_value(); });
                            }),
                   IsOk());
     }
   });
-  round_over.get_future().wait();
+  turn_over.get_future().wait();
   loop.Stop();
   EXPECT_FALSE(inherited);
 }

@@ -1,9 +1,11 @@
 // What a hostile client costs its neighbours: the 99th percentile (in a short run, the median) of an honest client's
 // calls, alone and beside each flood.
 //
-// Processors are not the agent's to share out. It has one for itself, the honest client comes before the hostile one on
-// another, and both before all else on the machine (SCHED_RR), where the test may say so; else the hostile client has
-// only idle moments (SCHED_IDLE). What is left is what the agent, its sockets and its memory make of it.
+// Processors are not the agent's to share out, and two are few. The agent has one for itself, where the thread that
+// serves clients comes first; but for the thread that makes memory ready, which would never run there. On another come
+// first the honest client, then that thread, then the hostile client; and all but that before all else on the machine
+// (SCHED_RR), where the test may say so. Else the hostile client has only idle moments (SCHED_IDLE). What is left is
+// what the agent, its sockets and its memory make of it.
 #include <sched.h>
 #include <signal.h>
 
@@ -24,10 +26,6 @@ constexpr int kHonestCpu = 1;
 // Below this a percentile is of the machine, not of the agent; microseconds. What has no preference waits for others'
 // slices of a processor.
 constexpr double kNoise = 100, kNoiseOfSlices = 5000;
-
-// The aim of twice is not reached here: it is several round trips, and each may wait for a record of the flood's (2.5
-// to 3.2 times beside dials, HELLOs, BATCHes and LISTs).
-constexpr int kTimesOfLargePut = 4;
 
 // Of each call the best of some runs: others come and go on a machine, the flood is there all the time.
 Latencies BestOf(Neighbour& neighbour, int calls) {
@@ -61,11 +59,11 @@ class Neighbours : public HostileTest, public testing::WithParamInterface<Flood>
     for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", agent().pid()))) {
       const int thread = std::stoi(entry.path().filename());
       LARDER_ASSERT_OK_AND_ASSIGN(const std::string name, base::ReadFile(entry.path() / "comm"));
-      Pin(thread, kAgentsCpu);
-      Prefer(thread, name == "larder-uds\n" ? 2 : 1);  // as it would be with processors enough
+      Pin(thread, name == "larder-maint\n" ? kHonestCpu : kAgentsCpu);
+      Prefer(thread, name == "larder-uds\n" ? 2 : 1);
     }
     Pin(0, kHonestCpu);
-    preferred_ = Prefer(0, 1);
+    preferred_ = Prefer(0, 2);
   }
   void TearDown() override {
     const sched_param none{};
@@ -89,8 +87,7 @@ TEST_P(Neighbours, AreServedAsFastAsAlone) {
   for (size_t call = 0; call < kCallNames.size(); ++call) {
     fmt::print("{} beside {}: {:.0f} us, alone {:.0f} us, {:.1f} times\n", kCallNames[call], FloodName(GetParam()),
                beside[call], alone[call], beside[call] / alone[call]);
-    const int allowed = call == static_cast<size_t>(Call::kPutLarge) ? std::max(times, kTimesOfLargePut) : times;
-    EXPECT_LE(beside[call], allowed * std::max(alone[call], preferred_ ? kNoise : kNoiseOfSlices)) << kCallNames[call];
+    EXPECT_LE(beside[call], times * std::max(alone[call], preferred_ ? kNoise : kNoiseOfSlices)) << kCallNames[call];
   }
 }
 
