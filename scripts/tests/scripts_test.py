@@ -95,6 +95,65 @@ class Coverage(unittest.TestCase):
         self.assertIn("below 85 %", done.stderr)
 
 
+class Tidy(unittest.TestCase):
+    """scripts/checks/tidy over a clang-tidy that finds fault with the word `bad`, and tells which files it looked at."""
+
+    def setUp(self):
+        self.tree = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.write(
+            "CMakeLists.txt",
+            "cmake_minimum_required(VERSION 3.25)\nproject(t LANGUAGES CXX)\n" "add_library(t STATIC a.cpp b.cpp)\n",
+        )
+        preset = '{"name": "tidy", "generator": "Ninja", "binaryDir": "${sourceDir}/build/tidy"}'
+        self.write("CMakePresets.json", f'{{"version": 6, "configurePresets": [{preset}]}}')
+        self.write(".clang-tidy", "")
+        self.write("a.h", "")
+        self.write("a.cpp", '#include "a.h"\n')
+        self.write("b.cpp", "")
+        self.write(
+            "bin/clang-tidy-16",
+            '#!/bin/sh\n[ "$1" = --version ] && exit\nfor file; do :; done\n'
+            f'basename "$file" >> {self.tree}/looked\n'
+            'grep -Hn bad "$file" | sed "s/:bad.*/:1: error: bad [bad]/"\n',
+        )
+        (self.tree / "bin/clang-tidy-16").chmod(0o755)
+
+    def write(self, name, text):
+        path = self.tree / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    def looks_at(self, findings=0):
+        """The files that a run of the check looks at."""
+        (self.tree / "looked").write_text("")
+        done = subprocess.run(
+            [ROOT / "scripts/checks/tidy", "--root", self.tree],
+            env={**os.environ, "PATH": f"{self.tree}/bin:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode == 77:
+            self.skipTest(done.stdout)
+        self.assertEqual(done.stdout.count("[bad]"), findings, done.stdout)
+        return sorted((self.tree / "looked").read_text().split())
+
+    def test_looks_again_only_at_what_may_have_changed(self):
+        self.assertEqual(self.looks_at(), ["a.cpp", "b.cpp"])
+        self.assertEqual(self.looks_at(), [])
+        self.write("a.h", "int a();\n")
+        self.assertEqual(self.looks_at(), ["a.cpp"])
+        self.write(".clang-tidy", "# other rules\n")
+        self.assertEqual(self.looks_at(), ["a.cpp", "b.cpp"])
+        with (self.tree / "CMakeLists.txt").open("a") as file:
+            file.write("set_source_files_properties(b.cpp PROPERTIES COMPILE_DEFINITIONS B)\n")
+        self.assertEqual(self.looks_at(), ["b.cpp"])
+
+    def test_says_again_what_is_not_mended(self):
+        self.write("b.cpp", "int\nbad;\n")
+        self.assertEqual(self.looks_at(findings=1), ["a.cpp", "b.cpp"])
+        self.assertEqual(self.looks_at(findings=1), ["b.cpp"])
+
+
 class ContinuousIntegration(unittest.TestCase):
     """.ci/run over scripts that only say what they are told to."""
 
