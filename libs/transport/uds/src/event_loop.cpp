@@ -83,23 +83,27 @@ const EventLoop::Watched* EventLoop::WatchedOf(const epoll_event& event) const {
 
 void EventLoop::RunTurn(std::span<const epoll_event> ready) {
   waiting_.clear();
+  events_.clear();
   for (const epoll_event& event : ready) {
-    if (const Watched* watched = WatchedOf(event); watched != nullptr) waiting_.push_back(watched->group);
+    const Watched* watched = WatchedOf(event);
+    if (watched == nullptr) continue;
+    waiting_.push_back(watched->group);
+    events_.push_back(event);
   }
   if (waiting_.empty()) return;
   const Group group = turns_.Next(waiting_);
-  events_.clear();
-  for (const epoll_event& event : ready) {
-    if (const Watched* watched = WatchedOf(event); watched != nullptr && watched->group == group) {
-      events_.push_back(event);
-    }
+  size_t count = 0;
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    if (waiting_[i] == group) events_[count++] = events_[i];
   }
-  ++turn_;
+  events_.resize(count);
+  // The kernel tells of them in much the same order; and counting would give a group that has each second turn the
+  // same.
+  const size_t first = chance_();
   const base::MonotonicTime begun = clock_.Now();
   base::MonotonicTime now = begun;
   for (size_t i = 0; i < events_.size() && now - begun < kShare; ++i) {
-    // Another is first in each turn: the kernel tells of them in much the same order.
-    const epoll_event& event = events_[(turn_ + i) % events_.size()];
+    const epoll_event& event = events_[(first + i) % events_.size()];
     const Watched* watched = WatchedOf(event);
     if (watched == nullptr) continue;  // removed in this turn
     const std::shared_ptr<Handler> handler = watched->handler;

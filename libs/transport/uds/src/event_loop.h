@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <random>
 #include <span>
 #include <thread>
 #include <unordered_map>
@@ -65,8 +66,8 @@ class EventLoop {
   std::unordered_map<int, Watched> watched_;
   uint32_t next_serial_ = 0;
   Turns turns_;
-  size_t turn_ = 0;
-  // Of one turn; kept for their memory.
+  std::minstd_rand chance_;  // who of a group is first
+  // Of one turn, kept for their memory: who waits, and what for; then what is handled.
   std::vector<Group> waiting_;
   std::vector<epoll_event> events_;
   base::Mutex mutex_;

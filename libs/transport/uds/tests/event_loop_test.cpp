@@ -83,5 +83,29 @@ TEST(EventLoop, GroupsThatAskAllTheTimeHaveAsMuchOfItEach) {
   EXPECT_NEAR(shorts_then, kLongs * (kLong / kShort), kLong / kShort + 1);
 }
 
+TEST(EventLoop, WhoeverIsOfAGroupHasTurnsOfIt) {
+  base::ManualClock clock;
+  EventLoop loop([] {}, std::chrono::hours(1), clock);
+  ASSERT_THAT(loop.Start(), base::IsOk());
+  // Two groups of two each: whose turn it is alternates.
+  const std::array<base::UniqueFd, 4> ready = {Descriptor(1), Descriptor(1), Descriptor(1), Descriptor(1)};
+  std::array<int, 4> had{};
+  int all = 0;
+  std::promise<void> done;
+  loop.Post([&] {
+    for (size_t i = 0; i < ready.size(); ++i) {
+      const auto handle = [&, i](uint32_t) {
+        clock.Advance(std::chrono::microseconds(200));
+        ++had[i];
+        if (++all == 400) done.set_value();
+      };
+      ASSERT_THAT(loop.Add(ready[i].get(), EPOLLIN, handle, 2 + i % 2), base::IsOk());
+    }
+  });
+  done.get_future().wait();
+  loop.Stop();
+  EXPECT_THAT(had, testing::Each(testing::Ge(50)));
+}
+
 }  // namespace
 }  // namespace larder::transport::uds
