@@ -34,6 +34,30 @@ bool ParseHex(std::string_view hex, std::span<uint8_t> out) {
   return true;
 }
 
+// Polynomials over GF(2) modulo Castagnoli's, reflected as its checksums are: bit 31 is x^0.
+constexpr uint32_t kCastagnoli = 0x82F63B78;
+constexpr uint32_t kOne = uint32_t{1} << 31;
+
+constexpr uint32_t MultiplyPolynomials(uint32_t a, uint32_t b) {
+  uint32_t product = 0;
+  for (uint32_t bit = kOne; bit != 0; bit >>= 1) {
+    if ((a & bit) != 0) product ^= b;
+    b = (b & 1) != 0 ? (b >> 1) ^ kCastagnoli : b >> 1;
+  }
+  return product;
+}
+
+// x^(2^i) for each i; from i = 31 on they come again, as x^(2^31) is x.
+constexpr std::array<uint32_t, 31> kSquares = [] {
+  std::array<uint32_t, 31> squares{};
+  uint32_t power = kOne >> 1;
+  for (uint32_t& square : squares) {
+    square = power;
+    power = MultiplyPolynomials(power, power);
+  }
+  return squares;
+}();
+
 // OpenSSL's SHA-256 fails only without memory or without its default provider: nothing a caller can handle.
 void Check(bool ok) {
   if (!ok) std::abort();
@@ -52,6 +76,14 @@ uint32_t Crc32c(ByteSpan bytes, uint32_t crc) {
     bytes = bytes.subspan(part.size());
   }
   return ~state;
+}
+
+uint32_t Crc32cCombine(uint32_t first, uint32_t second, uint64_t length) {
+  uint32_t shift = kOne;  // x to the power of the second's bits
+  for (size_t i = 3; length != 0; ++i, length >>= 1) {
+    if ((length & 1) != 0) shift = MultiplyPolynomials(kSquares[i % kSquares.size()], shift);
+  }
+  return MultiplyPolynomials(shift, first) ^ second;
 }
 
 struct Sha256::Impl {

@@ -26,6 +26,23 @@ TEST(Crc32c, GoesOnFromAnEarlierPart) {
   }
 }
 
+TEST(Crc32c, OfTwoPartsIsThatOfTheWhole) {
+  const std::string text = std::string(50'000, 'x') + std::string(50'000, '\0');
+  const ByteSpan bytes = AsBytes(text);
+  for (const size_t cut : {size_t{0}, size_t{1}, size_t{4095}, size_t{65'536}, bytes.size()}) {
+    const ByteSpan rest = bytes.subspan(cut);
+    EXPECT_EQ(Crc32cCombine(Crc32c(bytes.first(cut)), Crc32c(rest), rest.size()), Crc32c(bytes)) << cut;
+  }
+}
+
+TEST(Crc32c, OfTwoPartsHoldsForLengthsBeyondWhatFitsMemory) {
+  // Zeros change a checksum alike, in one step or in many; here is none of an end, so 0 stands for them.
+  for (const uint64_t half : {uint64_t{1} << 28, uint64_t{1} << 29, uint64_t{1} << 40, (uint64_t{1} << 35) + 12345}) {
+    const uint32_t once = Crc32cCombine(0x12345678, 0, 2 * half);
+    EXPECT_EQ(Crc32cCombine(Crc32cCombine(0x12345678, 0, half), 0, half), once) << half;
+  }
+}
+
 TEST(Sha256, HasTheCheckValuesOfTheStandard) {
   Sha256 sha;
   EXPECT_EQ(FormatDigest(Sha256DigestOf(sha.Finish())),

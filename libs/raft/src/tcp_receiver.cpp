@@ -33,8 +33,8 @@ TcpReceiver::TcpReceiver(const TcpTransportOptions& options)
 
 absl::StatusOr<std::unique_ptr<TcpReceiver>> TcpReceiver::Start(const TcpTransportOptions& options) {
   std::unique_ptr<TcpReceiver> receiver(new TcpReceiver(options));
-  LARDER_ASSIGN_OR_RETURN(receiver->listener_, ListenOn(options.listen));
-  LARDER_ASSIGN_OR_RETURN(receiver->address_, LocalAddress(receiver->listener_.get()));
+  LARDER_ASSIGN_OR_RETURN(receiver->listener_, base::ListenOn(options.listen));
+  LARDER_ASSIGN_OR_RETURN(receiver->address_, base::LocalAddress(receiver->listener_.get()));
   receiver->epoll_.Reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!receiver->epoll_ || !WatchInput(receiver->epoll_.get(), receiver->listener_.get()) ||
       !WatchInput(receiver->epoll_.get(), receiver->wake_.get())) {
@@ -50,7 +50,7 @@ TcpReceiver::~TcpReceiver() { Stop(); }
 void TcpReceiver::Stop() {
   if (!thread_.joinable()) return;
   stopping_ = true;
-  Wake(wake_.get());
+  base::Wake(wake_.get());
   thread_.join();
   connections_.clear();
   listener_.Reset();
@@ -78,7 +78,7 @@ void TcpReceiver::Run() {
 
 void TcpReceiver::AcceptAll() {
   while (true) {
-    base::UniqueFd fd = Accept(listener_.get());
+    base::UniqueFd fd = base::Accept(listener_.get());
     if (!fd) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) StopAccepting();
       return;

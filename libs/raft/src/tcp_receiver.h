@@ -5,9 +5,9 @@
 #include <thread>
 #include <unordered_map>
 
+#include "larder/base/sockets.h"
 #include "larder/raft/tcp_transport.h"
 #include "src/frames.h"
-#include "src/sockets.h"
 
 namespace larder::raft {
 
@@ -47,7 +47,7 @@ class TcpReceiver {
   std::string address_;
   base::UniqueFd listener_;
   base::UniqueFd epoll_;
-  const base::UniqueFd wake_ = MakeWake();
+  const base::UniqueFd wake_ = base::MakeWake();
   std::atomic<bool> stopping_ = false;
   // The thread's own.
   std::unordered_map<int, Connection> connections_;

@@ -39,7 +39,7 @@ void TcpSender::Send(FrameKind kind, std::string payload) {
       queue_.push_back({.kind = kind, .payload = std::move(payload)});
     }
   }
-  Wake(wake_.get());
+  base::Wake(wake_.get());
 }
 
 void TcpSender::SetAddress(std::string address) {
@@ -49,8 +49,8 @@ void TcpSender::SetAddress(std::string address) {
 
 void TcpSender::BeginStop() {
   stopping_ = true;
-  Wake(stop_.get());
-  Wake(wake_.get());
+  base::Wake(stop_.get());
+  base::Wake(wake_.get());
 }
 
 void TcpSender::Stop() {
@@ -68,7 +68,7 @@ void TcpSender::Run() {
       address = address_;
     }
     const auto begun = std::chrono::steady_clock::now();
-    if (const auto fd = Dial(address, options_.dial_timeout, stop_.get()); fd.ok()) Serve(fd->get());
+    if (const auto fd = base::Dial(address, options_.dial_timeout, stop_.get()); fd.ok()) Serve(fd->get());
     // Who closes at once, as one of another cluster does, is not dialled again at once.
     failures_ = std::chrono::steady_clock::now() - begun > 2 * kLongestBackoff ? 0 : failures_ + 1;
     DropAll();
@@ -94,7 +94,7 @@ void TcpSender::Serve(int fd) {
     const short events = writing_.empty() ? POLLIN : POLLIN | POLLOUT;
     std::array<pollfd, 2> polled{{{.fd = fd, .events = events}, {.fd = wake_.get(), .events = POLLIN}}};
     if (::poll(polled.data(), polled.size(), -1) < 0) continue;  // EINTR
-    if (polled[1].revents != 0) ClearWake(wake_.get());
+    if (polled[1].revents != 0) base::ClearWake(wake_.get());
     // The other side never says anything: what can be read is the end.
     if ((polled[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) return;
     if ((polled[0].revents & POLLOUT) != 0 && !WriteSome(fd)) return;
@@ -169,7 +169,7 @@ void TcpSender::AwaitWork() {
   while (!stopping_ && !HasQueued()) {
     TellDropped();
     pollfd polled{.fd = wake_.get(), .events = POLLIN};
-    if (::poll(&polled, 1, -1) > 0) ClearWake(wake_.get());
+    if (::poll(&polled, 1, -1) > 0) base::ClearWake(wake_.get());
   }
 }
 
@@ -181,7 +181,7 @@ void TcpSender::AwaitBackoff() {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     if (left.count() <= 0) return;
     pollfd polled{.fd = wake_.get(), .events = POLLIN};
-    if (::poll(&polled, 1, static_cast<int>(left.count())) > 0) ClearWake(wake_.get());
+    if (::poll(&polled, 1, static_cast<int>(left.count())) > 0) base::ClearWake(wake_.get());
     TellDropped();
   }
 }

@@ -6,9 +6,9 @@
 #include <thread>
 
 #include "larder/base/mutex.h"
+#include "larder/base/sockets.h"
 #include "larder/raft/tcp_transport.h"
 #include "src/frames.h"
-#include "src/sockets.h"
 
 namespace larder::raft {
 
@@ -52,8 +52,8 @@ class TcpSender {
 
   const TcpTransportOptions& options_;
   const MemberId to_;
-  const base::UniqueFd wake_ = MakeWake();
-  const base::UniqueFd stop_ = MakeWake();  // readable from BeginStop on; ends a dial
+  const base::UniqueFd wake_ = base::MakeWake();
+  const base::UniqueFd stop_ = base::MakeWake();  // readable from BeginStop on; ends a dial
   std::atomic<bool> stopping_ = false;
   base::Mutex mutex_;
   std::string address_ LARDER_GUARDED_BY(mutex_);

@@ -1,4 +1,4 @@
-#include "src/sockets.h"
+#include "larder/base/sockets.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -29,13 +29,13 @@ int Option(const base::UniqueFd& fd, int level, int name) {
 
 // Who loses power says nothing any more.
 TEST(Sockets, ASilentPeerIsNoticedOnBothSides) {
-  const base::UniqueFd stop = MakeWake();
-  LARDER_ASSERT_OK_AND_ASSIGN(const base::UniqueFd listener, ListenOn("127.0.0.1:0"));
-  LARDER_ASSERT_OK_AND_ASSIGN(const std::string address, LocalAddress(listener.get()));
-  LARDER_ASSERT_OK_AND_ASSIGN(const base::UniqueFd dialled, Dial(address, std::chrono::seconds(10), stop.get()));
+  const base::UniqueFd stop = base::MakeWake();
+  LARDER_ASSERT_OK_AND_ASSIGN(const base::UniqueFd listener, base::ListenOn("127.0.0.1:0"));
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::string address, base::LocalAddress(listener.get()));
+  LARDER_ASSERT_OK_AND_ASSIGN(const base::UniqueFd dialled, base::Dial(address, std::chrono::seconds(10), stop.get()));
   pollfd polled{.fd = listener.get(), .events = POLLIN};
   ASSERT_EQ(::poll(&polled, 1, -1), 1);
-  const base::UniqueFd accepted = Accept(listener.get());
+  const base::UniqueFd accepted = base::Accept(listener.get());
   ASSERT_TRUE(accepted);
   for (const base::UniqueFd* fd : {&dialled, &accepted}) {
     EXPECT_EQ(Option(*fd, SOL_SOCKET, SO_KEEPALIVE), 1);

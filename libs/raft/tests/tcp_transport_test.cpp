@@ -17,9 +17,9 @@
 
 #include "larder/base/file.h"
 #include "larder/base/mutex.h"
+#include "larder/base/sockets.h"
 #include "larder/base/testing/status_matchers.h"
 #include "src/frames.h"
-#include "src/sockets.h"
 
 namespace larder::raft {
 namespace {
@@ -124,8 +124,8 @@ TcpTransportOptions OptionsOf(MemberId self, std::map<MemberId, std::string> mem
 // A connection of the test's own, which may say anything.
 class RawPeer {
  public:
-  explicit RawPeer(const std::string& address) : stop_(MakeWake()) {
-    auto fd = Dial(address, std::chrono::seconds(10), stop_.get());
+  explicit RawPeer(const std::string& address) : stop_(base::MakeWake()) {
+    auto fd = base::Dial(address, std::chrono::seconds(10), stop_.get());
     EXPECT_THAT(fd, IsOk());
     fd_ = *std::move(fd);
   }

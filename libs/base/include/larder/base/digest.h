@@ -13,6 +13,8 @@ namespace larder::base {
 
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4) of `bytes`, going on from `crc` (0 to begin). By ISA-L.
 uint32_t Crc32c(ByteSpan bytes, uint32_t crc = 0);
+// The CRC-32C of two stretches in a row, from that of each; `length` is the second's, in bytes.
+uint32_t Crc32cCombine(uint32_t first, uint32_t second, uint64_t length);
 
 using Sha256Digest = std::array<uint8_t, 32>;
 
