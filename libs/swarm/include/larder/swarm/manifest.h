@@ -1,0 +1,62 @@
+#pragma once
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "larder/base/bytes.h"
+#include "larder/base/digest.h"
+#include "larder/base/units.h"
+
+namespace larder::swarm {
+
+inline constexpr uint32_t kMinPieceLength = 256 * base::kKiB;
+inline constexpr uint32_t kMaxPieceLength = 16 * base::kMiB;
+inline constexpr uint32_t kMaxPieces = 1 << 20;  // 16 TiB in the longest pieces
+
+// The piece list of a sealed object: what a child holds against every byte it is given. Plain data.
+struct Manifest {
+  uint64_t size = 0;             // bytes of the object
+  uint32_t piece_length = 0;     // bytes of each piece but the last; a power of two
+  std::vector<uint32_t> pieces;  // CRC-32C of each, none for an empty object
+  base::Digest digest;           // of the object
+  bool operator==(const Manifest&) const = default;
+
+  uint32_t piece_count() const { return static_cast<uint32_t>(pieces.size()); }
+  uint64_t OffsetOf(uint32_t piece) const { return uint64_t{piece} * piece_length; }
+  // Bytes of one piece.
+  uint32_t SizeOf(uint32_t piece) const;
+};
+
+// The piece length that a manifest for `size` bytes gets: `wanted` if it is not 0 and allowed (a power of two within
+// kMinPieceLength..kMaxPieceLength), else object::PieceLengthFor(size); doubled until there are kMaxPieces at most.
+uint32_t ChoosePieceLength(uint64_t size, uint32_t wanted);
+
+// OK if it says nothing impossible: as many pieces as size and length give, a digest of CRC-32C that is that of the
+// pieces together. INVALID_ARGUMENT (BAD_MANIFEST).
+absl::Status CheckManifest(const Manifest& manifest);
+
+// docs/formats/pieces.md. The same manifest always gives the same bytes.
+std::string EncodeManifest(const Manifest& manifest);
+// From bytes nobody trusts; allocates no more than a small multiple of them. INVALID_ARGUMENT (BAD_MANIFEST).
+absl::StatusOr<Manifest> DecodeManifest(base::ByteSpan bytes);
+// SHA-256 of the encoded form: what names it in the tracker's record.
+base::Sha256Digest ManifestDigest(const Manifest& manifest);
+
+// Makes the manifest of an object while its bytes go by, though its size and so the length of its pieces are known only
+// at the end: keeps the CRC-32C of each grain of kMinPieceLength (16 KiB of memory a GiB). Not thread-safe.
+class ManifestBuilder {
+ public:
+  void Append(base::ByteSpan bytes);
+  // INVALID_ARGUMENT (BAD_PIECE_LENGTH) for a `piece_length` that ChoosePieceLength would not take; 0: by size.
+  // `digest` kNone: the CRC-32C of all bytes. May be called again, after more bytes too.
+  absl::StatusOr<Manifest> Finish(uint32_t piece_length, const base::Digest& digest) const;
+
+ private:
+  std::vector<uint32_t> grains_;  // whole ones, and the last
+  uint64_t size_ = 0;
+};
+
+}  // namespace larder::swarm

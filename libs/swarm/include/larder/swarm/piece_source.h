@@ -1,0 +1,51 @@
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "larder/base/bytes.h"
+#include "larder/base/unique_fd.h"
+#include "larder/object/ids.h"
+#include "larder/swarm/manifest.h"
+#include "larder/swarm/piece_set.h"
+
+namespace larder::swarm {
+
+// The bytes of an object where a node keeps them. While it lives, held bytes stay and never change. Thread-safe.
+class PieceBytes {
+ public:
+  // Bytes that lie together: in memory, or else in a file at an offset.
+  struct Stretch {
+    base::ByteSpan memory;
+    int fd = -1;
+    uint64_t fd_offset = 0;
+    uint64_t size = 0;
+  };
+  virtual ~PieceBytes() = default;
+  // Those from `offset` on, at least one and at most `most` of them, within the object. Never blocks.
+  virtual Stretch At(uint64_t offset, uint64_t most) const = 0;
+};
+
+// An object in one piece of memory, which `owner` keeps.
+std::shared_ptr<const PieceBytes> BytesInMemory(base::ByteSpan bytes, std::shared_ptr<const void> owner);
+// An object in a file, its first byte at `offset`.
+std::shared_ptr<const PieceBytes> BytesInFile(base::UniqueFd fd, uint64_t offset);
+
+// What a node offers of one object.
+struct ServedObject {
+  std::shared_ptr<const Manifest> manifest;
+  std::shared_ptr<const PieceBytes> bytes;
+  std::shared_ptr<PieceMap> pieces;  // null: sealed, all are held
+};
+
+// Where a PieceServer finds what it serves. Thread-safe.
+class PieceSource {
+ public:
+  virtual ~PieceSource() = default;
+  // NOT_FOUND (NO_OBJECT) if this node has nothing of it, ABORTED (EPOCH_STALE) if it has another epoch of it. Called
+  // on an event thread: it must not block.
+  virtual absl::StatusOr<ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) = 0;
+};
+
+}  // namespace larder::swarm

@@ -1,0 +1,47 @@
+#pragma once
+#include <cstdint>
+#include <string_view>
+
+#include "larder/base/clock.h"
+#include "larder/base/mutex.h"
+
+namespace larder::swarm {
+
+// What a transfer is for; the first goes first where a limit is short.
+enum class TransferClass : uint8_t { kForeground = 0, kAck = 1, kRepair = 2, kWarmUp = 3 };
+inline constexpr uint8_t kTransferClasses = 4;
+
+// A token bucket of bytes that holds 100 ms' worth at most. Who is of a lower class must leave some of it: 1/4 for each
+// class before it. So under a load of foreground transfers, which keep it empty, others wait; and what is left over is
+// theirs. Repair never takes more than 30 % of the rate, over a second. Thread-safe.
+class RateLimiter {
+ public:
+  // Bytes per second; 0: no limit.
+  explicit RateLimiter(uint64_t rate = 0) : rate_(rate) {}
+  void SetRate(uint64_t rate) LARDER_EXCLUDES(mutex_);
+
+  struct Grant {
+    uint64_t bytes = 0;             // that may be moved now: 0 or `want`
+    base::MonotonicTime try_again;  // when it is 0
+  };
+  // `want` bytes of `transfer_class`, all or nothing. More than the bucket holds is granted when it is full, and is
+  // owed then, so that the rate holds whatever the sizes.
+  Grant Take(TransferClass transfer_class, uint64_t want, base::MonotonicTime now) LARDER_EXCLUDES(mutex_);
+  // Bytes that were taken and not moved.
+  void GiveBack(TransferClass transfer_class, uint64_t bytes) LARDER_EXCLUDES(mutex_);
+
+ private:
+  struct Bucket {
+    double tokens = 0;  // below 0: owed
+    base::MonotonicTime filled;
+    bool begun = false;
+  };
+  static void Fill(Bucket& bucket, double rate, base::MonotonicTime now);
+
+  base::Mutex mutex_;
+  uint64_t rate_ LARDER_GUARDED_BY(mutex_);
+  Bucket all_ LARDER_GUARDED_BY(mutex_);
+  Bucket repair_ LARDER_GUARDED_BY(mutex_);
+};
+
+}  // namespace larder::swarm
