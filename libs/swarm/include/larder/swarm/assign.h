@@ -10,39 +10,40 @@ namespace larder::swarm {
 // How far a parent is.
 enum class Distance : uint8_t { kRack = 0, kZone = 1, kElsewhere = 2 };
 
-// What a child knows when it chooses what to ask of whom. Spans point into what the caller keeps.
+// What a child knows when it chooses what to ask of whom. Pointers and spans are to what the caller keeps; all sets are
+// of the object's size.
 struct AssignView {
   struct Parent {
     const PieceSet* held = nullptr;      // null: all
-    const PieceSet* arriving = nullptr;  // null: none. Asked only for what nobody holds
+    const PieceSet* arriving = nullptr;  // null: none. Asked only for what none of the parents holds
     uint32_t free = 0;                   // pieces that it may be asked for now
     Distance distance = Distance::kElsewhere;
-    double rate = 0;  // bytes per second of late; 0: not known
   };
-  const PieceSet* wanted = nullptr;     // pieces that are not verified, not asked for, and within the range
-  std::span<const uint32_t> in_flight;  // pieces asked of one parent only, which another may be asked for at the end
-  std::span<const uint8_t> whose;       // and of which parent, by its number
-  std::span<const Parent> parents;
-  uint32_t run_length = 1;    // pieces of one request at most
-  uint32_t first_pieces = 0;  // the first wanted ones in order, before the others: for who reads while it arrives
-  uint32_t endgame = 4;       // once nothing is wanted and so many or fewer are in flight, these are asked for twice
-  uint64_t seed = 0;          // of ties
+  // A piece that was asked of one parent, by its number, and may be asked of a second.
+  struct InFlight {
+    uint32_t piece = 0;
+    uint32_t parent = 0;
+  };
+  const PieceSet* wanted = nullptr;     // neither held nor asked for, and within the range
+  std::span<const Parent> parents;      // kMaxParents at most
+  uint32_t run_length = 1;              // pieces of one request, at most
+  uint32_t lead_end = 0;                // pieces before this one go first, in order: somebody reads while they arrive
+  std::span<const InFlight> in_flight;  // asked for again, once nothing is wanted
+  uint64_t seed = 0;                    // of ties
 };
+inline constexpr size_t kMaxParents = 64;
 
-// `parent` is to be asked for `run`.
+// The parent of that number is to be asked for `run`.
 struct Assignment {
-  uint8_t parent = 0;
+  uint32_t parent = 0;
   PieceRun run;
   bool duplicate = false;
   bool operator==(const Assignment&) const = default;
 };
 
-inline constexpr size_t kMaxParents = 64;
-
-// What to ask of whom now: the rarest pieces first, counting what was chosen before as one more copy, ties by chance;
-// of those that have a piece the nearest parent, then the one with the most room for its rate. Nobody is asked for more
-// than is free, nor for what it neither holds nor awaits; nothing is chosen twice. Pure: the same view gives the same
-// answer.
+// What to ask of whom now. Runs of which a piece is rarest among the parents come first, ties by chance; of those that
+// hold a piece the nearest is asked, then the one with the most room. Nobody is asked for more than is free, nor for
+// what it neither holds nor awaits; nothing is chosen twice. Pure: the same view gives the same answer.
 std::vector<Assignment> Assign(const AssignView& view);
 
 }  // namespace larder::swarm

@@ -18,7 +18,9 @@ class Metrics {
   explicit Metrics(observe::Registry& registry);
   void Moved(Direction direction, uint64_t bytes) { bytes_[static_cast<size_t>(direction)]->Increment(bytes); }
   // A piece that was received whole.
-  void Received(PieceResult result);
+  void Received(PieceResult result) { pieces_[static_cast<size_t>(result)]->Increment(); }
+  // A piece, or part of one, with a wrong checksum.
+  void Mismatch() { mismatches_.Increment(); }
   void Straggler() { stragglers_.Increment(); }
   void DuplicateBytes(uint64_t bytes) { duplicate_bytes_.Increment(bytes); }
 

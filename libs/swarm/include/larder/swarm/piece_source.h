@@ -23,7 +23,8 @@ class PieceBytes {
     uint64_t size = 0;
   };
   virtual ~PieceBytes() = default;
-  // Those from `offset` on, at least one and at most `most` of them, within the object. Never blocks.
+  // Those from `offset` on, at most `most` of them, within the object; none if they cannot be read any more. Never
+  // blocks.
   virtual Stretch At(uint64_t offset, uint64_t most) const = 0;
 };
 
