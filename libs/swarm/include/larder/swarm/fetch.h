@@ -113,8 +113,7 @@ class Fetch {
 };
 
 struct FetcherOptions {
-  std::string node;  // this node's name
-  int threads = 1;
+  int threads = 1;                                        // each fetch is one's
   uint64_t rate = 0;                                      // bytes per second in; 0: no limit
   base::Duration stall = std::chrono::seconds(2);         // without a byte: a parent is left
   base::Duration no_progress = std::chrono::seconds(30);  // without a piece: the fetch fails
@@ -134,6 +133,7 @@ class Fetcher {
   static absl::StatusOr<std::unique_ptr<Fetcher>> Start(FetcherOptions options, Metrics& metrics,
                                                         const base::Clock& clock);
   virtual ~Fetcher() = default;
+  // Once stopped, `done` is called at once, on this thread.
   virtual std::shared_ptr<Fetch> Begin(FetchRequest request, Callbacks callbacks) = 0;
   // Ends all fetches with CANCELLED (STOPPING); nothing is called back after it returns. Idempotent.
   virtual void Stop() = 0;

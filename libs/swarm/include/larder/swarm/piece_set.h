@@ -20,7 +20,8 @@ struct PieceRun {
 // Some of an object's pieces: a bitmap. Plain data; piece numbers must be below size().
 class PieceSet {
  public:
-  explicit PieceSet(uint32_t size = 0) : words_((size + 63) / 64), size_(size) {}
+  PieceSet() = default;
+  explicit PieceSet(uint32_t size) : words_((size + 63) / 64), size_(size) {}
   static PieceSet All(uint32_t size);
 
   bool Has(uint32_t piece) const { return (words_[piece / 64] >> (piece % 64) & 1) != 0; }

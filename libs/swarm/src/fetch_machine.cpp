@@ -1,0 +1,330 @@
+#include "src/fetch_machine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "larder/base/backoff.h"
+#include "larder/base/status.h"
+
+namespace larder::swarm {
+namespace {
+
+using absl::StatusCode;
+
+// These say that asking again cannot help.
+bool IsFinal(const absl::Status& why) {
+  constexpr std::array<std::string_view, 6> kFinal = {"PROTOCOL_VERSION", "BAD_TICKET",  "TICKET_EXPIRED",
+                                                      "NODE_EPOCH_STALE", "EPOCH_STALE", "NO_OBJECT"};
+  return std::ranges::find(kFinal, base::Reason(why)) != kFinal.end();
+}
+
+}  // namespace
+
+absl::StatusOr<PieceRun> PiecesOf(const ByteRange& range, const Manifest& manifest) {
+  const auto outside = [&] {
+    return base::Error(StatusCode::kOutOfRange, "BAD_RANGE", "no byte of the range is within the object's {}",
+                       manifest.size);
+  };
+  if (!range.first && !range.last) return base::InvalidArgument("BAD_RANGE", "a range without first and last byte");
+  if (range.first && range.last && *range.last < *range.first) {
+    return base::InvalidArgument("BAD_RANGE", "a range that ends at {}, before its first byte {}", *range.last,
+                                 *range.first);
+  }
+  if (manifest.size == 0) return outside();
+  uint64_t first = 0;
+  uint64_t last = manifest.size - 1;
+  if (range.first) {
+    first = *range.first;
+    if (range.last) last = std::min(last, *range.last);
+  } else {
+    if (*range.last == 0) return outside();
+    first = manifest.size - std::min(manifest.size, *range.last);
+  }
+  if (first >= manifest.size) return outside();
+  const auto first_piece = static_cast<uint32_t>(first / manifest.piece_length);
+  return PieceRun{first_piece, static_cast<uint32_t>(last / manifest.piece_length) - first_piece + 1};
+}
+
+FetchMachine::FetchMachine(FetchRequest request, const FetcherOptions& options, Metrics& metrics, uint64_t seed,
+                           base::MonotonicTime now)
+    : request_(std::move(request)),
+      options_(options),
+      metrics_(metrics),
+      random_(seed),
+      progress_(now),
+      next_sample_(now + kSampleEvery) {
+  for (const Parent& parent : request_.parents) AddParent(parent, now);
+}
+
+FetchParent* FetchMachine::Find(ParentId id) {
+  const auto found = parents_.find(id);
+  return found == parents_.end() ? nullptr : &found->second;
+}
+
+FetchParent* FetchMachine::FindNode(const std::string& node) {
+  const auto found = std::ranges::find_if(parents_, [&](const auto& entry) { return entry.second.spec.node == node; });
+  return found == parents_.end() ? nullptr : &found->second;
+}
+
+void FetchMachine::AddParent(Parent parent, Now now) {
+  if (result_) return;
+  FetchParent* known = FindNode(parent.node);
+  if (known == nullptr) {
+    const ParentId id = next_parent_++;
+    parents_[id] = {.id = id, .spec = std::move(parent), .dial_at = now};
+    return;
+  }
+  const bool same = known->spec.address == parent.address && known->spec.node_epoch == parent.node_epoch;
+  known->spec = std::move(parent);
+  if (known->lied || (same && known->connected())) return;
+  Disconnect(*known);
+  known->phase = FetchParent::Phase::kWaiting;
+  known->dial_at = now;
+  known->failures = 0;
+}
+
+void FetchMachine::RemoveParent(const std::string& node) {
+  FetchParent* parent = FindNode(node);
+  if (parent == nullptr || result_) return;
+  Disconnect(*parent);
+  parents_.erase(parent->id);
+}
+
+void FetchMachine::Disconnect(FetchParent& parent) {
+  if (!parent.connected()) return;
+  for (const Flight& flight : std::exchange(parent.flights, {})) ledger_->End(flight);
+  parent.phase = FetchParent::Phase::kWaiting;
+  parent.rate.reset();
+  Do(Action::Kind::kClose, parent.id);
+  changed_ = true;
+}
+
+void FetchMachine::Fail(FetchParent& parent, const absl::Status& why, bool final, Now now) {
+  Disconnect(parent);
+  parent.last_error = why;
+  parent.phase = final ? FetchParent::Phase::kOut : FetchParent::Phase::kWaiting;
+  const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
+  parent.dial_at = base::DeadlineAfter(
+      now, base::BackoffDelay(parent.failures++, options_.first_redial, options_.longest_redial, chance));
+  actions_.push_back({.kind = Action::Kind::kTell,
+                      .parent = parent.id,
+                      .failure = {.node = parent.spec.node, .why = why, .final = final}});
+}
+
+void FetchMachine::OnConnected(ParentId id, Now now) {
+  FetchParent* parent = Find(id);
+  if (parent == nullptr || parent->phase != FetchParent::Phase::kDialling) return;
+  parent->phase = FetchParent::Phase::kOpening;
+  parent->last_byte = parent->opened = now;
+  Do(Action::Kind::kSend, id,
+     Encode(HelloFrame{.transfer_class = request_.transfer_class, .ticket = parent->spec.ticket}) +
+         Encode(OpenFrame{.epoch = request_.epoch, .node_epoch = parent->spec.node_epoch}));
+}
+
+void FetchMachine::OnClosed(ParentId id, const absl::Status& why, Now now) {
+  if (FetchParent* parent = Find(id); parent != nullptr && parent->connected()) Fail(*parent, why, false, now);
+}
+
+void FetchMachine::OnBytes(ParentId id, Now now) {
+  if (FetchParent* parent = Find(id)) parent->last_byte = now;
+}
+
+void FetchMachine::OnMalformed(ParentId id, const absl::Status& why, Now now) {
+  if (FetchParent* parent = Find(id); parent != nullptr && parent->connected()) {
+    Do(Action::Kind::kSend, id, EncodeError(0, why));
+    Fail(*parent, why, false, now);
+  }
+}
+
+void FetchMachine::OnFrame(ParentId id, const ControlFrame& frame, Now now) {
+  FetchParent* parent = Find(id);
+  if (parent == nullptr || !parent->connected() || result_) return;
+  if (const absl::Status status = HandleFrame(*parent, frame, now); !status.ok()) OnMalformed(id, status, now);
+}
+
+absl::Status FetchMachine::HandleFrame(FetchParent& parent, const ControlFrame& frame, Now now) {
+  switch (frame.header.kind) {
+    case FrameKind::kManifest:
+      return HandleManifest(parent, frame, now);
+    case FrameKind::kHave:
+      return HandleHave(parent, frame.payload);
+    case FrameKind::kError: {
+      LARDER_ASSIGN_OR_RETURN(const ErrorFrame error, DecodeError(frame.payload));
+      HandleError(parent, error, now);
+      return absl::OkStatus();
+    }
+    default:
+      return BadFrame("a frame that is a child's");
+  }
+}
+
+absl::Status FetchMachine::HandleManifest(FetchParent& parent, const ControlFrame& frame, Now now) {
+  if (parent.phase != FetchParent::Phase::kOpening) return BadFrame("a second MANIFEST");
+  LARDER_ASSIGN_OR_RETURN(Manifest manifest, DecodeManifest(frame.payload));
+  const base::Sha256Digest digest = ManifestDigest(manifest);
+  if (digest != (manifest_ != nullptr ? manifest_digest_ : request_.manifest.value_or(digest))) {
+    Fail(parent, base::Error(StatusCode::kDataLoss, "MANIFEST_MISMATCH", "another manifest than the object's"), true,
+         now);
+    return absl::OkStatus();
+  }
+  if (manifest_ == nullptr) {
+    manifest_digest_ = digest;
+    if (const absl::Status status = Adopt(std::move(manifest), now); !status.ok() || result_) {
+      Finish(status);
+      return absl::OkStatus();
+    }
+  }
+  parent.phase = FetchParent::Phase::kOpen;
+  parent.round_trip = now - parent.opened;
+  const uint32_t pieces = manifest_->piece_count();
+  parent.held.reset();
+  if ((frame.header.flags & kFlagged) == 0) parent.held = PieceSet(pieces);
+  parent.arriving = PieceSet(pieces);
+  changed_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status FetchMachine::Adopt(Manifest manifest, Now now) {
+  manifest_ = std::make_shared<const Manifest>(std::move(manifest));
+  const uint32_t pieces = manifest_->piece_count();
+  PieceRun wanted{0, pieces};
+  if (request_.range) {
+    LARDER_ASSIGN_OR_RETURN(wanted, PiecesOf(*request_.range, *manifest_));
+  }
+  const bool resumes = request_.held && request_.held->size() == pieces;
+  ledger_.emplace(manifest_, *request_.destination, resumes ? *request_.held : PieceSet(pieces), wanted);
+  LARDER_RETURN_IF_ERROR(request_.destination->Prepare(manifest_, ledger_->map()));
+  progress_ = now;
+  if (ledger_->complete()) Finish(absl::OkStatus());
+  return absl::OkStatus();
+}
+
+absl::Status FetchMachine::HandleHave(FetchParent& parent, base::ByteSpan payload) {
+  if (parent.phase != FetchParent::Phase::kOpen || !parent.held) return BadFrame("a HAVE of who has all, or nothing");
+  LARDER_ASSIGN_OR_RETURN(const HaveFrame have, DecodeHave(payload));
+  const uint32_t pieces = parent.arriving.size();
+  for (const PieceRun& run : have.runs) {
+    if (uint64_t{run.first} + run.count > pieces) return BadFrame("a HAVE beyond the last piece");
+    for (uint32_t piece = run.first; piece < run.first + run.count; ++piece) {
+      parent.arriving.Remove(piece);
+      if (have.state == PieceMap::State::kHeld) parent.held->Add(piece);
+      if (have.state == PieceMap::State::kArriving) parent.arriving.Add(piece);
+    }
+  }
+  changed_ = true;
+  return absl::OkStatus();
+}
+
+void FetchMachine::HandleError(FetchParent& parent, const ErrorFrame& error, Now now) {
+  const absl::Status why = StatusOf(error);
+  if (error.request == 0) {
+    Fail(parent, why, IsFinal(why), now);
+    return;
+  }
+  const auto flight = std::ranges::find(parent.flights, error.request, &Flight::request);
+  if (flight == parent.flights.end()) return;  // cancelled meanwhile
+  const uint32_t piece = flight->rest.first;
+  if (!parent.held) parent.held = PieceSet::All(parent.arriving.size());
+  parent.held->Remove(piece);
+  parent.arriving.Remove(piece);
+  parent.last_error = why;
+  EndFlight(parent, error.request, false);
+}
+
+void FetchMachine::EndFlight(FetchParent& parent, uint32_t request, bool cancel) {
+  const auto flight = std::ranges::find(parent.flights, request, &Flight::request);
+  ledger_->End(*flight);
+  parent.flights.erase(flight);
+  if (cancel) Do(Action::Kind::kSend, parent.id, Encode(CancelFrame{.request = request}));
+  changed_ = true;
+}
+
+void FetchMachine::CancelAll(FetchParent& parent) {
+  while (!parent.flights.empty()) EndFlight(parent, parent.flights.front().request, true);
+}
+
+absl::StatusOr<base::MutableByteSpan> FetchMachine::Room(ParentId id, const PieceFrame& frame, uint32_t size) {
+  FetchParent* parent = Find(id);
+  if (parent == nullptr || result_) return base::MutableByteSpan();
+  if (frame.request >= next_request_) return BadFrame("a PIECE that nobody asked for");
+  const auto flight = std::ranges::find(parent->flights, frame.request, &Flight::request);
+  if (flight == parent->flights.end()) return base::MutableByteSpan();  // it was on its way when it was cancelled
+  const auto room = ledger_->Room(*flight, frame, size);
+  if (!room) return BadFrame("a PIECE that is not the next one");
+  return *room;
+}
+
+void FetchMachine::OnData(ParentId id, const PieceFrame& frame, uint32_t size, uint32_t crc, Now now) {
+  FetchParent& parent = *Find(id);
+  Flight& flight = *std::ranges::find(parent.flights, frame.request, &Flight::request);
+  progress_ = now;
+  parent.bytes += size;
+  const auto outcome = ledger_->Arrived(flight, size, crc);
+  if (!outcome.ok()) {
+    Finish(outcome.status());
+    return;
+  }
+  if (*outcome == PieceLedger::Outcome::kMore) return;
+  changed_ = true;
+  if (flight.rest.count == 0) std::erase_if(parent.flights, [&](const Flight& f) { return f.rest.count == 0; });
+  if (*outcome == PieceLedger::Outcome::kVerified) {
+    parent.failures = 0;
+    metrics_.Received(PieceResult::kOk);
+    PieceVerified(frame.piece);
+    return;
+  }
+  metrics_.Received(PieceResult::kMismatch);
+  metrics_.Mismatch();
+  if (*outcome == PieceLedger::Outcome::kMixed) return;  // the piece comes again, from one parent alone
+  parent.lied = true;
+  Fail(parent,
+       base::Error(StatusCode::kDataLoss, "DIGEST_MISMATCH", "piece {} is not what the manifest says", frame.piece),
+       true, now);
+}
+
+void FetchMachine::OnDamaged(ParentId id, Now now) {
+  FetchParent* parent = Find(id);
+  if (parent == nullptr || !parent->connected()) return;
+  metrics_.Mismatch();
+  parent->lied = true;
+  Fail(*parent, base::Error(StatusCode::kDataLoss, "DIGEST_MISMATCH", "data that are not what their frame says"), true,
+       now);
+}
+
+void FetchMachine::PieceVerified(uint32_t piece) {
+  // A second flight of it, or a run in which it waits its turn.
+  for (auto& [id, parent] : parents_) {
+    const auto also = std::ranges::find_if(parent.flights, [&](const Flight& flight) {
+      return piece >= flight.rest.first && piece < flight.rest.first + flight.rest.count;
+    });
+    if (also == parent.flights.end()) continue;
+    metrics_.Received(PieceResult::kDuplicate);
+    if (also->rest.first == piece)
+      metrics_.DuplicateBytes(also->duplicate ? also->received - also->copy_from : also->received);
+    EndFlight(parent, also->request, true);
+  }
+  if (ledger_->complete()) Finish(absl::OkStatus());
+}
+
+void FetchMachine::Finish(absl::Status status) {
+  if (result_) return;
+  for (auto& [id, parent] : parents_) Disconnect(parent);
+  result_ = FetchResult{.status = std::move(status), .manifest = manifest_};
+  if (!ledger_) return;
+  result_->held = ledger_->held();
+  ledger_->map()->Stop();
+}
+
+std::string FetchMachine::WhyEach() const {
+  std::string text;
+  for (const auto& [id, parent] : parents_) {
+    const std::string why =
+        parent.last_error.ok()
+            ? std::string(parent.phase == FetchParent::Phase::kOpen ? "has nothing that is missing" : "did not answer")
+            : base::Reason(parent.last_error) + ": " + base::Message(parent.last_error);
+    text += fmt::format("{}{} ({}): {}", text.empty() ? "" : "; ", parent.spec.node, parent.spec.address, why);
+  }
+  return text.empty() ? "no parent is known" : text;
+}
+
+}  // namespace larder::swarm

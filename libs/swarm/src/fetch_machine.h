@@ -1,0 +1,116 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "larder/swarm/fetch.h"
+#include "src/fetch_parent.h"
+#include "src/frames.h"
+#include "src/piece_ledger.h"
+
+namespace larder::swarm {
+
+// How often it looks at how fast parents are.
+inline constexpr auto kSampleEvery = std::chrono::milliseconds(500);
+
+// All that a fetch decides, without sockets, clock or threads: tell it what happened, then Advance, then do what it
+// says. One thread.
+class FetchMachine {
+ public:
+  using ParentId = uint32_t;
+  // To be done, in order.
+  struct Action {
+    enum class Kind : uint8_t {
+      kDial,   // the address `text`
+      kSend,   // the bytes `text`
+      kClose,  // and tell nothing of this connection any more
+      kTell,   // the caller, of `failure`
+    };
+    Kind kind = Kind::kDial;
+    ParentId parent = 0;
+    std::string text;
+    ParentFailure failure;
+  };
+
+  FetchMachine(FetchRequest request, const FetcherOptions& options, Metrics& metrics, uint64_t seed,
+               base::MonotonicTime now);
+
+  void AddParent(Parent parent, base::MonotonicTime now);
+  void RemoveParent(const std::string& node);
+  void Cancel(const absl::Status& why) { Finish(why); }
+
+  void OnConnected(ParentId id, base::MonotonicTime now);
+  void OnClosed(ParentId id, const absl::Status& why, base::MonotonicTime now);
+  // Bytes came, of whatever.
+  void OnBytes(ParentId id, base::MonotonicTime now);
+  // A frame that cannot be: BAD_FRAME. The same for what else the parent sent wrongly.
+  void OnMalformed(ParentId id, const absl::Status& why, base::MonotonicTime now);
+  // A whole frame, PIECE excepted.
+  void OnFrame(ParentId id, const ControlFrame& frame, base::MonotonicTime now);
+  // Where the data of a PIECE go, `size` bytes; nowhere if nobody wants them any more. BAD_FRAME if they were not asked
+  // for. To be asked again after whatever else was told: they may not be wanted then.
+  absl::StatusOr<base::MutableByteSpan> Room(ParentId id, const PieceFrame& frame, uint32_t size);
+  // The first `size` bytes of them lie there, with this CRC-32C: all, or what came before the connection ended.
+  void OnData(ParentId id, const PieceFrame& frame, uint32_t size, uint32_t crc, base::MonotonicTime now);
+  // They were not what their frame's checksum said.
+  void OnDamaged(ParentId id, base::MonotonicTime now);
+
+  // Does what is due, and asks for pieces.
+  void Advance(base::MonotonicTime now);
+  // When it is due again, if nothing happens before.
+  base::Deadline next() const;
+  std::vector<Action> TakeActions() { return std::exchange(actions_, {}); }
+  const std::optional<FetchResult>& result() const { return result_; }
+
+ private:
+  using Now = base::MonotonicTime;
+  void Do(Action::Kind kind, ParentId parent, std::string text = {}) {
+    actions_.push_back({.kind = kind, .parent = parent, .text = std::move(text)});
+  }
+  FetchParent* Find(ParentId id);
+  FetchParent* FindNode(const std::string& node);
+  void Disconnect(FetchParent& parent);
+  void Fail(FetchParent& parent, const absl::Status& why, bool final, Now now);
+  absl::Status HandleFrame(FetchParent& parent, const ControlFrame& frame, Now now);
+  absl::Status HandleManifest(FetchParent& parent, const ControlFrame& frame, Now now);
+  absl::Status HandleHave(FetchParent& parent, base::ByteSpan payload);
+  void HandleError(FetchParent& parent, const ErrorFrame& error, Now now);
+  // The first manifest of all.
+  absl::Status Adopt(Manifest manifest, Now now);
+  void EndFlight(FetchParent& parent, uint32_t request, bool cancel);
+  void CancelAll(FetchParent& parent);
+  void PieceVerified(uint32_t piece);
+  void DialDue(Now now);
+  void CheckStall(FetchParent& parent, Now now);
+  void SampleRates(Now now);
+  void AssignPieces(Now now);
+  // False if a run was longer than could be begun at once.
+  bool AssignOnce(Now now);
+  std::vector<AssignView::InFlight> EndgamePieces(const std::vector<FetchParent*>& open, Now now) const;
+  uint32_t FreeOf(const FetchParent& parent, Now now) const;
+  void Finish(absl::Status status);
+  std::string WhyEach() const;
+
+  const FetchRequest request_;
+  const FetcherOptions options_;
+  Metrics& metrics_;
+  std::mt19937_64 random_;
+  ParentId next_parent_ = 1;
+  uint32_t next_request_ = 1;
+  std::map<ParentId, FetchParent> parents_;
+  std::shared_ptr<const Manifest> manifest_;
+  base::Sha256Digest manifest_digest_{};
+  std::optional<PieceLedger> ledger_;
+  Now progress_;
+  Now next_sample_;
+  bool changed_ = false;  // something that pieces may be asked for again
+  std::vector<Action> actions_;
+  std::optional<FetchResult> result_;
+};
+
+}  // namespace larder::swarm

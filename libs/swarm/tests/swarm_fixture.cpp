@@ -1,0 +1,130 @@
+#include "tests/swarm_fixture.h"
+
+#include <random>
+#include <sstream>
+
+#include "larder/base/status.h"
+
+namespace larder::swarm {
+
+using base::IsOk;
+
+std::string SomeBytes(size_t size) {
+  std::mt19937_64 random(size);
+  std::string bytes(size, '\0');
+  for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
+    const uint64_t word = random();
+    std::memcpy(bytes.data() + at, &word, std::min(sizeof word, size - at));
+  }
+  return bytes;
+}
+
+Manifest ManifestOf(std::string_view bytes, uint32_t piece_length) {
+  ManifestBuilder builder;
+  builder.Append(base::AsBytes(bytes));
+  return builder.Finish(piece_length, {}).value();
+}
+
+void MemorySource::Add(const object::ObjectId& id, object::Epoch epoch, ServedObject object) {
+  base::MutexLock lock(mutex_);
+  objects_[id] = {epoch, std::move(object)};
+}
+
+absl::StatusOr<ServedObject> MemorySource::Find(const object::ObjectId& id, object::Epoch epoch) {
+  base::MutexLock lock(mutex_);
+  const auto found = objects_.find(id);
+  if (found == objects_.end()) return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "not here");
+  if (found->second.first != epoch) return base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "another epoch");
+  return found->second.second;
+}
+
+ServedObject SealedWith(const Manifest& manifest, const std::string& bytes) {
+  const auto kept = std::make_shared<const std::string>(bytes);
+  return {.manifest = std::make_shared<const Manifest>(manifest), .bytes = BytesInMemory(base::AsBytes(*kept), kept)};
+}
+
+ServedObject Sealed(const std::string& bytes, uint32_t piece_length) {
+  return SealedWith(ManifestOf(bytes, piece_length), bytes);
+}
+
+absl::Status TestDestination::Prepare(const std::shared_ptr<const Manifest>& of, const std::shared_ptr<PieceMap>& map) {
+  manifest = of;
+  pieces = map;
+  bytes.resize(of->size);
+  if (prepared) prepared();
+  return absl::OkStatus();
+}
+
+base::MutableByteSpan TestDestination::At(uint64_t offset, uint64_t size) {
+  return std::as_writable_bytes(std::span(bytes)).subspan(offset, size);
+}
+
+absl::Status TestDestination::Verified(uint32_t piece) {
+  verified.push_back(piece);
+  if (on_verified) on_verified(piece);
+  return absl::OkStatus();
+}
+
+TestParent::TestParent(std::string node_name, PieceServerOptions options) : node(std::move(node_name)) {
+  EXPECT_THAT(tickets.SetKeys({{.id = 1, .secret = {1, 2, 3}}}), IsOk());
+  options.listen = "127.0.0.1:0";
+  auto started = PieceServer::Start(
+      options, {.source = source, .tickets = tickets, .limiter = limiter, .metrics = metrics, .clock = clock});
+  EXPECT_THAT(started, IsOk());
+  server = *std::move(started);
+  server->SetNodeEpoch(kNodeEpoch);
+}
+
+Parent TestParent::Offer(const object::ObjectId& id, object::Epoch epoch) const {
+  const PieceTicket ticket{.id = id,
+                           .epoch = epoch,
+                           .child = "child",
+                           .parent = kNodeEpoch,
+                           .expiry = clock.WallNow() + std::chrono::hours(1)};
+  return {.node = node, .node_epoch = kNodeEpoch, .address = server->address(), .ticket = tickets.Sign(ticket).value()};
+}
+
+TestChild::TestChild(FetcherOptions options) {
+  auto started = Fetcher::Start(options, metrics, clock);
+  EXPECT_THAT(started, IsOk());
+  fetcher = *std::move(started);
+}
+
+std::shared_ptr<Fetch> TestChild::Begin(FetchRequest request) {
+  return fetcher->Begin(std::move(request), {.done =
+                                                 [this](FetchResult ended) {
+                                                   base::MutexLock lock(mutex);
+                                                   ended.status = base::Detached(ended.status);
+                                                   result = std::move(ended);
+                                                   changed.NotifyAll();
+                                                 },
+                                             .failed =
+                                                 [this](const ParentFailure& failure) {
+                                                   base::MutexLock lock(mutex);
+                                                   failures.push_back(failure);
+                                                   failures.back().why = base::Detached(failure.why);
+                                                   changed.NotifyAll();
+                                                 }});
+}
+
+FetchResult TestChild::Await() {
+  base::MutexLock lock(mutex);
+  while (!result) changed.Wait(mutex);
+  return *std::exchange(result, std::nullopt);
+}
+
+FetchResult TestChild::Run(FetchRequest request) {
+  const auto fetch = Begin(std::move(request));
+  return Await();
+}
+
+uint64_t TestChild::Value(std::string_view metric) {
+  std::istringstream lines(registry.Render());
+  uint64_t sum = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(metric)) sum += std::stoull(line.substr(line.rfind(' ') + 1));
+  }
+  return sum;
+}
+
+}  // namespace larder::swarm

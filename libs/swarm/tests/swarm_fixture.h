@@ -1,0 +1,93 @@
+#pragma once
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "larder/base/mutex.h"
+#include "larder/base/testing/status_matchers.h"
+#include "larder/swarm/fetch.h"
+#include "larder/swarm/piece_server.h"
+
+namespace larder::swarm {
+
+// Bytes that look random, the same for the same size.
+std::string SomeBytes(size_t size);
+Manifest ManifestOf(std::string_view bytes, uint32_t piece_length = 0);
+
+// A source of objects in memory. Thread-safe.
+class MemorySource final : public PieceSource {
+ public:
+  void Add(const object::ObjectId& id, object::Epoch epoch, ServedObject object) LARDER_EXCLUDES(mutex_);
+  absl::StatusOr<ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) override LARDER_EXCLUDES(mutex_);
+
+ private:
+  base::Mutex mutex_;
+  std::map<object::ObjectId, std::pair<object::Epoch, ServedObject>> objects_ LARDER_GUARDED_BY(mutex_);
+};
+
+// A sealed object in memory; `lie` is what is given in its stead, if anything.
+ServedObject Sealed(const std::string& bytes, uint32_t piece_length = 0);
+ServedObject SealedWith(const Manifest& manifest, const std::string& bytes);
+
+// Where a fetch puts its bytes, and what it said. Thread-safe once the fetch is done.
+class TestDestination final : public Destination {
+ public:
+  absl::Status Prepare(const std::shared_ptr<const Manifest>& manifest,
+                       const std::shared_ptr<PieceMap>& pieces) override;
+  base::MutableByteSpan At(uint64_t offset, uint64_t size) override;
+  absl::Status Verified(uint32_t piece) override;
+
+  std::string bytes;
+  std::vector<uint32_t> verified;  // in order
+  std::shared_ptr<PieceMap> pieces;
+  std::shared_ptr<const Manifest> manifest;
+  std::function<void()> prepared;  // called at the end of Prepare
+  std::function<void(uint32_t)> on_verified;
+};
+
+// A node that serves what its source has.
+struct TestParent {
+  static constexpr NodeEpoch kNodeEpoch{3};
+  explicit TestParent(std::string node_name, PieceServerOptions options = {});
+  // A parent of `id` for a fetch, with a ticket.
+  Parent Offer(const object::ObjectId& id, object::Epoch epoch) const;
+
+  std::string node;
+  base::SystemClock clock;
+  observe::Registry registry;
+  Metrics metrics{registry};
+  RateLimiter limiter;
+  TicketSigner tickets;
+  MemorySource source;
+  std::unique_ptr<PieceServer> server;
+};
+
+// A node that fetches.
+struct TestChild {
+  explicit TestChild(FetcherOptions options = {});
+  // Begins; the result is waited for by Await.
+  std::shared_ptr<Fetch> Begin(FetchRequest request);
+  FetchResult Await();
+  FetchResult Run(FetchRequest request);
+  uint64_t Value(std::string_view metric);  // the sum of its series
+
+  base::SystemClock clock;
+  observe::Registry registry;
+  Metrics metrics{registry};
+  std::unique_ptr<Fetcher> fetcher;
+  base::Mutex mutex;
+  base::CondVar changed;
+  std::optional<FetchResult> result LARDER_GUARDED_BY(mutex);
+  std::vector<ParentFailure> failures LARDER_GUARDED_BY(mutex);
+};
+
+inline const object::ObjectId kObject{"training", "models/a"};
+inline constexpr object::Epoch kEpoch{7};
+
+}  // namespace larder::swarm
