@@ -92,7 +92,8 @@ void FetchMachine::SampleRates(Now now) {
   for (auto& [id, parent] : parents_) {
     const uint64_t bytes = std::exchange(parent.bytes, 0);
     const bool busy = !parent.flights.empty() && parent.busy_since <= begin && !parent.awaits_arriving();
-    if (busy) parent.rate = static_cast<double>(bytes) / seconds;
+    // Of who is silent CheckStall takes care.
+    if (busy && bytes > 0) parent.rate = static_cast<double>(bytes) / seconds;
   }
   for (auto& [id, parent] : parents_) {
     std::vector<double> others;

@@ -25,6 +25,15 @@ Manifest ManifestOf(std::string_view bytes, uint32_t piece_length) {
   return builder.Finish(piece_length, {}).value();
 }
 
+uint64_t MetricValue(observe::Registry& registry, std::string_view metric) {
+  std::istringstream lines(registry.Render());
+  uint64_t sum = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(metric)) sum += std::stoull(line.substr(line.rfind(' ') + 1));
+  }
+  return sum;
+}
+
 void MemorySource::Add(const object::ObjectId& id, object::Epoch epoch, ServedObject object) {
   base::MutexLock lock(mutex_);
   objects_[id] = {epoch, std::move(object)};
@@ -116,15 +125,6 @@ FetchResult TestChild::Await() {
 FetchResult TestChild::Run(FetchRequest request) {
   const auto fetch = Begin(std::move(request));
   return Await();
-}
-
-uint64_t TestChild::Value(std::string_view metric) {
-  std::istringstream lines(registry.Render());
-  uint64_t sum = 0;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with(metric)) sum += std::stoull(line.substr(line.rfind(' ') + 1));
-  }
-  return sum;
 }
 
 }  // namespace larder::swarm

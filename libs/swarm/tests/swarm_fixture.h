@@ -20,6 +20,9 @@ namespace larder::swarm {
 std::string SomeBytes(size_t size);
 Manifest ManifestOf(std::string_view bytes, uint32_t piece_length = 0);
 
+// The sum of a metric's series.
+uint64_t MetricValue(observe::Registry& registry, std::string_view metric);
+
 // A source of objects in memory. Thread-safe.
 class MemorySource final : public PieceSource {
  public:
@@ -31,7 +34,7 @@ class MemorySource final : public PieceSource {
   std::map<object::ObjectId, std::pair<object::Epoch, ServedObject>> objects_ LARDER_GUARDED_BY(mutex_);
 };
 
-// A sealed object in memory; `lie` is what is given in its stead, if anything.
+// A sealed object in memory; and one whose manifest is of other bytes.
 ServedObject Sealed(const std::string& bytes, uint32_t piece_length = 0);
 ServedObject SealedWith(const Manifest& manifest, const std::string& bytes);
 
@@ -75,7 +78,7 @@ struct TestChild {
   std::shared_ptr<Fetch> Begin(FetchRequest request);
   FetchResult Await();
   FetchResult Run(FetchRequest request);
-  uint64_t Value(std::string_view metric);  // the sum of its series
+  uint64_t Value(std::string_view metric) { return MetricValue(registry, metric); }
 
   base::SystemClock clock;
   observe::Registry registry;
