@@ -39,7 +39,6 @@ ParentConnection::ParentConnection(base::UniqueFd fd, ServerState& state, std::f
       pieces_changed_(std::move(pieces_changed)),
       accepted_(state.parts.clock.Now()),
       moved_(accepted_) {
-  ++state_.pending;
   ++state_.connections;
   const int on = 1;
   ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

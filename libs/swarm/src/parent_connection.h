@@ -30,7 +30,8 @@ struct ServerState {
 // One thread. An error ends the connection: CANCELLED when the child closed it.
 class ParentConnection {
  public:
-  // Counts as pending from now on. `pieces_changed` is called on any thread once an arriving object has changed.
+  // It was counted as pending, until it shows a ticket or ends. `pieces_changed` is called on any thread once an
+  // arriving object has changed.
   ParentConnection(base::UniqueFd fd, ServerState& state, std::function<void()> pieces_changed);
   ~ParentConnection();
   ParentConnection(const ParentConnection&) = delete;

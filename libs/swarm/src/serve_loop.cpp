@@ -104,16 +104,17 @@ void ServeLoop::AcceptAll() {
 }
 
 void ServeLoop::Add(base::UniqueFd fd) {
-  if (state_.pending >= state_.options.pending_limit) {
+  if (state_.pending.fetch_add(1) >= state_.options.pending_limit) {
+    --state_.pending;
     Ended(base::Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_PENDING", "{} connections without a ticket",
                       state_.options.pending_limit));
     return;
   }
   const uint64_t id = next_id_++;
+  auto served = std::make_unique<Served>(std::move(fd), state_, [inbox = inbox_, id] { inbox->PiecesChanged(id); });
   epoll_event event{.events = EPOLLIN, .data = {.u64 = id}};
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) return;
-  connections_.emplace(
-      id, std::make_unique<Served>(std::move(fd), state_, [inbox = inbox_, id] { inbox->PiecesChanged(id); }));
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, served->connection.fd(), &event) != 0) return;
+  connections_.emplace(id, std::move(served));
 }
 
 void ServeLoop::Handle(uint64_t id, uint32_t events) {

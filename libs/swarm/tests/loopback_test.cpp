@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "larder/base/file.h"
+#include "larder/base/status.h"
 #include "larder/base/testing/temp_dir.h"
 #include "tests/swarm_fixture.h"
 
@@ -13,7 +14,6 @@ using base::kKiB;
 using base::kMiB;
 using base::StatusIs;
 using testing::ElementsAre;
-using testing::Field;
 
 FetchRequest RequestFor(const std::shared_ptr<Destination>& destination, std::vector<Parent> parents) {
   return {.id = kObject, .epoch = kEpoch, .parents = std::move(parents), .destination = destination};
@@ -69,6 +69,183 @@ TEST(Loopback, SeveralParentsGiveOneObject) {
   ASSERT_THAT(child.Run(RequestFor(destination, offers)).status, IsOk());
   EXPECT_TRUE(destination->bytes == bytes);
   EXPECT_EQ(child.Value("larder_transfer_pieces_total{result=\"ok\"}"), 80);
+}
+
+TEST(Loopback, AParentThatIsKilledHalfWayIsReplacedByTheOthers) {
+  const std::string bytes = SomeBytes(20 * kMiB);
+  TestParent killed("killed");
+  TestParent other("other");
+  killed.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  other.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  other.limiter.SetRate(40 * kMiB);
+  TestChild child;
+  const auto destination = std::make_shared<TestDestination>();
+  destination->on_verified = [&](uint32_t) {
+    if (destination->verified.size() == 20) killed.server->Stop();
+  };
+  const FetchResult result =
+      child.Run(RequestFor(destination, {killed.Offer(kObject, kEpoch), other.Offer(kObject, kEpoch)}));
+  ASSERT_THAT(result.status, IsOk());
+  EXPECT_TRUE(destination->bytes == bytes);
+  EXPECT_GT(MetricValue(other.registry, "larder_transfer_bytes_total{direction=\"out\""), 0);
+}
+
+TEST(Loopback, AParentThatLiesIsReportedAndNothingOfItIsKept) {
+  const std::string bytes = SomeBytes(10 * kMiB);
+  std::string wrong = bytes;
+  for (size_t at = 0; at < wrong.size(); at += kPiece) wrong[at] = static_cast<char>(wrong[at] ^ 1);
+  TestParent liar("liar");
+  TestParent sound("sound");
+  liar.source.Add(kObject, kEpoch, SealedWith(ManifestOf(bytes, kPiece), wrong));
+  sound.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  TestChild child;
+  const auto destination = std::make_shared<TestDestination>();
+  const FetchResult result =
+      child.Run(RequestFor(destination, {liar.Offer(kObject, kEpoch), sound.Offer(kObject, kEpoch)}));
+  ASSERT_THAT(result.status, IsOk());
+  EXPECT_TRUE(destination->bytes == bytes);
+  base::MutexLock lock(child.mutex);
+  ASSERT_EQ(child.failures.size(), 1);
+  EXPECT_EQ(child.failures[0].node, "liar");
+  EXPECT_THAT(child.failures[0].why, StatusIs(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH"));
+  EXPECT_EQ(child.Value("larder_transfer_digest_mismatch_total"), 1);
+}
+
+TEST(Loopback, ACancelledFetchIsResumedFromItsPieces) {
+  const std::string bytes = SomeBytes(20 * kMiB);
+  TestParent parent("node-a");
+  parent.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  TestChild child;
+  const auto destination = std::make_shared<TestDestination>();
+  std::shared_ptr<Fetch> fetch;
+  base::Mutex mutex;
+  destination->on_verified = [&](uint32_t) {
+    base::MutexLock lock(mutex);
+    if (destination->verified.size() == 10) fetch->Cancel();
+  };
+  {
+    base::MutexLock lock(mutex);
+    fetch = child.Begin(RequestFor(destination, {parent.Offer(kObject, kEpoch)}));
+  }
+  const FetchResult first = child.Await();
+  ASSERT_THAT(first.status, StatusIs(absl::StatusCode::kCancelled, "CANCELLED"));
+  ASSERT_GE(first.held.count(), 10);
+  ASSERT_LT(first.held.count(), 80);
+  destination->on_verified = nullptr;
+  const uint64_t before = child.Value("larder_transfer_pieces_total{result=\"ok\"}");
+  FetchRequest again = RequestFor(destination, {parent.Offer(kObject, kEpoch)});
+  again.held = first.held;
+  ASSERT_THAT(child.Run(again).status, IsOk());
+  EXPECT_TRUE(destination->bytes == bytes);
+  EXPECT_EQ(child.Value("larder_transfer_pieces_total{result=\"ok\"}") - before, 80 - first.held.count());
+}
+
+TEST(Loopback, TheLastBytesAreARange) {
+  const std::string bytes = SomeBytes(4 * kMiB + 10);
+  TestParent parent("node-a");
+  parent.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  TestChild child;
+  const auto destination = std::make_shared<TestDestination>();
+  FetchRequest request = RequestFor(destination, {parent.Offer(kObject, kEpoch)});
+  request.range = ByteRange{.last = 11};
+  const FetchResult result = child.Run(request);
+  ASSERT_THAT(result.status, IsOk());
+  EXPECT_THAT(result.held.Runs(), ElementsAre(PieceRun{15, 2}));
+  EXPECT_EQ(destination->bytes.substr(bytes.size() - 11), bytes.substr(bytes.size() - 11));
+}
+
+// A serves B, which serves C the pieces that it has while it waits for the others.
+TEST(Loopback, PiecesGoOnFromANodeThatIsStillFetching) {
+  const std::string bytes = SomeBytes(10 * kMiB);
+  TestParent a("node-a");
+  a.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  a.limiter.SetRate(50 * kMiB);
+  TestParent b("node-b");
+  TestChild b_child;
+  TestChild c_child;
+  const auto at_c = std::make_shared<TestDestination>();
+  const auto at_b = std::make_shared<TestDestination>();
+  at_b->prepared = [&] {
+    b.source.Add(
+        kObject, kEpoch,
+        {.manifest = at_b->manifest, .bytes = BytesInMemory(base::AsBytes(at_b->bytes), at_b), .pieces = at_b->pieces});
+    c_child.Begin(RequestFor(at_c, {b.Offer(kObject, kEpoch)}));
+  };
+  ASSERT_THAT(b_child.Run(RequestFor(at_b, {a.Offer(kObject, kEpoch)})).status, IsOk());
+  ASSERT_THAT(c_child.Await().status, IsOk());
+  EXPECT_TRUE(at_c->bytes == bytes);
+}
+
+TEST(Loopback, ManyFetchesShareTheThreads) {
+  constexpr size_t kFetches = 40;
+  TestParent parent("node-a");
+  const std::string bytes = SomeBytes(1 * kMiB);
+  parent.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  TestChild child({.threads = 2});
+  std::vector<std::shared_ptr<TestDestination>> destinations;
+  base::Mutex mutex;
+  base::CondVar changed;
+  size_t done = 0;
+  for (size_t i = 0; i < kFetches; ++i) {
+    destinations.push_back(std::make_shared<TestDestination>());
+    child.fetcher->Begin(RequestFor(destinations.back(), {parent.Offer(kObject, kEpoch)}),
+                         {.done = [&](FetchResult result) {
+                           EXPECT_THAT(result.status, IsOk());
+                           base::MutexLock lock(mutex);
+                           ++done;
+                           changed.NotifyAll();
+                         }});
+  }
+  base::MutexLock lock(mutex);
+  while (done < kFetches) changed.Wait(mutex);
+  for (const auto& destination : destinations) EXPECT_TRUE(destination->bytes == bytes);
+}
+
+TEST(Loopback, ALimitHoldsInAndOut) {
+  const std::string bytes = SomeBytes(10 * kMiB);
+  for (const bool out : {true, false}) {
+    TestParent parent("node-a");
+    if (out) parent.limiter.SetRate(40 * kMiB);
+    parent.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+    TestChild child({.rate = out ? 0 : 40 * kMiB});
+    const auto destination = std::make_shared<TestDestination>();
+    const auto begin = std::chrono::steady_clock::now();
+    ASSERT_THAT(child.Run(RequestFor(destination, {parent.Offer(kObject, kEpoch)})).status, IsOk());
+    EXPECT_TRUE(destination->bytes == bytes);
+    // Less a burst of 100 ms, and less what the bucket may be owed at the end.
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(250 - 100 - 10)) << out;
+  }
+}
+
+TEST(Loopback, AnErrorOfTheDestinationIsTheFetchs) {
+  TestParent parent("node-a");
+  parent.source.Add(kObject, kEpoch, Sealed(SomeBytes(1 * kMiB), kPiece));
+  TestChild child;
+  std::string room(1000, ' ');
+  const auto small = std::make_shared<MemoryDestination>(std::as_writable_bytes(std::span(room)));
+  EXPECT_THAT(child.Run(RequestFor(small, {parent.Offer(kObject, kEpoch)})).status,
+              StatusIs(absl::StatusCode::kResourceExhausted, "TOO_SMALL"));
+}
+
+TEST(Loopback, StopEndsFetchesAndNewOnes) {
+  TestChild child({.no_progress = std::chrono::hours(1)});
+  const auto destination = std::make_shared<TestDestination>();
+  FetchRequest request = RequestFor(destination, {});
+  request.more_parents_may_come = true;
+  child.Begin(request);
+  child.fetcher->Stop();
+  EXPECT_THAT(child.Await().status, StatusIs(absl::StatusCode::kCancelled, "STOPPING"));
+  EXPECT_THAT(child.Run(request).status, StatusIs(absl::StatusCode::kCancelled, "STOPPING"));
+}
+
+TEST(Loopback, ParentsThatCannotBeReachedAreNamed) {
+  TestChild child({.no_progress = std::chrono::milliseconds(300)});
+  TestParent gone("gone");
+  const Parent offer = gone.Offer(kObject, kEpoch);
+  gone.server->Stop();
+  const FetchResult result = child.Run(RequestFor(std::make_shared<TestDestination>(), {offer}));
+  EXPECT_THAT(result.status, StatusIs(absl::StatusCode::kUnavailable, "NO_PROGRESS"));
+  EXPECT_THAT(base::Message(result.status), testing::HasSubstr("gone (" + offer.address + "): CANNOT_DIAL"));
 }
 
 }  // namespace

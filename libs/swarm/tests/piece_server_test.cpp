@@ -1,0 +1,298 @@
+// What a server does for a child that it cannot trust.
+#include "larder/swarm/piece_server.h"
+
+#include "larder/base/status.h"
+#include "tests/raw_child.h"
+#include "tests/swarm_fixture.h"
+
+namespace larder::swarm {
+namespace {
+
+using absl::StatusCode;
+using base::kKiB;
+using base::kMiB;
+using base::StatusIs;
+using testing::Optional;
+
+constexpr uint32_t kPiece = 256 * kKiB;
+
+std::string Hello(const TestParent& parent) {
+  return Encode(HelloFrame{.ticket = parent.Offer(kObject, kEpoch).ticket});
+}
+std::string Open(object::Epoch epoch = kEpoch, NodeEpoch node_epoch = TestParent::kNodeEpoch) {
+  return Encode(OpenFrame{.epoch = epoch, .node_epoch = node_epoch});
+}
+
+class Server : public testing::Test {
+ protected:
+  explicit Server(PieceServerOptions options = {}) : parent_("node-a", std::move(options)) {
+    parent_.source.Add(kObject, kEpoch, Sealed(bytes_, kPiece));
+  }
+  // What the server says to these bytes, first that is wrong.
+  std::optional<absl::Status> Refusal(const std::string& frames) {
+    RawChild child(parent_.server->address());
+    child.Say(frames);
+    return child.NextError();
+  }
+  const std::string bytes_ = SomeBytes(4 * kMiB);
+  TestParent parent_;
+};
+
+TEST_F(Server, GivesWhatIsAskedForFromTheByteThatIsAskedFor) {
+  RawChild child(parent_.server->address());
+  child.Say(Hello(parent_) + Open() + Encode(GetFrame{.request = 5, .run = {2, 1}, .start = 1000}));
+  const auto manifest = child.Next();
+  ASSERT_TRUE(manifest.has_value());
+  EXPECT_EQ(manifest->header.kind, FrameKind::kManifest);
+  EXPECT_EQ(manifest->header.flags, kFlagged);
+  const auto piece = child.Next();
+  ASSERT_TRUE(piece.has_value());
+  LARDER_ASSERT_OK_AND_ASSIGN(const PieceFrame fields,
+                              DecodePiece(base::AsBytes(piece->payload).first(kPieceFieldsSize)));
+  EXPECT_EQ(fields.request, 5);
+  EXPECT_EQ(fields.piece, 2);
+  EXPECT_EQ(fields.offset, 1000);
+  const std::string data = piece->payload.substr(kPieceFieldsSize);
+  EXPECT_TRUE(data == bytes_.substr(2 * kPiece + 1000, kPiece - 1000));
+  EXPECT_EQ(piece->header.crc, base::Crc32c(base::AsBytes(data)));
+}
+
+TEST_F(Server, RefusesTicketsThatNobodySigned) {
+  std::string forged = Encode(HelloFrame{.ticket = std::string(200, '\1')});
+  EXPECT_THAT(Refusal(forged + Open()), Optional(StatusIs(StatusCode::kUnauthenticated, "BAD_TICKET")));
+  EXPECT_EQ(parent_.server->usage().bad_tickets, 1);
+}
+
+TEST_F(Server, RefusesStaleEpochs) {
+  const auto node_epoch_stale = Optional(StatusIs(StatusCode::kAborted, "NODE_EPOCH_STALE"));
+  const auto epoch_stale = Optional(StatusIs(StatusCode::kAborted, "EPOCH_STALE"));
+  EXPECT_THAT(Refusal(Hello(parent_) + Open(kEpoch, {2})), node_epoch_stale);
+  EXPECT_THAT(Refusal(Hello(parent_) + Open({kEpoch.value + 1})), epoch_stale);
+  const std::string before = Hello(parent_) + Open();
+  parent_.source.Add(kObject, {kEpoch.value + 1}, Sealed(bytes_, kPiece));
+  EXPECT_THAT(Refusal(before), epoch_stale) << "the object was replaced";
+  parent_.server->SetNodeEpoch({4});
+  EXPECT_THAT(Refusal(before), node_epoch_stale) << "the node is registered anew";
+}
+
+TEST_F(Server, RefusesToGoOnOnceItIsRegisteredAnew) {
+  RawChild child(parent_.server->address());
+  child.Say(Hello(parent_) + Open());
+  ASSERT_TRUE(child.Next().has_value());
+  parent_.server->SetNodeEpoch({4});
+  child.Say(Encode(GetFrame{.request = 1, .run = {0, 1}}));
+  EXPECT_THAT(child.NextError(), Optional(StatusIs(StatusCode::kAborted, "NODE_EPOCH_STALE")));
+}
+
+TEST_F(Server, SaysWhatItDoesNotHave) {
+  TestParent empty("node-b");
+  RawChild child(empty.server->address());
+  child.Say(Encode(HelloFrame{.ticket = empty.Offer(kObject, kEpoch).ticket}) + Open());
+  EXPECT_THAT(child.NextError(), Optional(StatusIs(StatusCode::kNotFound, "NO_OBJECT")));
+}
+
+TEST_F(Server, EndsConnectionsThatDoNotKeepToTheFrames) {
+  const auto get = [](GetFrame frame) { return Encode(frame); };
+  std::string damaged = Open();
+  damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  std::string too_long = Open();
+  too_long[1] = '\x7F';  // 32 KiB
+  std::string many;
+  for (uint32_t i = 1; i <= 66; ++i) many += get({.request = i, .run = {0, 16}});
+  const std::string opened = Hello(parent_) + Open();
+  const std::vector<std::string> bad = {
+      Open(),                                               // before HELLO
+      Hello(parent_) + Hello(parent_),                      // twice
+      opened + Open(),                                      // twice
+      Hello(parent_) + get({.request = 1, .run = {0, 1}}),  // before OPEN
+      Hello(parent_) + damaged,
+      Hello(parent_) + too_long,
+      std::string(kHeaderSize, '\xFF'),
+      opened + get({.request = 1, .run = {15, 2}}),  // beyond the last piece
+      opened + get({.request = 1, .run = {0xFFFFFFFF, 1}}),
+      opened + get({.request = 1, .run = {0, 0}}),
+      opened + get({.request = 0, .run = {0, 1}}),
+      opened + get({.request = 1, .run = {0, 1}, .start = kPiece}),
+      opened + many,
+      opened + EncodeHave(PieceMap::State::kHeld, std::vector<PieceRun>{{0, 1}}),  // a parent's
+  };
+  for (size_t i = 0; i < bad.size(); ++i) {
+    EXPECT_THAT(Refusal(bad[i]), Optional(StatusIs(StatusCode::kInvalidArgument, "BAD_FRAME"))) << i;
+    EXPECT_EQ(parent_.server->usage().malformed, i + 1);
+  }
+}
+
+TEST_F(Server, TellsAnotherVersionWhichOneItSpeaks) {
+  const std::string ticket = parent_.Offer(kObject, kEpoch).ticket;
+  EXPECT_THAT(Refusal(Encode(HelloFrame{.version = 2, .ticket = ticket})),
+              Optional(StatusIs(StatusCode::kFailedPrecondition, "PROTOCOL_VERSION")));
+}
+
+TEST_F(Server, CancellingWhatIsOverIsNoFault) {
+  RawChild child(parent_.server->address());
+  child.Say(Hello(parent_) + Open() + Encode(CancelFrame{.request = 9}) +
+            Encode(GetFrame{.request = 1, .run = {0, 1}}));
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kManifest);
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kPiece);
+}
+
+class ArrivingObject : public Server {
+ protected:
+  ArrivingObject() {
+    ServedObject object = Sealed(bytes_, kPiece);
+    object.pieces = pieces_;
+    parent_.source.Add(kObject, kEpoch, object);
+  }
+  const std::shared_ptr<PieceMap> pieces_ = std::make_shared<PieceMap>(PieceSet(16));
+};
+
+TEST_F(ArrivingObject, IsToldOfPieceByPiece) {
+  pieces_->Set(3, PieceMap::State::kHeld);
+  pieces_->Set(4, PieceMap::State::kArriving);
+  RawChild child(parent_.server->address());
+  child.Say(Hello(parent_) + Open());
+  EXPECT_EQ(child.Next()->header.flags, 0);
+  const auto next = [&] { return DecodeHave(base::AsBytes(child.Next()->payload)).value(); };
+  const HaveFrame held = next();
+  EXPECT_EQ(held.state, PieceMap::State::kHeld);
+  EXPECT_THAT(held.runs, testing::ElementsAre(PieceRun{3, 1}));
+  const HaveFrame arriving = next();
+  EXPECT_EQ(arriving.state, PieceMap::State::kArriving);
+  EXPECT_THAT(arriving.runs, testing::ElementsAre(PieceRun{4, 1}));
+  pieces_->Set(4, PieceMap::State::kHeld);
+  EXPECT_THAT(next().runs, testing::ElementsAre(PieceRun{4, 1}));
+  pieces_->Set(5, PieceMap::State::kArriving);
+  EXPECT_THAT(next().runs, testing::ElementsAre(PieceRun{5, 1}));
+  pieces_->Stop();
+  const HaveFrame gone = next();
+  EXPECT_EQ(gone.state, PieceMap::State::kAbsent);
+  EXPECT_THAT(gone.runs, testing::ElementsAre(PieceRun{5, 1}));
+}
+
+TEST_F(ArrivingObject, ARequestForAPieceThatArrivesWaits) {
+  pieces_->Set(0, PieceMap::State::kArriving);
+  RawChild child(parent_.server->address());
+  child.Say(Hello(parent_) + Open() + Encode(GetFrame{.request = 1, .run = {0, 1}}));
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kManifest);
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kHave);
+  pieces_->Set(0, PieceMap::State::kHeld);
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kHave);
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kPiece);
+}
+
+TEST_F(ArrivingObject, ARequestForAPieceThatWillNotComeEnds) {
+  pieces_->Set(1, PieceMap::State::kArriving);
+  RawChild child(parent_.server->address());
+  child.Say(Hello(parent_) + Open() + Encode(GetFrame{.request = 1, .run = {0, 1}}));
+  EXPECT_THAT(child.NextError(), Optional(StatusIs(StatusCode::kNotFound, "NO_PIECE")));
+  child.Say(Encode(GetFrame{.request = 2, .run = {1, 1}}));
+  pieces_->Stop();
+  EXPECT_THAT(child.NextError(), Optional(StatusIs(StatusCode::kNotFound, "NO_PIECE")));
+}
+
+TEST_F(ArrivingObject, ACancelledRequestIsOverAfterTheFrameThatIsBeingSent) {
+  for (uint32_t piece = 0; piece < 4; ++piece) pieces_->Set(piece, PieceMap::State::kHeld);
+  parent_.limiter.SetRate(kKiB);  // one frame, and then nothing for minutes
+  RawChild child(parent_.server->address());
+  child.Say(Hello(parent_) + Open() + Encode(GetFrame{.request = 1, .run = {0, 4}}));
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kManifest);
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kHave);
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kPiece);
+  child.Say(Encode(CancelFrame{.request = 1}) + Encode(GetFrame{.request = 2, .run = {9, 1}}));
+  const auto next = child.Next();
+  ASSERT_EQ(next->header.kind, FrameKind::kError) << "it waits no more for the first request's turn";
+  EXPECT_EQ(DecodeError(base::AsBytes(next->payload))->request, 2);
+}
+
+// Why connections ended, as the server tells.
+class Ends {
+ public:
+  std::function<void(const absl::Status&)> Listener() {
+    return [this](const absl::Status& why) {
+      base::MutexLock lock(mutex_);
+      reasons_.push_back(base::Reason(why));
+      changed_.NotifyAll();
+    };
+  }
+  std::string Next() {
+    base::MutexLock lock(mutex_);
+    while (reasons_.empty()) changed_.Wait(mutex_);
+    std::string reason = reasons_.front();
+    reasons_.erase(reasons_.begin());
+    return reason;
+  }
+
+ private:
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  std::vector<std::string> reasons_ LARDER_GUARDED_BY(mutex_);
+};
+
+TEST(ServerLimits, WhoShowsNoTicketInTimeIsCutOff) {
+  Ends ends;
+  TestParent parent("node-a", {.hello_timeout = std::chrono::milliseconds(50), .ended = ends.Listener()});
+  RawChild child(parent.server->address());
+  child.Say("\x04");
+  EXPECT_EQ(ends.Next(), "NO_HELLO");
+  child.NextError();
+  EXPECT_FALSE(child.Next().has_value());
+}
+
+TEST(ServerLimits, WhoAsksForNothingIsCutOff) {
+  Ends ends;
+  TestParent parent("node-a", {.idle_timeout = std::chrono::milliseconds(50), .ended = ends.Listener()});
+  parent.source.Add(kObject, kEpoch, Sealed("x", kPiece));
+  RawChild child(parent.server->address());
+  child.Say(Hello(parent) + Open());
+  EXPECT_EQ(ends.Next(), "IDLE");
+}
+
+TEST(ServerLimits, WhoReadsNothingIsCutOff) {
+  Ends ends;
+  TestParent parent("node-a", {.stalled_timeout = std::chrono::milliseconds(50), .ended = ends.Listener()});
+  parent.source.Add(kObject, kEpoch, Sealed(SomeBytes(64 * kMiB), 1 * kMiB));
+  RawChild child(parent.server->address());
+  child.Say(Hello(parent) + Open() + Encode(GetFrame{.request = 1, .run = {0, 64}}));
+  EXPECT_EQ(ends.Next(), "STALLED");
+}
+
+TEST(ServerLimits, ConnectionsWithoutATicketAreBounded) {
+  Ends ends;
+  TestParent parent("node-a", {.threads = 1, .pending_limit = 2, .ended = ends.Listener()});
+  parent.source.Add(kObject, kEpoch, Sealed("x", kPiece));
+  RawChild first(parent.server->address());
+  RawChild second(parent.server->address());
+  RawChild third(parent.server->address());
+  EXPECT_EQ(ends.Next(), "TOO_MANY_PENDING");
+  EXPECT_FALSE(third.Next().has_value());
+  first.Say(Hello(parent) + Open());
+  EXPECT_EQ(first.Next()->header.kind, FrameKind::kManifest) << "it has shown a ticket, and makes room";
+  RawChild fourth(parent.server->address());
+  fourth.Say(Hello(parent) + Open());
+  EXPECT_EQ(fourth.Next()->header.kind, FrameKind::kManifest);
+}
+
+TEST(ServerLimits, ConnectionsAreBounded) {
+  TestParent parent("node-a", {.connection_limit = 1});
+  parent.source.Add(kObject, kEpoch, Sealed("x", kPiece));
+  RawChild first(parent.server->address());
+  first.Say(Hello(parent) + Open());
+  ASSERT_TRUE(first.Next().has_value());
+  RawChild second(parent.server->address());
+  second.Say(Hello(parent) + Open());
+  EXPECT_THAT(second.NextError(), Optional(StatusIs(StatusCode::kResourceExhausted, "TOO_MANY_CONNECTIONS")));
+}
+
+TEST(ServerLimits, StopTellsWhoIsConnected) {
+  TestParent parent("node-a");
+  parent.source.Add(kObject, kEpoch, Sealed("x", kPiece));
+  RawChild child(parent.server->address());
+  child.Say(Hello(parent) + Open());
+  ASSERT_TRUE(child.Next().has_value());
+  parent.server->Stop();
+  EXPECT_THAT(child.NextError(), Optional(StatusIs(StatusCode::kUnavailable, "STOPPING")));
+  EXPECT_EQ(parent.server->usage().connections, 0);
+}
+
+}  // namespace
+}  // namespace larder::swarm

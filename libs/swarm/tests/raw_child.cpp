@@ -1,0 +1,61 @@
+#include "tests/raw_child.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+
+#include "larder/base/sockets.h"
+#include "larder/base/testing/status_matchers.h"
+
+namespace larder::swarm {
+
+RawChild::RawChild(const std::string& address) {
+  const base::UniqueFd never = base::MakeWake();
+  auto fd = base::Dial(address, std::chrono::seconds(10), never.get());
+  EXPECT_THAT(fd, base::IsOk());
+  if (fd.ok()) fd_ = *std::move(fd);
+}
+
+void RawChild::Say(std::string_view bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t size = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (size < 0 && errno != EAGAIN) return;  // closed: what comes back says why
+    if (size > 0) bytes.remove_prefix(static_cast<size_t>(size));
+  }
+}
+
+bool RawChild::Fill(size_t size) {
+  std::array<char, 65536> bytes;
+  while (in_.size() < size) {
+    pollfd polled{.fd = fd_.get(), .events = POLLIN};
+    ::poll(&polled, 1, -1);
+    const ssize_t got = ::recv(fd_.get(), bytes.data(), std::min(bytes.size(), size - in_.size()), 0);
+    if (got <= 0) return false;
+    in_.append(bytes.data(), static_cast<size_t>(got));
+  }
+  return true;
+}
+
+std::optional<RawChild::Frame> RawChild::Next() {
+  if (!Fill(kHeaderSize)) return std::nullopt;
+  const auto header = DecodeHeader(base::AsBytes(in_));
+  EXPECT_THAT(header, base::IsOk());
+  if (!header.ok() || !Fill(kHeaderSize + header->length)) return std::nullopt;
+  Frame frame{.header = *header, .payload = in_.substr(kHeaderSize)};
+  in_.clear();
+  return frame;
+}
+
+std::optional<absl::Status> RawChild::NextError() {
+  while (auto frame = Next()) {
+    if (frame->header.kind != FrameKind::kError) continue;
+    const auto error = DecodeError(base::AsBytes(frame->payload));
+    EXPECT_THAT(error, base::IsOk());
+    return StatusOf(*error);
+  }
+  return std::nullopt;
+}
+
+}  // namespace larder::swarm
