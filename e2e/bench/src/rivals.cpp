@@ -38,29 +38,6 @@ class Memcached final : public Store {
 
 std::string BulkOf(std::string_view text) { return fmt::format("${}\r\n{}\r\n", text.size(), text); }
 
-// Writes nginx's configuration; its path.
-std::string WriteNginxConfig(const std::string& dir, const std::string& files) {
-  const std::string path = dir + "/nginx.conf";
-  std::ofstream(path) << fmt::format(R"(daemon off;
-master_process off;
-pid {0}/nginx.pid;
-error_log {0}/nginx.log;
-events {{}}
-http {{
-  access_log off;
-  sendfile on;
-  keepalive_requests 1000000000;
-  client_body_temp_path {0}/nginx-temp;
-  server {{
-    listen unix:{0}/nginx.sock;
-    root {1};
-  }}
-}}
-)",
-                                     dir, files);
-  return path;
-}
-
 }  // namespace
 
 std::unique_ptr<Store> StartMemcached(const std::string& dir, uint64_t memory) {
@@ -113,8 +90,30 @@ uint64_t Redis::Bulk(char* out) {
 
 // ---- nginx
 
+std::string WriteNginxConfig(const std::string& dir, const std::string& files, const std::string& listen) {
+  const std::string path = dir + "/nginx.conf";
+  std::ofstream(path) << fmt::format(R"(daemon off;
+master_process off;
+pid {0}/nginx.pid;
+error_log {0}/nginx.log;
+events {{}}
+http {{
+  access_log off;
+  sendfile on;
+  keepalive_requests 1000000000;
+  client_body_temp_path {0}/nginx-temp;
+  server {{
+    listen {2};
+    root {1};
+  }}
+}}
+)",
+                                     dir, files, listen);
+  return path;
+}
+
 Nginx::Nginx(const std::string& dir, const std::string& files)
-    : server_({"nginx", "-p", dir, "-c", WriteNginxConfig(dir, files)}, dir + "/nginx.sock", SOCK_STREAM),
+    : server_({"nginx", "-p", dir, "-c", WriteNginxConfig(dir, files, "unix:" + dir + "/nginx.sock")}, dir + "/nginx.sock", SOCK_STREAM),
       stream_(dir + "/nginx.sock") {}
 
 void Nginx::Get(const std::string& name, char* out) {

@@ -37,6 +37,10 @@ class Redis final : public Store {
   Stream stream_;
 };
 
+// Writes a configuration of nginx to `dir`, in which it sends what lies in `files` by sendfile to who connects to
+// `listen`; its path.
+std::string WriteNginxConfig(const std::string& dir, const std::string& files, const std::string& listen);
+
 // nginx with sendfile, serving what lies in `files`.
 class Nginx {
  public:
