@@ -113,7 +113,8 @@ http {{
 }
 
 Nginx::Nginx(const std::string& dir, const std::string& files)
-    : server_({"nginx", "-p", dir, "-c", WriteNginxConfig(dir, files, "unix:" + dir + "/nginx.sock")}, dir + "/nginx.sock", SOCK_STREAM),
+    : server_({"nginx", "-p", dir, "-c", WriteNginxConfig(dir, files, "unix:" + dir + "/nginx.sock")},
+              dir + "/nginx.sock", SOCK_STREAM),
       stream_(dir + "/nginx.sock") {}
 
 void Nginx::Get(const std::string& name, char* out) {

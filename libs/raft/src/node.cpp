@@ -189,10 +189,11 @@ class ThreadedNode final : public Node, private ReplicaHost {
     }
     LARDER_RETURN_IF_ERROR(log_.Write(writes));
     Post([this, number](Replica* replica) {
+      if (replica == nullptr) return;  // the loop's thread is done with what follows, and maybe not alone
       for (; !appending_.empty() && appending_.front().number <= number; appending_.pop_front()) {
         Took(Stage::kAppend, appending_.front().begun);
       }
-      if (replica != nullptr) Check(replica->OnWritten(number));
+      Check(replica->OnWritten(number));
     });
     return absl::OkStatus();
   }

@@ -15,9 +15,6 @@
 
 namespace larder::raft {
 
-// Of a command: a frame of the transport has room for it, and Redis's longest value is shorter.
-constexpr uint64_t kEntryLimit = 17 * base::kMiB;
-
 // What an entry counts in queues, about what it takes.
 inline uint64_t EntrySize(const LogEntry& entry) { return entry.payload.size() + sizeof entry; }
 

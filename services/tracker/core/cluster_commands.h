@@ -132,12 +132,15 @@ struct RespDatabase {
 
 enum class RespSetIf : uint8_t { kAlways = 0, kAbsent = 1 /* NX */, kPresent = 2 /* XX */, kLast = kPresent };
 
+// Shorter than Redis can say: of what was over before it was set.
+inline constexpr base::Duration kRespOver{1};
+
 // -> RespSetDone.
 struct RespSet {
   RespDatabase database;
   std::string key;
   std::string value;
-  base::Duration ttl{};  // 0: none
+  base::Duration ttl{};  // 0: none; kRespOver: the key ends
   bool keep_ttl = false;
   RespSetIf condition{};
   bool get = false;  // answer with the value before

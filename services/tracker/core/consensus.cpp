@@ -47,6 +47,11 @@ void Consensus::Propose(const Proposal& proposal, ProposeDone done) {
   }
   std::string entry =
       EncodeEntry({.request = proposal.request, .fence = proposal.fence, .commands = proposal.commands});
+  // Before it is sent on: the leader would say so, too, but it does not get what no connection carries.
+  if (entry.size() > raft::kEntryLimit) {
+    return done(base::InvalidArgument("ENTRY_TOO_LARGE", "a command of {} bytes; {} at most (send it in parts)",
+                                      entry.size(), raft::kEntryLimit));
+  }
   EntryDone decoded = [done = std::move(done)](const absl::StatusOr<std::string>& replies) {
     if (!replies.ok()) return done(replies.status());
     done(DecodeReplies(base::AsBytes(*replies)));

@@ -63,19 +63,24 @@ ObjectStat StatAt(Reader& snapshot, LogTime now, const ObjectId& id) {
   return stat;
 }
 
+// Of one page: others wait for the same snapshot.
+constexpr size_t kMostLookedAt = 10'000;
+
 // Pages through the rows of a prefix. `token` is the part of the last row's key behind it. `take` adds to a page and
-// returns its new size.
+// returns its new size. Where few rows belong on it, a page ends before it is full.
 template <typename Take>
 absl::StatusOr<std::string> ReadPage(Reader& snapshot, const std::string& prefix, uint32_t limit,
                                      const std::string& token, Take take) {
   LARDER_RETURN_IF_ERROR(CheckPage(limit));
   std::string last;
   size_t size = 0;
+  size_t looked_at = 0;
   bool more = false;
   const std::string from = token.empty() ? prefix : prefix + token + '\0';
   snapshot.Scan(prefix, from, [&](std::string_view key, std::string_view value) {
-    more = size >= limit;
+    more = size >= limit || looked_at == kMostLookedAt;
     if (more) return false;
+    ++looked_at;
     key.remove_prefix(prefix.size());
     size = take(key, value);
     last = key;

@@ -67,9 +67,7 @@ void RespCommands::Execute(const resp::Call& call, const resp::Set& set, resp::D
     if (set.expiry == resp::Set::Expiry::kAt) {
       left -= std::chrono::duration_cast<std::chrono::milliseconds>(clock_.WallNow().time_since_epoch());
     }
-    // One that is past ends with the next entry's stamp; zero would mean no end.
-    command.ttl = std::clamp<std::chrono::milliseconds>(left, std::chrono::milliseconds(0), kLongestTtl);
-    command.ttl = std::max(command.ttl, base::Duration(1));
+    command.ttl = left.count() > 0 ? std::min<base::Duration>(left, kLongestTtl) : kRespOver;
   }
   consensus_.Propose(
       {.commands = {std::move(command)}}, [protocol = call.protocol, get = set.get,

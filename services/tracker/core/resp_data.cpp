@@ -37,6 +37,10 @@ Reply Do(Change& change, const RespSet& command) {
       command.condition == RespSetIf::kAlways || before.has_value() == (command.condition == RespSetIf::kPresent);
   if (command.get && before) done.old = before->value;
   if (!done.stored) return done;
+  if (command.ttl == kRespOver) {
+    Erase(change, row, before);
+    return done;
+  }
   const LogTime was_until = before ? before->until : kNever;
   LogTime until = command.keep_ttl ? was_until : kNever;
   if (command.ttl > base::Duration::zero()) until = After(change.now(), command.ttl);

@@ -216,6 +216,14 @@ TEST_F(ConsensusTest, ABatchHasAtLeastOneCommandAndNoMoreThanTheLimit) {
   EXPECT_THAT(node_.proposed, IsEmpty());
 }
 
+TEST_F(ConsensusTest, WhatIsTooLargeForTheLogIsNotSentToTheLeader) {
+  node_.Follow(kOther, 1);
+  Propose(SetOf("small"));
+  Propose({.commands = {RespSet{.database = kDatabase, .key = "k", .value = std::string(33 << 20, 'x')}}});
+  EXPECT_THAT(sent_, SizeIs(1)) << "the small one";
+  EXPECT_THAT(results_, ElementsAre(StatusIs(absl::StatusCode::kInvalidArgument, "ENTRY_TOO_LARGE")));
+}
+
 TEST_F(ConsensusTest, WhatIsUnderWayIsBounded) {
   Lead(1);
   const Proposal large = {

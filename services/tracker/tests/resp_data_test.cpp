@@ -28,6 +28,13 @@ TEST_F(RespData, SetStoresAnyBytes) {
   EXPECT_EQ(Read(""), std::nullopt);
 }
 
+TEST_F(RespData, WhatWasOverBeforeItWasSetIsNotThere) {
+  EXPECT_TRUE(Set({.key = "k", .value = "1"}).stored);
+  EXPECT_TRUE(Set({.key = "k", .value = "2", .ttl = kRespOver}).stored) << "Redis says OK, too";
+  EXPECT_EQ(Read("k"), std::nullopt);
+  EXPECT_EQ(Set({.key = "k", .value = "3", .condition = RespSetIf::kAbsent, .get = true}).old, std::nullopt);
+}
+
 TEST_F(RespData, NxAndXxLookWhetherTheKeyIsThere) {
   EXPECT_FALSE(Set({.key = "k", .value = "1", .condition = RespSetIf::kPresent}).stored);
   EXPECT_EQ(Read("k"), std::nullopt);

@@ -45,6 +45,23 @@ TEST_F(Uploads, ACommittedOneIsInTheRecordAndUnstages) {
   EXPECT_THAT(Run(CommitOrigin{granted.ticket, "other", 7}), Refused("TICKET_STALE")) << "no repeat";
 }
 
+// Else a namespace with few of them would hold up all who read from the same snapshot.
+TEST_F(Uploads, APageLooksAtSoManyOfOthersAndTheNextGoesOn) {
+  for (int i = 0; i < 12'000; ++i) {
+    Put(a_, {"other", std::to_string(i)}, {}, CopyKind::kStaged);
+  }
+  Put(a_, {"team", "last"}, {}, CopyKind::kStaged);
+  const auto first = ListStaged(*Snapshot(), "team", 10, "");
+  ASSERT_THAT(first, base::IsOk());
+  EXPECT_THAT(first->entries, testing::SizeIs(1));
+  ASSERT_NE(first->next, "");
+  const auto second = ListStaged(*Snapshot(), "team", 10, first->next);
+  ASSERT_THAT(second, base::IsOk());
+  ASSERT_THAT(second->entries, testing::SizeIs(1));
+  EXPECT_EQ(second->entries[0].id.key, "last");
+  EXPECT_EQ(second->next, "");
+}
+
 TEST_F(Uploads, NoTicketForWhatIsDeletedSupersededOrFenced) {
   EXPECT_THAT(Run(BeginUpload{sealed_.blob, sealed_.epoch, a_, {}}), Refused("BAD_DURATION"));
   const Sealed now = Put(a_, id_, {}, CopyKind::kStaged);

@@ -162,11 +162,13 @@ void Measure(const std::string& json) {
   Child child(address);
   Stopwatch watch;
   Report report;
-  const auto timings = watch.InTurn(
-      kCount, {{[&] { child.Fetch("memory"); }},
-               {[&] { child.Fetch("file"); }},
-               {[&] { RunToEnd({"curl", "-s", "-o", "/dev/null", "http://" + nginx_address + "/object"}); }},
-               {[&] { BareGet(nginx_address); }}});
+  const auto timings =
+      watch.InTurn(kCount, {{[&] { child.Fetch("memory"); }},
+                            {[&] { child.Fetch("file"); }},
+                            {[&] {
+                              RunToEnd({"curl", "-s", "-o", "/dev/null", "http://" + nginx_address + "/object"});
+                            }},
+                            {[&] { BareGet(nginx_address); }}});
   const std::map<std::string, Timing> rivals = {{"nginx to curl", timings[2]}, {"nginx to recv", timings[3]}};
   report.Add("swarm.parent_to_child", "256 MiB, parent to child, kept and verified", timings[0], rivals);
   report.Add("swarm.parent_to_child_file", "256 MiB, parent's file to child, kept and verified", timings[1], rivals);

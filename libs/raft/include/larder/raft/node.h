@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "larder/base/clock.h"
+#include "larder/base/units.h"
 #include "larder/raft/log_store.h"
 #include "larder/raft/state_machine.h"
 #include "larder/raft/transport.h"
@@ -67,6 +68,9 @@ struct NodeOptions {
   // Told how long a stage took; called on threads of the node, must not block. Empty: nothing is measured.
   std::function<void(Stage, base::Duration)> on_stage;
 };
+
+// Bytes of a command: a frame of the transport has room for it, and Redis's longest value is shorter.
+inline constexpr uint64_t kEntryLimit = 17 * base::kMiB;
 
 // One member of a group: a loop thread that owns the engine, a log thread that writes and syncs, an apply thread.
 // `log`, `machine` and `transport` must outlive it. Thread-safe; callbacks come on threads of the node and must not
