@@ -37,7 +37,8 @@ void SetKeys(swarm::TicketSigner& signer) { Must(signer.SetKeys({{.id = 1}})); }
 // The one object, once in memory and once in its file.
 class OneObject final : public swarm::PieceSource {
  public:
-  explicit OneObject(const std::string& path) : bytes_(std::make_shared<std::string>(Must(base::ReadFile(path)))) {
+  explicit OneObject(const std::string& path)
+      : bytes_(std::make_shared<std::string>(Must(base::ReadFile(path, kSize)))) {
     swarm::ManifestBuilder builder;
     builder.Append(base::AsBytes(*bytes_));
     manifest_ = std::make_shared<const swarm::Manifest>(Must(builder.Finish(0, {})));
