@@ -229,14 +229,20 @@ class Resolver {
 absl::StatusOr<std::vector<EffectiveSetting>> Resolve(Binder& binder, const Naming& naming, const Inputs& inputs) {
   LARDER_RETURN_IF_ERROR(binder.declared());
   std::string file = inputs.file;
+  std::string named_by = "--config";
   if (const auto named = inputs.env.find(naming.env_prefix + "CONFIG"); file.empty() && named != inputs.env.end()) {
     file = named->second;
+    named_by = named->first;
   }
   Resolver resolver(binder, naming);
   if (!file.empty()) {
     const bool may_be_absent = inputs.file_may_be_absent && file == inputs.file;
-    LARDER_ASSIGN_OR_RETURN(std::vector<Entry> entries, ReadDocument(file, may_be_absent));
-    LARDER_RETURN_IF_ERROR(resolver.ApplyFile(file, std::move(entries)));
+    absl::StatusOr<std::vector<Entry>> entries = ReadDocument(file, may_be_absent);
+    if (!may_be_absent && base::Reason(entries.status()) == "CONFIG_UNREADABLE") {
+      return base::Annotate(entries.status(), named_by);
+    }
+    LARDER_RETURN_IF_ERROR(entries.status());
+    LARDER_RETURN_IF_ERROR(resolver.ApplyFile(file, *std::move(entries)));
     LARDER_RETURN_IF_ERROR(binder.declared());
   }
   LARDER_RETURN_IF_ERROR(resolver.ApplyEnvironment(inputs.env));

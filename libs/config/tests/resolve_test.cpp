@@ -14,6 +14,7 @@ namespace {
 
 using base::IsOk;
 using base::StatusIs;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -239,10 +240,12 @@ TEST_F(ResolveTest, OnlyAFileThatNobodyNamedMayBeAbsent) {
   const std::string absent = (dir_ / "absent.yaml").string();
   const absl::Status status = loader_.Load({.file = absent});
   EXPECT_THAT(status, StatusIs(kInvalid, "CONFIG_UNREADABLE"));
-  EXPECT_THAT(base::Message(status), HasSubstr(absent));
+  EXPECT_THAT(base::Message(status), AllOf(HasSubstr("--config: "), HasSubstr(absent)));
   EXPECT_THAT(loader_.Load({.file = absent, .file_may_be_absent = true}), IsOk());
-  EXPECT_THAT(loader_.Load({.file = "", .file_may_be_absent = true, .env = {{"LARDER_SAMPLE_CONFIG", absent}}}),
-              StatusIs(kInvalid, "CONFIG_UNREADABLE"));
+  const absl::Status by_variable =
+      loader_.Load({.file = "", .file_may_be_absent = true, .env = {{"LARDER_SAMPLE_CONFIG", absent}}});
+  EXPECT_THAT(by_variable, StatusIs(kInvalid, "CONFIG_UNREADABLE"));
+  EXPECT_THAT(base::Message(by_variable), AllOf(HasSubstr("LARDER_SAMPLE_CONFIG: "), HasSubstr(absent)));
   EXPECT_THAT(loader_.Load({.file = dir_.path().string()}), StatusIs(kInvalid, "CONFIG_UNREADABLE"));
 }
 
