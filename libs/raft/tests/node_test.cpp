@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <future>
@@ -40,6 +41,34 @@ class Counter final : public StateMachine {
 
  private:
   AppliedState applied_;
+};
+
+// One write with entries, once asked, waits until it may go on.
+class HeldLog final : public LogStore {
+ public:
+  LogExtent extent() const override { return log_.extent(); }
+  absl::Status Write(std::span<const LogWrite> writes) override {
+    const bool entries = std::ranges::any_of(writes, [](const LogWrite& write) { return !write.entries.empty(); });
+    if (entries && hold.exchange(false)) {
+      begun.set_value();
+      go_on.get_future().wait();
+    }
+    return log_.Write(writes);
+  }
+  absl::Status Read(uint64_t first, uint64_t end, uint64_t max_bytes,
+                    const std::function<void(LogEntry)>& take) const override {
+    return log_.Read(first, end, max_bytes, take);
+  }
+  absl::StatusOr<uint64_t> TermAt(uint64_t index) const override { return log_.TermAt(index); }
+  absl::Status Purge(uint64_t through) override { return log_.Purge(through); }
+  uint64_t bytes() const override { return log_.bytes(); }
+
+  std::atomic<bool> hold = false;
+  std::promise<void> begun;
+  std::promise<void> go_on;
+
+ private:
+  MemoryLogStore log_;
 };
 
 struct Member {
@@ -228,6 +257,35 @@ TEST_F(Nodes, WhoWaitsWhenItStopsIsAnswered) {
   EXPECT_THAT(proposed.get_future().get(), StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(read.get_future().get(), StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(Read(node), StatusIs(absl::StatusCode::kUnavailable, "STOPPED"));
+}
+
+// The writer tells on its own thread then, while the loop's may do the same.
+TEST_F(Nodes, WhatIsWrittenAfterTheLoopEndedLeavesItsStateAlone) {
+  HeldLog log;
+  const std::vector<MemberId> voters = {{1}};
+  Counter machine({.configuration = EncodeVoters(voters)});
+  std::atomic<int> appended = 0;
+  auto node = Node::Start({.self = {1},
+                           .seed = 1,
+                           .boot = 1,
+                           .tick = std::chrono::milliseconds(5),
+                           .on_stage =
+                               [&](Stage stage, auto) {
+                                 if (stage == Stage::kAppend) ++appended;
+                               }},
+                          log, machine, network_.For({1}));
+  ASSERT_THAT(node.status(), IsOk());
+  ASSERT_THAT(Read(**node), IsOk());
+  const int before = appended;
+  log.hold = true;
+  // Answered by the loop when it has ended.
+  (*node)->Propose("1", [&](const absl::StatusOr<std::string>& reply) {
+    EXPECT_THAT(reply.status(), StatusIs(absl::StatusCode::kUnavailable));
+    log.go_on.set_value();
+  });
+  log.begun.get_future().wait();
+  (*node)->Stop();
+  EXPECT_EQ(appended, before);
 }
 
 TEST_F(Nodes, AJointConfigurationIsLeftWhenItIsApplied) {
