@@ -50,7 +50,8 @@ Flight PieceLedger::Begin(PieceRun run, uint32_t giver) {
 
 Flight PieceLedger::BeginDuplicate(uint32_t piece, uint32_t giver, const Flight& first) {
   Flight flight{.giver = giver, .rest = {piece, 1}, .duplicate = true};
-  if (first.rest.first == piece && first.received > 0) {
+  // What a duplicate has brought lies beside the piece's place, not in it.
+  if (!first.duplicate && first.rest.first == piece && first.received > 0) {
     flight.received = flight.copy_from = first.received;
     flight.crc = first.crc;
     flight.alone = false;

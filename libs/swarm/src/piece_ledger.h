@@ -45,7 +45,7 @@ class PieceLedger {
 
   // The pieces are under way from now on: the run, or less of it, where a later piece has begun already.
   Flight Begin(PieceRun run, uint32_t giver);
-  // The same piece a second time, from the byte that `first` has come to.
+  // The same piece a second time, from the byte that `first` has come to in the piece's place.
   Flight BeginDuplicate(uint32_t piece, uint32_t giver, const Flight& first);
   bool FliesOnce(uint32_t piece) const { return flying_[piece] == 1; }
   // The flight is over: what it did not bring is wanted again.

@@ -48,7 +48,7 @@ void Publisher::Publish(Publication publication, Told told) {
     if (before.info.epoch == publication.info.epoch) {
       // The same object, put again: one attempt speaks for both.
       before.acknowledged |= publication.acknowledged;
-      before.overwrite |= publication.overwrite;
+      before.overwrite |= publication.overwrite && !pending.unknown;
       if (before.settings.empty()) before.settings = publication.settings;
       if (before.right != publication.right) unused = publication.right;
       publication = before;

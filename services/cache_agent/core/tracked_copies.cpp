@@ -57,13 +57,13 @@ void TrackedPeer::Mark(const object::ObjectInfo& info, const TrackedAs& tracked)
     if (it != end) marking_.erase(it);
   }
   // It went before the cluster heard of it, and what took its place, if anything did, speaks for itself.
-  if (!marked.ok() && !inner().FindSealed(info.id)) inventory_.GiveUp(info.id, tracked);
+  if (base::Reason(marked) == "NO_OBJECT") inventory_.GiveUp(info.id, tracked);
 }
 
 // ---- what goes by itself, and what other nodes have done
 
-void TrackedPeer::OnDropped(const std::vector<object::ObjectInfo>& dropped) {
-  for (const object::ObjectInfo& info : dropped) {
+void TrackedPeer::OnGone(const std::vector<object::ObjectInfo>& gone) {
+  for (const object::ObjectInfo& info : gone) {
     publisher_.ForgetIf(info.id, info.epoch);
     if (info.tracked) inventory_.GiveUp(info.id, *info.tracked);
   }
@@ -167,10 +167,21 @@ void TrackedPeer::DropIfGone(const object::ObjectInfo& here, const absl::StatusO
   // Created anew elsewhere, and this is a copy of that, too.
   if (same_content) return publisher_.Publish({.info = here, .acknowledged = true}, nullptr);
   // While the agent stops, it stays: it is compared at the next start.
-  Run([this, id = here.id, own = here.epoch] {
+  Run([this, here] {
     // Told anew since somebody looked: what it comes to decides.
-    if (!IsOwn(id)) inner().Drop(id, own).IgnoreError();
+    if (IsOwn(here.id)) return;
+    if (WasToldOf(here)) return CheckLater(here.id, clock_.Now() + kLookAgain);
+    inner().Drop(here.id, here.epoch).IgnoreError();
   });
+}
+
+bool TrackedPeer::WasToldOf(const object::ObjectInfo& before) {
+  {
+    base::MutexLock lock(mutex_);
+    if (marking_.contains(before.id)) return true;
+  }
+  const std::optional<object::ObjectInfo> now = inner().FindSealed(before.id);
+  return now && now->tracked != before.tracked;
 }
 
 }  // namespace larder::cache_agent

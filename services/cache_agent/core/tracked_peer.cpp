@@ -68,7 +68,7 @@ TrackedPeer::TrackedPeer(std::string node, std::unique_ptr<object::Peer> peer, C
                         over_.insert(over.begin(), over.end());
                       }}) {
   publisher_.OnTracked([this](const object::ObjectInfo& info, const TrackedAs& tracked) { OnTracked(info, tracked); });
-  inner().OnDropped([this](const std::vector<object::ObjectInfo>& dropped) { OnDropped(dropped); });
+  inner().OnDropped([this](const std::vector<object::ObjectInfo>& gone) { OnGone(gone); });
 }
 
 TrackedPeer::~TrackedPeer() { EndInner(); }
@@ -270,7 +270,7 @@ void TrackedPeer::OnSealed(LeaseId lease, const CreationPtr& creation, SealResul
   Epoch right;
   {
     base::MutexLock lock(mutex_);
-    repeated = std::exchange(creation->sealed, true);
+    repeated = creation->sealed;
     session_lives = namespaces_.contains(creation->session);
     // Of a creation that ended while it was being sealed, the right was given back.
     if (creations_.contains(lease)) right = creation->right;
@@ -295,8 +295,10 @@ void TrackedPeer::OnSealed(LeaseId lease, const CreationPtr& creation, SealResul
   const auto told = [this, result, done](const absl::StatusOr<TrackedAs>& tracked) { Answer(result, tracked, done); };
   publisher_.Publish(publication, local ? Publisher::Told() : told);
   {
-    // Not before the publisher knows of it: whoever looks what is here finds it with one of both.
+    // Not before the publisher knows of it: whoever looks what is here finds it with one of both. Two seals at once
+    // both publish, which is one.
     base::MutexLock lock(mutex_);
+    creation->sealed = true;
     creations_.erase(lease);
   }
   if (local) done(std::move(result));

@@ -73,7 +73,7 @@ class TrackedPeer final : public object::PeerDecorator {
     bool overwrite = false;
     object::Epoch right;  // 0: none, it is published at the seal
     MetaChange settings;  // to be had also by the same content, if that is there already
-    bool sealed = false;  // its publication begins: another seal is a repeat
+    bool sealed = false;  // the publisher knows of it: another seal is a repeat
   };
   using CreationPtr = std::shared_ptr<Creation>;  // what changes in it is guarded by mutex_
   // One that waits for the right to its key.
@@ -106,7 +106,7 @@ class TrackedPeer final : public object::PeerDecorator {
   void OnTracked(const object::ObjectInfo& info, const object::TrackedAs& tracked) LARDER_EXCLUDES(mutex_);
   void Mark(const object::ObjectInfo& info, const object::TrackedAs& tracked) LARDER_EXCLUDES(mutex_);
   // What went by itself.
-  void OnDropped(const std::vector<object::ObjectInfo>& dropped);
+  void OnGone(const std::vector<object::ObjectInfo>& gone);
   // The creation is over without an object.
   void End(object::LeaseId lease) LARDER_EXCLUDES(mutex_);
   void Abandon(const Creation& creation);
@@ -125,6 +125,8 @@ class TrackedPeer final : public object::PeerDecorator {
   bool IsBeingCreated(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
   // What is created, told of, or only here is no copy of what the cluster says.
   bool IsOwn(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
+  // The cluster was told of it since it was like this.
+  bool WasToldOf(const object::ObjectInfo& before) LARDER_EXCLUDES(mutex_);
   void CheckLater(const object::ObjectId& id, base::MonotonicTime not_before) LARDER_EXCLUDES(mutex_);
   void CheckCopies() LARDER_EXCLUDES(mutex_);
   void CheckHere(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);

@@ -201,6 +201,39 @@ TEST_F(TrackedOutcomesTest, ALeaseThatLapsesWhileItsObjectIsSealedCostsTheRightA
   EXPECT_TRUE(Readable("k"));
 }
 
+TEST_F(TrackedOutcomesTest, WhatIsPutAgainWhileItsCopyIsToGoStays) {
+  const CreateGrant first = caller_->CreateLater({}).Get().value();
+  auto sealed = SealLater(first, "hello");
+  cluster_.Answer(cluster_.open().front(), Epoch{7});
+  gated_.RunAll();
+  const object::ObjectId id = sealed.Get()->info.id;
+  peer_->Recheck(id);
+  Pass(milliseconds(100));
+  AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
+  ASSERT_EQ(gated_.size(), 1u) << "it is to go";
+  const CreateGrant second = caller_->CreateLater({}).Get().value();
+  auto again = SealLater(second, "hello");
+  cluster_.Answer(cluster_.open().front(), Epoch{9});
+  EXPECT_THAT(again.Get(), IsOk());
+  gated_.RunAll();
+  EXPECT_TRUE(Readable(id.key));
+}
+
+TEST_F(TrackedOutcomesTest, ASealRepeatedWhileTheFirstIsAnsweredHearsNoMoreThanThat) {
+  const CreateGrant grant = caller_->CreateLater({}).Get().value();
+  Answer<absl::StatusOr<SealResult>> repeated;
+  stepped_->sealed = [&] {
+    peer_->Seal(caller_->session(), grant.lease, grant.epoch, {.size = 5}, repeated.Slot());
+    EXPECT_FALSE(repeated.ready());
+  };
+  auto sealed = SealLater(grant, "hello");
+  ASSERT_EQ(cluster_.open().size(), 1u);
+  EXPECT_FALSE(repeated.ready());
+  cluster_.Answer(cluster_.open().front(), Epoch{7});
+  EXPECT_THAT(repeated.Get(), IsOk());
+  EXPECT_THAT(sealed.Get(), IsOk());
+}
+
 // A grant is followed by writes, maybe to a disk: not on the thread that brings the tracker's answers.
 TEST_F(TrackedOutcomesTest, GrantsAndLossesAreDealtWithOnTheExecutor) {
   auto created = caller_->CreateLater({.key = "k"});

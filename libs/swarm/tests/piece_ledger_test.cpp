@@ -1,0 +1,55 @@
+#include "src/piece_ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "larder/base/digest.h"
+
+namespace larder::swarm {
+namespace {
+
+constexpr uint32_t kSize = 1000;
+
+class Ledger : public testing::Test {
+ protected:
+  static std::vector<std::byte> Sample() {
+    std::vector<std::byte> bytes;
+    for (uint32_t i = 0; i < kSize; ++i) bytes.push_back(static_cast<std::byte>(i * 7 + 1));
+    return bytes;
+  }
+  static std::shared_ptr<const Manifest> ManifestOf(const std::vector<std::byte>& bytes) {
+    ManifestBuilder builder;
+    builder.Append(bytes);
+    return std::make_shared<const Manifest>(builder.Finish(0, {}).value());
+  }
+  // The flight's parent sends what comes next.
+  PieceLedger::Outcome Send(Flight& flight, uint32_t size) {
+    const uint32_t from = flight.received;
+    const auto room = ledger_.Room(flight, {.request = flight.request, .piece = 0, .offset = from}, size);
+    EXPECT_TRUE(room.has_value());
+    const base::ByteSpan sent = base::ByteSpan(bytes_).subspan(from, size);
+    std::ranges::copy(sent, room->begin());
+    return ledger_.Arrived(flight, size, base::Crc32c(sent)).value();
+  }
+  const std::vector<std::byte> bytes_ = Sample();
+  std::vector<std::byte> place_ = std::vector<std::byte>(kSize, std::byte{0xEE});
+  MemoryDestination destination_{place_};
+  PieceLedger ledger_{ManifestOf(bytes_), destination_, PieceSet(1), PieceRun{0, 1}};
+};
+
+// What the first duplicate brought lies in no destination: the second must bring it anew.
+TEST_F(Ledger, ADuplicateOfADuplicateWhoseOriginalEndedBringsAllBytes) {
+  Flight original = ledger_.Begin({0, 1}, 1);
+  EXPECT_EQ(Send(original, 100), PieceLedger::Outcome::kMore);
+  Flight duplicate = ledger_.BeginDuplicate(0, 2, original);
+  EXPECT_EQ(duplicate.received, 100u);
+  EXPECT_EQ(Send(duplicate, 200), PieceLedger::Outcome::kMore);
+  ledger_.End(original);
+  Flight second = ledger_.BeginDuplicate(0, 3, duplicate);
+  EXPECT_EQ(Send(second, kSize - second.received), PieceLedger::Outcome::kVerified);
+  EXPECT_TRUE(place_ == bytes_);
+}
+
+}  // namespace
+}  // namespace larder::swarm
