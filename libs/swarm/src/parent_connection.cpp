@@ -38,7 +38,8 @@ ParentConnection::ParentConnection(base::UniqueFd fd, ServerState& state, std::f
       state_(state),
       pieces_changed_(std::move(pieces_changed)),
       accepted_(state.parts.clock.Now()),
-      moved_(accepted_) {
+      heard_(accepted_),
+      sent_(accepted_) {
   ++state_.connections;
   const int on = 1;
   ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -59,7 +60,7 @@ absl::Status ParentConnection::Read() {
   if (size == 0) return absl::CancelledError();
   if (size < 0) return WouldBlock() ? absl::OkStatus() : SocketError("receive from a child");
   in_size_ += static_cast<size_t>(size);
-  moved_ = state_.parts.clock.Now();
+  heard_ = state_.parts.clock.Now();
   base::ByteSpan rest = std::span(in_).first(in_size_);
   while (true) {
     LARDER_ASSIGN_OR_RETURN(const std::optional<ControlFrame> frame, NextControl(rest));
@@ -176,7 +177,6 @@ void ParentConnection::EndRequest(const Request& request, std::string_view reaso
 }
 
 bool ParentConnection::PrepareNext() {
-  try_again_ = base::kNoDeadline;
   if (requests_.empty()) return false;
   Request& request = requests_.front();
   switch (StateOf(request.piece)) {
@@ -221,6 +221,7 @@ void ParentConnection::PrepareChunk(Request& request, const PieceBytes::Stretch&
 
 absl::Status ParentConnection::Send() {
   sending_ = false;
+  try_again_ = base::kNoDeadline;
   for (uint64_t sent = 0; chunk_left() || control_sent_ < control_.size() || PrepareNext();) {
     if (sent >= kShare) {
       sending_ = true;
@@ -246,7 +247,7 @@ absl::StatusOr<ParentConnection::Sent> ParentConnection::SendControl() {
     if (WouldBlock()) return Sent::kBlocked;
     return SocketError("send to a child");
   }
-  moved_ = state_.parts.clock.Now();
+  sent_ = state_.parts.clock.Now();
   control_sent_ += static_cast<size_t>(size);
   if (control_sent_ < control_.size()) return Sent::kBlocked;
   control_.clear();
@@ -269,7 +270,7 @@ absl::StatusOr<ParentConnection::Sent> ParentConnection::SendChunk() {
     if (WouldBlock()) return Sent::kBlocked;
     return SocketError("send to a child");
   }
-  moved_ = state_.parts.clock.Now();
+  sent_ = state_.parts.clock.Now();
   const size_t of_header = std::min(static_cast<size_t>(size), parts[0].iov_len);
   chunk_.header_sent += of_header;
   if (file) return Sent::kAll;
@@ -287,7 +288,7 @@ absl::StatusOr<ParentConnection::Sent> ParentConnection::SendFile() {
   }
   if (size == 0)
     return base::Error(absl::StatusCode::kDataLoss, "READ_FAILED", "a file that is shorter than its object");
-  moved_ = state_.parts.clock.Now();
+  sent_ = state_.parts.clock.Now();
   chunk_.data.fd_offset += static_cast<uint64_t>(size);
   chunk_.data.size -= static_cast<uint64_t>(size);
   return chunk_left() ? Sent::kBlocked : Sent::kAll;
@@ -300,8 +301,8 @@ absl::Status ParentConnection::CheckTimeouts() const {
     return base::Error(absl::StatusCode::kDeadlineExceeded, reason, "{}", what);
   };
   if (!ticket_ && now - accepted_ >= options.hello_timeout) return late("NO_HELLO", "no whole HELLO in time");
-  if (sending_ && now - moved_ >= options.stalled_timeout) return late("STALLED", "a child reads no more");
-  if (!sending_ && requests_.empty() && now - moved_ >= options.idle_timeout) {
+  if (sending_ && now - sent_ >= options.stalled_timeout) return late("STALLED", "a child reads no more");
+  if (!sending_ && requests_.empty() && now - std::max(heard_, sent_) >= options.idle_timeout) {
     return late("IDLE", "a child has asked for nothing");
   }
   return absl::OkStatus();

@@ -87,7 +87,8 @@ class ParentConnection {
   const std::function<void()> pieces_changed_;
   bool pending_ = true;
   const base::MonotonicTime accepted_;
-  base::MonotonicTime moved_;  // when bytes last went either way
+  base::MonotonicTime heard_;  // when bytes last came
+  base::MonotonicTime sent_;   // and went
   std::array<std::byte, kHeaderSize + kMaxControl> in_{};
   size_t in_size_ = 0;
   TransferClass class_ = TransferClass::kForeground;

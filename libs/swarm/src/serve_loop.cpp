@@ -141,7 +141,8 @@ void ServeLoop::Settle(uint64_t id, const absl::Status& status) {
     connections_.erase(found);
     return;
   }
-  if (const base::Deadline at = served.connection.try_again(); at != base::kNoDeadline) limited_.emplace_back(at, id);
+  const base::Deadline again = served.connection.try_again();
+  if (again != base::kNoDeadline && !std::exchange(served.limited, true)) limited_.emplace_back(again, id);
   if (served.connection.sending() == served.watches_output) return;
   served.watches_output = !served.watches_output;
   const uint32_t output = served.watches_output ? uint32_t{EPOLLOUT} : 0;
@@ -163,9 +164,10 @@ void ServeLoop::SendLimited() {
   limited_.erase(due, limited_.end());
   for (const auto& [at, id] : ready) {
     const auto found = connections_.find(id);
-    // Another try may have come first, and set another time.
-    if (found == connections_.end() || found->second->connection.try_again() != at) continue;
-    Settle(id, found->second->connection.Send());
+    if (found == connections_.end()) continue;
+    found->second->limited = false;
+    // Another try may have come first, and succeeded, or found the socket full.
+    if (found->second->connection.try_again() != base::kNoDeadline) Settle(id, found->second->connection.Send());
   }
 }
 

@@ -56,6 +56,7 @@ class ServeLoop {
         : connection(std::move(fd), state, std::move(changed)) {}
     ParentConnection connection;
     bool watches_output = false;
+    bool limited = false;  // is in limited_
   };
 
   ServerState& state_;

@@ -1,6 +1,9 @@
 // What a server does for a child that it cannot trust.
 #include "larder/swarm/piece_server.h"
 
+#include <atomic>
+#include <thread>
+
 #include "larder/base/status.h"
 #include "tests/raw_child.h"
 #include "tests/swarm_fixture.h"
@@ -254,6 +257,21 @@ TEST(ServerLimits, WhoReadsNothingIsCutOff) {
   RawChild child(parent.server->address());
   child.Say(Hello(parent) + Open() + Encode(GetFrame{.request = 1, .run = {0, 64}}));
   EXPECT_EQ(ends.Next(), "STALLED");
+}
+
+TEST(ServerLimits, AlsoWhoGoesOnTalking) {
+  Ends ends;
+  TestParent parent("node-a", {.stalled_timeout = std::chrono::milliseconds(50), .ended = ends.Listener()});
+  parent.source.Add(kObject, kEpoch, Sealed(SomeBytes(64 * kMiB), 1 * kMiB));
+  RawChild child(parent.server->address());
+  child.Say(Hello(parent) + Open() + Encode(GetFrame{.request = 1, .run = {0, 64}}));
+  std::atomic<bool> ended = false;
+  std::thread talks([&] {
+    while (!ended) child.Say(Encode(CancelFrame{.request = 99}));
+  });
+  EXPECT_EQ(ends.Next(), "STALLED");
+  ended = true;
+  talks.join();
 }
 
 TEST(ServerLimits, ConnectionsWithoutATicketAreBounded) {
