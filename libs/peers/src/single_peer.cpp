@@ -279,7 +279,8 @@ absl::Status SinglePeer::State::SetTracked(const ObjectId& id, Epoch epoch, cons
     const SealedPtr sealed = Find(id);
     if (sealed == nullptr || sealed->info.epoch != epoch) return NoObject(id);
   }
-  LARDER_RETURN_IF_ERROR(backend_.SetTracked(id, epoch, tracked));
+  // If a disk fails here, it is known for as long as this peer lives.
+  const absl::Status kept = backend_.SetTracked(id, epoch, tracked);
   Calls calls;
   base::MutexLock lock(mutex_);
   const SealedPtr now = Find(id);
@@ -287,7 +288,7 @@ absl::Status SinglePeer::State::SetTracked(const ObjectId& id, Epoch epoch, cons
   auto changed = std::make_shared<Sealed>(*now);
   changed->info.tracked = tracked;
   Replace(now, std::move(changed), calls);
-  return absl::OkStatus();
+  return kept;
 }
 
 absl::Status SinglePeer::State::Drop(const ObjectId& id, Epoch epoch) {

@@ -52,7 +52,8 @@ class SteppedBackend final : public Backend {
   };
   Steps steps;
   absl::Status create_fails;
-  absl::Status reserve_fails;  // the next one
+  absl::Status reserve_fails;      // the next one
+  absl::Status set_tracked_fails;  // likewise
   int appends_until_full = 1'000'000;
   std::map<ObjectId, Epoch> sealed;  // what a restart would find
   std::map<ObjectId, bool> pinned;
@@ -82,7 +83,7 @@ class SteppedBackend final : public Backend {
   absl::Status SetTracked(const ObjectId& id, Epoch, const object::TrackedAs& as) override {
     tracked[id] = as;
     Take(steps.after_set_tracked)();
-    return absl::OkStatus();
+    return std::exchange(set_tracked_fails, absl::OkStatus());
   }
   absl::StatusOr<std::vector<Recovered>> Recover() override { return std::vector<Recovered>(); }
   Usage usage() const override { return {.used = live}; }
@@ -417,6 +418,15 @@ TEST_F(SinglePeerCalls, WhatIsReplacedWhileItIsSaidToBeTrackedIsNotTheNewOne) {
   backend_.steps.after_set_tracked = [&] { ASSERT_THAT(caller.Put({.key = "k", .overwrite = true}, {}), IsOk()); };
   EXPECT_THAT(peer_->SetTracked(old.info.id, old.info.epoch, {{3}, {5}}), kNoObject);
   EXPECT_EQ(caller.Stat("k")->tracked, std::nullopt);
+}
+
+TEST_F(SinglePeerCalls, WhatADiskDoesNotKeepIsTrackedForNow) {
+  Caller caller = Open();
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult sealed, caller.PutKey("k", {}));
+  backend_.set_tracked_fails = base::Error(absl::StatusCode::kInternal, "EIO", "broken");
+  EXPECT_THAT(peer_->SetTracked(sealed.info.id, sealed.info.epoch, {{3}, {5}}),
+              StatusIs(absl::StatusCode::kInternal, "EIO"));
+  EXPECT_EQ(caller.Stat("k")->tracked, (object::TrackedAs{{3}, {5}}));
 }
 
 TEST_F(SinglePeerCalls, APinAndATrackedMarkAtOnceAreBothKept) {

@@ -56,7 +56,8 @@ void TrackedPeer::Mark(const object::ObjectInfo& info, const TrackedAs& tracked)
     const auto it = std::find_if(begin, end, [&](const auto& item) { return item.second == tracked; });
     if (it != end) marking_.erase(it);
   }
-  // It went before the cluster heard of it, and what took its place, if anything did, speaks for itself.
+  // What a disk did not keep is told of again at the next start. What went before the cluster heard of it, and what
+  // took its place, if anything did, speaks for itself.
   if (base::Reason(marked) == "NO_OBJECT") inventory_.GiveUp(info.id, tracked);
 }
 

@@ -47,6 +47,13 @@ TEST(ClusterProto, WhatIsPublishedIsWhatTheRegistryTellsOthers) {
   EXPECT_TRUE(read.pinned);
 }
 
+TEST(ClusterProto, WhatIsToldOfLateLivesNoLongerForThat) {
+  object::ObjectInfo info = Described();
+  EXPECT_EQ(PublishCommand(info, false).publish().meta().ttl_ms(), 9000);
+  info.ttl_left = seconds(4);
+  EXPECT_EQ(PublishCommand(info, false).publish().meta().ttl_ms(), 4000);
+}
+
 TEST(ClusterProto, RefusalsKeepCodeReasonAndMessage) {
   v1::Refusal held;
   held.set_code(static_cast<int>(absl::StatusCode::kAborted));

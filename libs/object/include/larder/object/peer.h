@@ -166,7 +166,8 @@ class Peer {
   virtual std::vector<ObjectInfo> ListSealed(const ObjectId& after, size_t limit) const = 0;
   // None: no such object is sealed here.
   virtual std::optional<ObjectInfo> FindSealed(const ObjectId& id) const = 0;
-  // Keeps what the cluster knows that epoch of this node's as. NOT_FOUND (NO_OBJECT): it is not here any more.
+  // Keeps what the cluster knows that epoch of this node's as. NOT_FOUND (NO_OBJECT): it is not here any more. An error
+  // of the backend: it is kept, but not over a restart.
   virtual absl::Status SetTracked(const ObjectId& id, Epoch epoch, const TrackedAs& tracked) = 0;
   // Delete of that epoch of this node's, and of no other. NOT_FOUND (NO_OBJECT).
   virtual absl::Status Drop(const ObjectId& id, Epoch epoch) = 0;
