@@ -10,8 +10,8 @@ namespace {
 
 absl::Status NoQuorum() {
   return base::Error(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM",
-                     "the tracker has no leader that a quorum follows; nothing was done (try again; see `larder "
-                     "tracker status` for members that are down)");
+                     "the tracker has no leader that a quorum follows; nothing was done (try again; look which of "
+                     "its members are down)");
 }
 absl::Status LeaderChanged() {
   return base::Error(absl::StatusCode::kUnavailable, "LEADER_CHANGED",
