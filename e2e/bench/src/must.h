@@ -20,4 +20,7 @@ T Must(absl::StatusOr<T> result) {
   return *std::move(result);
 }
 
+// A benchmark's main: `run`, and what Die said on stderr, with exit code 1.
+int RunMain(int (*run)(int argc, char** argv), int argc, char** argv);
+
 }  // namespace larder::bench

@@ -13,8 +13,8 @@
 #include "larder/base/units.h"
 #include "larder/raft/membership.h"
 #include "larder/raft/node.h"
-#include "larder/raft/testing/memory_log_store.h"
 #include "larder/raft/testing/memory_network.h"
+#include "tests/log_decorator.h"
 
 namespace larder::raft {
 namespace {
@@ -53,9 +53,8 @@ class Gate {
   int waiting_ LARDER_GUARDED_BY(mutex_) = 0;
 };
 
-class GatedLog final : public LogStore {
+class GatedLog final : public LogDecorator {
  public:
-  LogExtent extent() const override { return log_.extent(); }
   absl::Status Write(std::span<const LogWrite> writes) override {
     uint64_t bytes = 0;
     for (const LogWrite& write : writes) {
@@ -63,21 +62,11 @@ class GatedLog final : public LogStore {
     }
     most = std::max(most, bytes);
     gate.Pass();
-    return log_.Write(writes);
+    return LogDecorator::Write(writes);
   }
-  absl::Status Read(uint64_t first, uint64_t end, uint64_t max_bytes,
-                    const std::function<void(LogEntry)>& take) const override {
-    return log_.Read(first, end, max_bytes, take);
-  }
-  absl::StatusOr<uint64_t> TermAt(uint64_t index) const override { return log_.TermAt(index); }
-  absl::Status Purge(uint64_t through) override { return log_.Purge(through); }
-  uint64_t bytes() const override { return log_.bytes(); }
 
   Gate gate;
   uint64_t most = 0;  // of one Write
-
- private:
-  MemoryLogStore log_;
 };
 
 class GatedMachine final : public StateMachine {

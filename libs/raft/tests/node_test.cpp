@@ -13,6 +13,7 @@
 #include "larder/raft/membership.h"
 #include "larder/raft/testing/memory_log_store.h"
 #include "larder/raft/testing/memory_network.h"
+#include "tests/log_decorator.h"
 
 namespace larder::raft {
 namespace {
@@ -44,31 +45,20 @@ class Counter final : public StateMachine {
 };
 
 // One write with entries, once asked, waits until it may go on.
-class HeldLog final : public LogStore {
+class HeldLog final : public LogDecorator {
  public:
-  LogExtent extent() const override { return log_.extent(); }
   absl::Status Write(std::span<const LogWrite> writes) override {
     const bool entries = std::ranges::any_of(writes, [](const LogWrite& write) { return !write.entries.empty(); });
     if (entries && hold.exchange(false)) {
       begun.set_value();
       go_on.get_future().wait();
     }
-    return log_.Write(writes);
+    return LogDecorator::Write(writes);
   }
-  absl::Status Read(uint64_t first, uint64_t end, uint64_t max_bytes,
-                    const std::function<void(LogEntry)>& take) const override {
-    return log_.Read(first, end, max_bytes, take);
-  }
-  absl::StatusOr<uint64_t> TermAt(uint64_t index) const override { return log_.TermAt(index); }
-  absl::Status Purge(uint64_t through) override { return log_.Purge(through); }
-  uint64_t bytes() const override { return log_.bytes(); }
 
   std::atomic<bool> hold = false;
   std::promise<void> begun;
   std::promise<void> go_on;
-
- private:
-  MemoryLogStore log_;
 };
 
 struct Member {

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <exception>
 #include <fstream>
 #include <string_view>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "larder/swarm/fetch.h"
 #include "larder/swarm/piece_server.h"
 #include "src/measure.h"
+#include "src/must.h"
 #include "src/report.h"
 #include "src/rivals.h"
 #include "src/scratch_dir.h"
@@ -197,11 +197,4 @@ int Run(int argc, char** argv) {
 }  // namespace
 }  // namespace larder::bench
 
-int main(int argc, char** argv) {
-  try {
-    return larder::bench::Run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench: %s\n", error.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return larder::bench::RunMain(larder::bench::Run, argc, argv); }

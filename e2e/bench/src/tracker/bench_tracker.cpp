@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <exception>
 #include <string_view>
 #include <vector>
 
@@ -68,11 +67,4 @@ int Run(int argc, char** argv) {
 }  // namespace
 }  // namespace larder::bench
 
-int main(int argc, char** argv) {
-  try {
-    return larder::bench::Run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench: %s\n", error.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return larder::bench::RunMain(larder::bench::Run, argc, argv); }
