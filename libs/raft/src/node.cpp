@@ -41,11 +41,12 @@ class ThreadedNode final : public Node, private ReplicaHost {
     return absl::OkStatus();
   }
 
-  void Propose(std::string command, ProposeDone done) override {
-    Post([this, asked = Now(), command = std::move(command), done = std::move(done)](Replica* replica) mutable {
+  using Node::Propose;
+  void Propose(std::string command, ProposeDone done, uint64_t term) override {
+    Post([this, asked = Now(), command = std::move(command), done = std::move(done), term](Replica* replica) mutable {
       if (replica == nullptr) return done(Stopped());
       Took(Stage::kQueue, asked);
-      replica->Propose(std::move(command), std::move(done));
+      replica->Propose(std::move(command), std::move(done), term);
     });
   }
   void Read(ReadDone done) override {

@@ -86,13 +86,13 @@ absl::Status Replica::Step(base::ByteSpan message) {
   return Fatal(stepped);
 }
 
-void Replica::Propose(std::string payload, Node::ProposeDone done) {
+void Replica::Propose(std::string payload, Node::ProposeDone done, uint64_t term) {
   if (payload.empty()) return done(base::InvalidArgument("RAFT_INVALID", "a proposal of nothing"));
   if (payload.size() > kEntryLimit) {
     return done(
         base::InvalidArgument("ENTRY_TOO_LARGE", "a command of {} bytes; {} at most", payload.size(), kEntryLimit));
   }
-  proposals_.push_back({.payload = std::move(payload), .done = std::move(done)});
+  proposals_.push_back({.payload = std::move(payload), .done = std::move(done), .term = term});
 }
 
 void Replica::ProposeChange(std::vector<MemberChange> changes, Node::ReadDone done) {
@@ -156,6 +156,13 @@ absl::Status Replica::Process() {
 
 absl::Status Replica::SendProposals() {
   std::vector<Proposal> proposals = std::exchange(proposals_, {});
+  // Messages that came after them may have begun another term.
+  std::erase_if(proposals, [term = standing_.term](Proposal& proposal) {
+    const bool late = proposal.term != Node::kAnyTerm && proposal.term != term;
+    if (late)
+      proposal.done(base::Error(absl::StatusCode::kFailedPrecondition, "NOT_LEADER", "term {} is over", proposal.term));
+    return late;
+  });
   for (std::span<Proposal> rest(proposals); !rest.empty();) {
     size_t count = 0;
     for (uint64_t bytes = 0; count < rest.size() && bytes < kJobBytes; ++count) bytes += rest[count].payload.size();

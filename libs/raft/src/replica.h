@@ -74,7 +74,7 @@ class Replica {
   absl::Status Tick();
   // Messages that are refused are counted and forgotten.
   absl::Status Step(base::ByteSpan message);
-  void Propose(std::string payload, Node::ProposeDone done);
+  void Propose(std::string payload, Node::ProposeDone done, uint64_t term = Node::kAnyTerm);
   void ProposeChange(std::vector<MemberChange> changes, Node::ReadDone done);
   void Read(Node::ReadDone done);
   void TransferLeader(MemberId to);
@@ -96,6 +96,7 @@ class Replica {
   struct Proposal {
     std::string payload;
     Node::ProposeDone done;
+    uint64_t term = Node::kAnyTerm;
   };
   struct Waiting {
     LogPosition at;

@@ -106,6 +106,22 @@ TEST(Replica, OfABurstOnlyWhatDoesNotFitIsRefused) {
   EXPECT_EQ(one->answers.back(), "h");
 }
 
+TEST(Replica, WhatWasDecidedInAnEarlierTermIsNotAppendedInALaterOne) {
+  const auto one = Alone();
+  const uint64_t term = (*one)->status().term;
+  one->Propose("x", term);
+  one->Run();
+  one->Restart(one->applied);
+  one->Campaign();
+  one->Run();
+  ASSERT_GT((*one)->status().term, term);
+  one->Propose("y", term);
+  one->Propose("z", term + 1);
+  one->Propose("any");
+  one->Run();
+  EXPECT_THAT(one->answers, ElementsAre("x", "NOT_LEADER", "z", "any"));
+}
+
 // On a slow disk or machine every answer is late.
 TEST(Replica, ALateAnswerToAReadCounts) {
   const ReplicaOptions options{.engine = {.election_ticks = 100}};

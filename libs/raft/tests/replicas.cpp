@@ -77,10 +77,13 @@ void HeldReplica::Run() {
   }
 }
 
-void HeldReplica::Propose(const std::string& command) {
-  replica_->Propose(command, [this](const absl::StatusOr<std::string>& reply) {
-    answers.push_back(reply.ok() ? *reply : base::Reason(reply.status()));
-  });
+void HeldReplica::Propose(const std::string& command, uint64_t term) {
+  replica_->Propose(
+      command,
+      [this](const absl::StatusOr<std::string>& reply) {
+        answers.push_back(reply.ok() ? *reply : base::Reason(reply.status()));
+      },
+      term);
 }
 
 void HeldReplica::Read() {

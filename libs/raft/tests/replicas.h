@@ -30,7 +30,7 @@ class HeldReplica final : public ReplicaHost {
   // Everything there is to do, but that messages are only put into `sent`.
   void Run();
   // The reply, or why there is none, is in `answers`, as text, once it comes.
-  void Propose(const std::string& command);
+  void Propose(const std::string& command, uint64_t term = Node::kAnyTerm);
   void Read();
   absl::Status Change(std::vector<MemberChange> changes);
 

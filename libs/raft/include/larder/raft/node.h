@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "larder/base/clock.h"
@@ -79,6 +80,7 @@ class Node {
  public:
   using ProposeDone = std::function<void(absl::StatusOr<std::string>)>;
   using ReadDone = std::function<void(absl::Status)>;
+  static constexpr uint64_t kAnyTerm = 0;
 
   static absl::StatusOr<std::unique_ptr<Node>> Start(const NodeOptions& options, LogStore& log, StateMachine& machine,
                                                      Transport& transport);
@@ -87,8 +89,10 @@ class Node {
   // Appends a command, not empty and of at most 17 MiB, else INVALID_ARGUMENT (RAFT_INVALID, ENTRY_TOO_LARGE); `done`
   // gets the state machine's reply once it is durable on a quorum and applied here. FAILED_PRECONDITION (NOT_LEADER),
   // RESOURCE_EXHAUSTED (RAFT_BUSY), UNAVAILABLE (NOT_READY): it was not appended. UNAVAILABLE (OUTCOME_UNKNOWN): it may
-  // be applied yet, here or elsewhere.
-  virtual void Propose(std::string command, ProposeDone done) = 0;
+  // be applied yet, here or elsewhere. With a `term`, what no longer leads in that one is NOT_LEADER, too: for what was
+  // decided as its leader.
+  virtual void Propose(std::string command, ProposeDone done, uint64_t term) = 0;
+  void Propose(std::string command, ProposeDone done) { Propose(std::move(command), std::move(done), kAnyTerm); }
   // `done` with OK: a read of the state machine from then on sees all that was acknowledged, on any member, before this
   // call. On any member. UNAVAILABLE (NO_QUORUM) within seconds if nobody can tell.
   virtual void Read(ReadDone done) = 0;
