@@ -162,6 +162,7 @@ void App::ServeReads() {
       .reads = reads_.get(),
       .clock = &process_.clock(),
       .send = [this](raft::MemberId to, std::string bytes) { transport_->SendApplication(to, std::move(bytes)); },
+      .node_session = config_.node_session,
       .proposed = [this](const absl::Status& outcome, base::Duration took) { metrics_->Proposed(outcome, took); }});
   receiving_consensus_ = consensus_.get();
   expiry_ = std::make_unique<Expiry>(*consensus_);

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,6 +11,8 @@
 
 // Commands about nodes, named leases, time, sessions, and the data of the Redis protocol. See core/command.h.
 namespace larder::tracker {
+
+inline constexpr size_t kMaxNodeName = 253;  // a DNS name
 
 // Who acts, as which registration. Refused: NODE_FENCED if it is not the node's current one, or was fenced.
 struct NodeRef {
@@ -35,7 +38,8 @@ struct RegisterNode {
                                              &RegisterNode::zone, &RegisterNode::rack);
 };
 
-// Ends a node epoch and its creates. Repeatable. EPOCH_STALE: not the current one; NOT_FOUND.
+// Ends a node epoch and its creates. Repeatable. EPOCH_STALE: not the current one; NOT_FOUND. A leader proposes none of
+// a node that counts on being alive (core/alive_nodes.h).
 struct FenceNode {
   NodeRef node;
   bool operator==(const FenceNode&) const = default;

@@ -1,6 +1,7 @@
 #include "larder/tracker/config.h"
 
 #include <charconv>
+#include <chrono>
 #include <limits>
 
 #include "larder/base/status.h"
@@ -11,6 +12,8 @@ namespace larder::tracker {
 namespace {
 
 constexpr int kMaxThreads = 64;
+constexpr base::Duration kShortestSession = std::chrono::milliseconds(100);
+constexpr base::Duration kLongestSession = std::chrono::hours(1);
 constexpr size_t kMaxClusterName = 64;
 
 absl::Status CheckAbsolute(const std::string& path) {
@@ -83,6 +86,11 @@ void Declare(config::Binder& binder, Config& config) {
        .check = CheckCluster});
   binder.Integer("reader.threads", &config.reader_threads,
                  {.help = "Threads that answer reads.", .min = 1, .max = kMaxThreads});
+  binder.Time("node.session_timeout", &config.node_session,
+              {.help = "A node that was told that it is alive is not fenced for so long, and counts on it for half of "
+                       "that. The same on each tracker.",
+               .min = kShortestSession,
+               .max = kLongestSession});
   binder.Check([&config] { return CheckTogether(config); });
 }
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "core/member_message.h"
+#include "core/queries.h"
 #include "larder/base/status.h"
 
 namespace larder::tracker {
@@ -35,9 +35,17 @@ absl::Status OfProposal(const absl::Status& status) {
   return base::Detached(status);
 }
 
+std::vector<NodeRef> FencesIn(const std::vector<Command>& commands) {
+  std::vector<NodeRef> nodes;
+  for (const Command& command : commands) {
+    if (const auto* fence = std::get_if<FenceNode>(&command)) nodes.push_back(fence->node);
+  }
+  return nodes;
+}
+
 }  // namespace
 
-Consensus::Consensus(Parts parts) : parts_(std::move(parts)), last_forward_(parts_.boot) {}
+Consensus::Consensus(Parts parts) : parts_(std::move(parts)), alive_(parts_.node_session), last_forward_(parts_.boot) {}
 Consensus::~Consensus() { Stop(); }
 
 void Consensus::Propose(const Proposal& proposal, ProposeDone done) {
@@ -65,6 +73,7 @@ void Consensus::Propose(const Proposal& proposal, ProposeDone done) {
     stopped = stopped_;
     if (!stopped) {
       waiting_.push_back({.entry = std::move(entry),
+                          .fences = FencesIn(proposal.commands),
                           .until = base::DeadlineAfter(parts_.clock->Now(), kLeaderWait),
                           .done = std::move(decoded)});
     }
@@ -105,9 +114,10 @@ void Consensus::Drain() {
       waiting_.pop_front();
     }
     if (now.role == raft::Role::kLeader) {
-      ProposeHere(std::move(next->entry), now.term, std::move(next->done));
+      ProposeHere(std::move(next->entry), next->fences, now.term, std::move(next->done));
     } else {
-      Forward(now.leader, *std::move(next));
+      Forward(now.leader, std::move(next->done),
+              [&next](uint64_t id) { return ForwardedEntry{.id = id, .entry = std::move(next->entry)}; });
     }
   }
 }
@@ -120,26 +130,56 @@ LogTime Consensus::Stamp(uint64_t term) {
   return log_clock_.Now(term, mark.now, parts_.clock->BootNow());
 }
 
-void Consensus::ProposeHere(std::string entry, uint64_t term, EntryDone done) {
-  StampEntry(entry, Stamp(term));
-  const base::MonotonicTime begun = parts_.clock->Now();
-  parts_.node->Propose(std::move(entry), [this, begun, done = std::move(done)](absl::StatusOr<std::string> replies) {
-    if (parts_.proposed) parts_.proposed(replies.status(), parts_.clock->Now() - begun);
-    if (!replies.ok()) return done(OfProposal(replies.status()));
+absl::StatusOr<Consensus::EntryDone> Consensus::BeginFences(const std::vector<NodeRef>& nodes, uint64_t term,
+                                                            EntryDone done) {
+  const base::MonotonicTime now = parts_.clock->BootNow();
+  base::MutexLock lock(mutex_);
+  if (!alive_.Lead(term, now)) return LeaderChanged();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (absl::Status begun = alive_.BeginFence(nodes[i], now); !begun.ok()) {
+      for (size_t begun_before = 0; begun_before < i; ++begun_before) alive_.EndFence(nodes[begun_before], term);
+      return begun;
+    }
+  }
+  return EntryDone([this, nodes, term, done = std::move(done)](absl::StatusOr<std::string> replies) {
+    if (base::Reason(replies.status()) != "OUTCOME_UNKNOWN") {
+      base::MutexLock ended(mutex_);
+      for (const NodeRef& node : nodes) alive_.EndFence(node, term);
+    }
     done(std::move(replies));
   });
 }
 
-void Consensus::Forward(raft::MemberId leader, Waiting waiting) {
-  ForwardedEntry forwarded{.entry = std::move(waiting.entry)};
+void Consensus::ProposeHere(std::string entry, const std::vector<NodeRef>& fences, uint64_t term, EntryDone done) {
+  // Here, and nowhere before, as here the leader is: whichever way the entry came, its commands meet its answers.
+  if (!fences.empty()) {
+    absl::StatusOr<EntryDone> fencing = BeginFences(fences, term, done);
+    if (!fencing.ok()) return done(std::move(fencing).status());
+    done = *std::move(fencing);
+  }
+  StampEntry(entry, Stamp(term));
+  const base::MonotonicTime begun = parts_.clock->Now();
+  parts_.node->Propose(
+      std::move(entry),
+      [this, begun, done = std::move(done)](absl::StatusOr<std::string> replies) {
+        if (parts_.proposed) parts_.proposed(replies.status(), parts_.clock->Now() - begun);
+        if (!replies.ok()) return done(OfProposal(replies.status()));
+        done(std::move(replies));
+      },
+      term);
+}
+
+void Consensus::Forward(raft::MemberId leader, EntryDone done,
+                        const std::function<MemberMessage(uint64_t id)>& encode) {
+  uint64_t id = 0;
   {
     base::MutexLock lock(mutex_);
-    forwarded.id = ++last_forward_;
-    forwarded_.emplace(forwarded.id, Forwarded{.to = leader,
-                                               .until = base::DeadlineAfter(parts_.clock->Now(), kOutcomeWait),
-                                               .done = std::move(waiting.done)});
+    id = ++last_forward_;
+    forwarded_.emplace(id, Forwarded{.to = leader,
+                                     .until = base::DeadlineAfter(parts_.clock->Now(), kOutcomeWait),
+                                     .done = std::move(done)});
   }
-  parts_.send(leader, EncodeMemberMessage(std::move(forwarded)));
+  parts_.send(leader, EncodeMemberMessage(encode(id)));
 }
 
 void Consensus::Receive(raft::MemberId from, std::string_view bytes) {
@@ -148,20 +188,30 @@ void Consensus::Receive(raft::MemberId from, std::string_view bytes) {
   if (auto* forwarded = std::get_if<ForwardedEntry>(&*message)) {
     return OnForwarded(from, forwarded->id, std::move(forwarded->entry));
   }
+  if (const auto* question = std::get_if<AliveQuestion>(&*message)) {
+    return AnswerAlive(question->node, [answer = ReplyTo(from, question->id)](const absl::Status& status) {
+      status.ok() ? answer(std::string()) : answer(status);
+    });
+  }
   ForwardedReply& reply = std::get<ForwardedReply>(*message);
   OnReply(from, reply.id, std::move(reply.replies));
 }
 
-void Consensus::OnForwarded(raft::MemberId from, uint64_t id, std::string entry) {
-  EntryDone answer = [send = parts_.send, from, id](absl::StatusOr<std::string> replies) {
-    send(from, EncodeMemberMessage(ForwardedReply{.id = id, .replies = std::move(replies)}));
+Consensus::EntryDone Consensus::ReplyTo(raft::MemberId member, uint64_t id) const {
+  return [send = parts_.send, member, id](absl::StatusOr<std::string> replies) {
+    send(member, EncodeMemberMessage(ForwardedReply{.id = id, .replies = std::move(replies)}));
   };
+}
+
+void Consensus::OnForwarded(raft::MemberId from, uint64_t id, std::string entry) {
+  EntryDone answer = ReplyTo(from, id);
   {
     base::MutexLock lock(mutex_);
     if (stopped_) return;  // whoever sent it learns that this member is gone
   }
   // An entry that cannot be read ends every member, so none goes into the log that was not read before.
-  if (const auto decoded = DecodeEntry(base::AsBytes(entry)); !decoded.ok()) {
+  const auto decoded = DecodeEntry(base::AsBytes(entry));
+  if (!decoded.ok()) {
     return answer(base::InvalidArgument("BAD_BATCH", "{}", base::Message(decoded.status())));
   }
   // Never sent on: a second member that is behind must not make it a third one's.
@@ -169,7 +219,7 @@ void Consensus::OnForwarded(raft::MemberId from, uint64_t id, std::string entry)
   if (now.role != raft::Role::kLeader) return answer(LeaderChanged());
   absl::StatusOr<EntryDone> counted = Count(entry.size(), answer);
   if (!counted.ok()) return answer(std::move(counted).status());
-  ProposeHere(std::move(entry), now.term, *std::move(counted));
+  ProposeHere(std::move(entry), FencesIn(decoded->commands), now.term, *std::move(counted));
 }
 
 void Consensus::OnReply(raft::MemberId from, uint64_t id, absl::StatusOr<std::string> replies) {
@@ -198,6 +248,10 @@ void Consensus::Unreachable(raft::MemberId member) {
 }
 
 void Consensus::Tick() {
+  if (const raft::NodeStatus now = parts_.node->status(); now.role == raft::Role::kLeader) {
+    base::MutexLock lock(mutex_);
+    alive_.Lead(now.term, parts_.clock->BootNow());
+  }
   Drain();
   std::vector<std::pair<EntryDone, absl::Status>> ended;
   {
@@ -223,6 +277,47 @@ void Consensus::Read(SnapshotReads::Run run) {
 }
 
 void Consensus::ReadStale(SnapshotReads::Run run) { parts_.reads->Submit(std::move(run)); }
+
+void Consensus::NodeAlive(const NodeRef& node, AliveDone done) {
+  if (node.node.empty() || node.node.size() > kMaxNodeName) {
+    return done(base::InvalidArgument("BAD_NODE", "a node's name has 1 to {} bytes", kMaxNodeName));
+  }
+  const raft::NodeStatus now = parts_.node->status();
+  if (now.role == raft::Role::kLeader) return AnswerAlive(node, std::move(done));
+  if (now.leader == raft::MemberId{}) return done(NoQuorum());
+  EntryDone answered = [done](const absl::StatusOr<std::string>& answer) {
+    // Nothing is lost with a question.
+    done(base::Reason(answer.status()) == "OUTCOME_UNKNOWN" ? NoQuorum() : answer.status());
+  };
+  absl::StatusOr<EntryDone> counted = Count(sizeof(Forwarded) + node.node.size(), answered);
+  if (!counted.ok()) return done(std::move(counted).status());
+  Forward(now.leader, *std::move(counted), [&node](uint64_t id) { return AliveQuestion{.id = id, .node = node}; });
+}
+
+void Consensus::AnswerAlive(const NodeRef& node, AliveDone done) {
+  const raft::NodeStatus now = parts_.node->status();
+  if (now.role != raft::Role::kLeader) return done(LeaderChanged());
+  const base::MonotonicTime at = parts_.clock->BootNow();
+  absl::Status answered;
+  {
+    base::MutexLock lock(mutex_);
+    answered = alive_.Lead(now.term, at) ? alive_.Answer(node, at) : LeaderChanged();
+  }
+  if (!answered.ok()) return done(std::move(answered));
+  Read([this, node, at, term = now.term, done = std::move(done)](const absl::Status& status, Reader* snapshot) {
+    if (!status.ok()) return done(status);
+    // Either a quorum followed this member after the question, or it follows by now and asked another leader, who knows
+    // nothing of the answer. It showed that it follows before it could ask.
+    const raft::NodeStatus then = parts_.node->status();
+    if (then.role != raft::Role::kLeader || then.term != term) return done(LeaderChanged());
+    const absl::Status active = CheckActive(*snapshot, node);
+    if (base::Reason(active) == "NODE_FENCED") {
+      base::MutexLock lock(mutex_);
+      alive_.Forget(node, at);
+    }
+    done(active);
+  });
+}
 
 std::optional<LogTime> Consensus::LeaderTime() {
   const raft::NodeStatus now = parts_.node->status();

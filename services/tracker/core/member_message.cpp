@@ -6,10 +6,14 @@
 namespace larder::tracker {
 namespace {
 
-enum class Kind : uint8_t { kEntry = 1, kReplies = 2, kError = 3 };
+enum class Kind : uint8_t { kEntry = 1, kReplies = 2, kError = 3, kAlive = 4 };
 
 void Write(base::ByteWriter& out, const ForwardedEntry& forwarded) {
   out.U8(static_cast<uint8_t>(Kind::kEntry)).U64(forwarded.id).Raw(base::AsBytes(forwarded.entry));
+}
+
+void Write(base::ByteWriter& out, const AliveQuestion& question) {
+  out.U8(static_cast<uint8_t>(Kind::kAlive)).U64(question.id).U64(question.node.epoch.value).Str(question.node.node);
 }
 
 void Write(base::ByteWriter& out, const ForwardedReply& reply) {
@@ -57,6 +61,11 @@ absl::StatusOr<MemberMessage> DecodeMemberMessage(std::string_view bytes) {
     case Kind::kError:
       message = ForwardedReply{.id = id, .replies = ReadError(in)};
       break;
+    case Kind::kAlive: {
+      const NodeEpoch epoch{in.U64()};
+      message = AliveQuestion{.id = id, .node = {.node = std::string(in.Str()), .epoch = epoch}};
+      break;
+    }
     default:
       in.Fail();
   }

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <variant>
 
+#include "core/cluster_commands.h"
+
 namespace larder::tracker {
 
 // What members tell each other beside Raft (docs/formats/tracker-members.md). Pure.
@@ -16,13 +18,19 @@ struct ForwardedEntry {
   std::string entry;
   bool operator==(const ForwardedEntry&) const = default;
 };
-// What became of it: its encoded replies, or an error.
+// Whether the leader takes this node for alive (Consensus::NodeAlive).
+struct AliveQuestion {
+  uint64_t id = 0;
+  NodeRef node;
+  bool operator==(const AliveQuestion&) const = default;
+};
+// What became of either: encoded replies (of a question: none), or an error.
 struct ForwardedReply {
   uint64_t id = 0;
   absl::StatusOr<std::string> replies;
   bool operator==(const ForwardedReply&) const = default;
 };
-using MemberMessage = std::variant<ForwardedEntry, ForwardedReply>;
+using MemberMessage = std::variant<ForwardedEntry, ForwardedReply, AliveQuestion>;
 
 std::string EncodeMemberMessage(const MemberMessage& message);
 // INVALID_ARGUMENT (BAD_MEMBER_MESSAGE).

@@ -6,8 +6,6 @@ namespace {
 
 using absl::StatusCode;
 
-constexpr size_t kMaxNodeName = 253;  // a DNS name
-
 Refusal Unknown(const std::string& node) {
   return Refuse(StatusCode::kNotFound, "NOT_FOUND", "no node {} ever registered", node);
 }

@@ -5,6 +5,7 @@
 
 #include "core/layout.h"
 #include "core/locations.h"
+#include "core/objects.h"
 #include "larder/base/status.h"
 
 namespace larder::tracker {
@@ -189,6 +190,14 @@ absl::StatusOr<NodePage> ListNodes(Reader& snapshot, uint32_t limit, const std::
   if (!next.ok()) return next.status();
   page.next = *std::move(next);
   return page;
+}
+
+absl::Status CheckActive(Reader& snapshot, const NodeRef& node) {
+  const auto record = FindNode(snapshot, node.node);
+  LARDER_RETURN_IF_ERROR(snapshot.status());
+  if (record && record->epoch == node.epoch && !record->fenced) return absl::OkStatus();
+  const Refusal refusal = Fenced(node);
+  return base::MakeError(refusal.code, refusal.reason, refusal.message);
 }
 
 absl::StatusOr<Inventory> InventoryHashes(Reader& snapshot, std::string_view node) {

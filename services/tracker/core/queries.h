@@ -95,6 +95,8 @@ struct NodePage {
   std::string next;
 };
 absl::StatusOr<NodePage> ListNodes(Reader& snapshot, uint32_t limit, const std::string& token);
+// UNAVAILABLE (NODE_FENCED) unless it is the node's current registration, not fenced.
+absl::Status CheckActive(Reader& snapshot, const NodeRef& node);
 
 // What the registry believes a node has, as a sum for each bucket (core/inventory_commands.h).
 struct Inventory {

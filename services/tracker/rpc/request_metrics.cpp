@@ -46,6 +46,8 @@ std::string_view LabelText(Op op) {
       return "watch";
     case Op::kStatus:
       return "status";
+    case Op::kNodeAlive:
+      return "node_alive";
   }
   const auto* field = v1::Command::descriptor()->FindFieldByNumber(static_cast<int>(op));
   return field == nullptr ? std::string_view("unknown") : std::string_view(field->name());

@@ -25,6 +25,7 @@ enum class Op : uint8_t {
   kGetInventory,
   kWatch,  // when it ends
   kStatus,
+  kNodeAlive,
 };
 Op OpOf(const v1::Command& command);
 // The command's field name, "acquire_create", or the question's name.

@@ -1,10 +1,12 @@
 #include "rpc/requests.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 #include <vector>
 
 #include "rpc/command_proto.h"
+#include "rpc/record_proto.h"
 #include "rpc/reply_proto.h"
 
 namespace larder::tracker {
@@ -26,6 +28,17 @@ void Requests::Apply(const v1::ApplyRequest& request, Applied done) {
     }
     metrics_.Applied(ops, *replies);
     done(ToProto(*replies));
+  });
+}
+
+void Requests::NodeAlive(const v1::NodeAliveRequest& request,
+                         std::function<void(absl::StatusOr<v1::NodeAliveResponse>)> done) {
+  consensus_.NodeAlive(FromProto(request.node()), [this, done = std::move(done)](const absl::Status& status) {
+    metrics_.Done(Op::kNodeAlive, status.code());
+    if (!status.ok()) return done(status);
+    v1::NodeAliveResponse response;
+    response.set_session_ms(std::chrono::duration_cast<std::chrono::milliseconds>(consensus_.node_session()).count());
+    done(std::move(response));
   });
 }
 

@@ -25,6 +25,9 @@ class Requests {
   using Applied = std::function<void(absl::StatusOr<v1::ApplyResponse>)>;
   void Apply(const v1::ApplyRequest& request, Applied done);
 
+  // Errors as of NodeAlive in tracker.proto.
+  void NodeAlive(const v1::NodeAliveRequest& request, std::function<void(absl::StatusOr<v1::NodeAliveResponse>)> done);
+
   // What answers a question, once: with a snapshot and the log time now, or with an error and null.
   using Answerer = std::function<void(const absl::Status& status, Reader* snapshot, LogTime now)>;
   void Read(bool stale_ok, Answerer answer);

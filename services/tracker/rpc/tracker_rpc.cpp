@@ -47,15 +47,26 @@ void TrackerRpc::KeepAlive() {
   feed_.Wake();
 }
 
-rpc::Reactor* TrackerRpc::Apply(rpc::Context* context, const v1::ApplyRequest* request, v1::ApplyResponse* response) {
+template <typename Request, typename Response>
+rpc::Reactor* TrackerRpc::Later(Method<Request, Response> method, rpc::Context* context, const Request* request,
+                                Response* response) {
   return rpc::UnaryLater(context, [=, this](const rpc::PendingCall& call) {
-    requests_.Apply(*request, [call, response](absl::StatusOr<v1::ApplyResponse> applied) {
+    (requests_.*method)(*request, [call, response](absl::StatusOr<Response> made) {
       call.End([&] {
-        if (applied.ok()) *response = *std::move(applied);
-        return applied.status();
+        if (made.ok()) *response = *std::move(made);
+        return made.status();
       });
     });
   });
+}
+
+rpc::Reactor* TrackerRpc::Apply(rpc::Context* context, const v1::ApplyRequest* request, v1::ApplyResponse* response) {
+  return Later(&Requests::Apply, context, request, response);
+}
+
+rpc::Reactor* TrackerRpc::NodeAlive(rpc::Context* context, const v1::NodeAliveRequest* request,
+                                    v1::NodeAliveResponse* response) {
+  return Later(&Requests::NodeAlive, context, request, response);
 }
 
 grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>* TrackerRpc::Stream(rpc::Context* context) {

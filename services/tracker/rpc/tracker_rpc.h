@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -56,10 +57,18 @@ class TrackerRpc final : public v1::Tracker::CallbackService {
                              v1::GetInventoryResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchResponse>* Watch(rpc::Context* context, const v1::WatchRequest* request) override
       LARDER_EXCLUDES(mutex_);
+  rpc::Reactor* NodeAlive(rpc::Context* context, const v1::NodeAliveRequest* request,
+                          v1::NodeAliveResponse* response) override;
   rpc::Reactor* Status(rpc::Context* context, const v1::StatusRequest* request, v1::StatusResponse* response) override;
 
  private:
   std::vector<std::shared_ptr<WatchStream>> Watches() LARDER_EXCLUDES(mutex_);
+  template <typename Request, typename Response>
+  using Method = void (Requests::*)(const Request&, std::function<void(absl::StatusOr<Response>)>);
+  // Ends with what `method` of the requests makes of it.
+  template <typename Request, typename Response>
+  rpc::Reactor* Later(Method<Request, Response> method, rpc::Context* context, const Request* request,
+                      Response* response);
   template <typename Request, typename Response>
   rpc::Reactor* Ask(Op op, rpc::Context* context, const Request* request, Response* response);
 

@@ -334,15 +334,175 @@ TEST_F(ConsensusTest, WhatIsDueEndsWhereItLeads) {
   EXPECT_THAT(node_.proposed, IsEmpty());
 }
 
+// A node that asks whether it is alive, and whoever fences it, of a leader that leads for long.
+class AliveTest : public ConsensusTest {
+ protected:
+  void SetUp() override {
+    Lead(1);
+    consensus_.Tick();
+    Propose({.commands = {RegisterNode{.node = "n", .incarnation = 1}}});
+    ApplyAll(1);
+    node_ref_ = {"n", std::get<NodeRegistered>(replies_.at(0)).epoch};
+    results_.clear();
+    clock_.Advance(kNodeSession);
+  }
+  void Ask(const NodeRef& node) {
+    consensus_.NodeAlive(node, [this](const absl::Status& answer) { answers_.push_back(answer); });
+  }
+  // A quorum follows this member.
+  void Confirm() {
+    for (const auto& read : std::exchange(node_.reads, {})) read(absl::OkStatus());
+  }
+  void Fence() { Propose({.commands = {FenceNode{node_ref_}}}); }
+
+  static auto Alive() { return StatusIs(absl::StatusCode::kFailedPrecondition, "NODE_ALIVE"); }
+  static auto Fenced() { return StatusIs(absl::StatusCode::kUnavailable, "NODE_FENCED"); }
+
+  NodeRef node_ref_;
+  std::vector<absl::Status> answers_;
+};
+
+TEST_F(AliveTest, IsAnsweredOnceAQuorumFollows) {
+  Ask(node_ref_);
+  EXPECT_THAT(answers_, IsEmpty());
+  Confirm();
+  Ask({"n", NodeEpoch{node_ref_.epoch.value + 1}});
+  Ask({"other", node_ref_.epoch});
+  Confirm();
+  EXPECT_THAT(answers_, ElementsAre(IsOk(), Fenced(), Fenced()));
+  Ask(node_ref_);
+  node_.reads.at(0)(base::Error(absl::StatusCode::kUnavailable, "NO_QUORUM", ""));
+  EXPECT_THAT(answers_.back(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+  Ask({std::string(254, 'x'), NodeEpoch{1}});
+  EXPECT_THAT(answers_.back(), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_NODE"));
+}
+
+TEST_F(AliveTest, WhoWasAnsweredIsNotFencedForASessionWhoeverProposesIt) {
+  Ask(node_ref_);
+  Confirm();
+  Fence();
+  Propose({.commands = {OpenSession{}, FenceNode{node_ref_}}});
+  EXPECT_THAT(results_, ElementsAre(Alive(), Alive()));
+  const std::string entry = EncodeEntry({.commands = {FenceNode{node_ref_}}});
+  consensus_.Receive(kOther, EncodeMemberMessage(ForwardedEntry{.id = 9, .entry = entry}));
+  EXPECT_THAT(std::get<ForwardedReply>(Sent(0)).replies, Alive());
+  EXPECT_THAT(node_.proposed, IsEmpty()) << "nothing of it reached the log";
+  clock_.Advance(kNodeSession);
+  Fence();
+  ApplyAll(1);
+  EXPECT_THAT(results_.back(), IsOk());
+  Ask(node_ref_);
+  Confirm();
+  EXPECT_THAT(answers_.back(), Fenced());
+}
+
+// The question's time counts, as the node's half of a session does: not when a quorum had answered.
+TEST_F(AliveTest, ItIsNotFencedBetweenQuestionAndAnswer) {
+  Ask(node_ref_);
+  Fence();
+  EXPECT_THAT(results_, ElementsAre(Alive()));
+}
+
+TEST_F(AliveTest, WhoIsBeingFencedIsNotAnswered) {
+  Fence();
+  Ask(node_ref_);
+  EXPECT_THAT(answers_, ElementsAre(Fenced()));
+  node_.proposed.back().second(base::Error(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN", ""));
+  Ask(node_ref_);
+  EXPECT_THAT(answers_.back(), Fenced()) << "it may be fenced yet";
+  Propose({.commands = {FenceNode{NodeRef{"m", NodeEpoch{1}}}}});
+  node_.proposed.back().second(base::Error(absl::StatusCode::kResourceExhausted, "RAFT_BUSY", ""));
+  answers_.clear();
+  Ask({"m", NodeEpoch{1}});
+  EXPECT_THAT(answers_, IsEmpty()) << "that one certainly was not";
+}
+
+TEST_F(AliveTest, OfABatchThatIsRefusedNoneIsBeingFenced) {
+  Propose({.commands = {RegisterNode{.node = "m", .incarnation = 1}}});
+  ApplyAll(1);
+  const NodeRef other{"m", std::get<NodeRegistered>(replies_.back()).epoch};
+  Ask(node_ref_);
+  Propose({.commands = {FenceNode{other}, FenceNode{node_ref_}}});
+  EXPECT_THAT(results_.back(), Alive());
+  Ask(other);
+  Confirm();
+  EXPECT_THAT(answers_, ElementsAre(IsOk(), IsOk()));
+}
+
+TEST_F(AliveTest, ANewLeaderFencesNobodyForASession) {
+  node_.Follow(kOther, 2);
+  consensus_.Tick();
+  Lead(3);
+  consensus_.Tick();
+  Fence();
+  clock_.Advance(kNodeSession - milliseconds(1));
+  Fence();
+  EXPECT_THAT(results_, ElementsAre(Alive(), Alive()));
+  clock_.Advance(milliseconds(1));
+  Fence();
+  EXPECT_THAT(node_.proposed, SizeIs(1));
+}
+
+// The read may have been answered by the one that leads now, and may fence: it knows nothing of the question.
+TEST_F(AliveTest, WhoLostLeadershipMeanwhileDoesNotAnswer) {
+  Ask(node_ref_);
+  node_.Follow(kOther, 2);
+  Confirm();
+  EXPECT_THAT(answers_, ElementsAre(StatusIs(absl::StatusCode::kUnavailable, "LEADER_CHANGED")));
+  node_.Follow(kSelf, 1);
+  Ask(node_ref_);
+  node_.Follow(kSelf, 3);
+  Confirm();
+  EXPECT_THAT(answers_.back(), StatusIs(absl::StatusCode::kUnavailable, "LEADER_CHANGED")) << "it leads anew";
+}
+
+TEST_F(AliveTest, AFollowerAsksTheLeader) {
+  node_.Follow(kOther, 2);
+  Ask(node_ref_);
+  ASSERT_THAT(sent_, SizeIs(1));
+  EXPECT_EQ(sent_[0].first, kOther);
+  const auto question = std::get<AliveQuestion>(Sent(0));
+  EXPECT_EQ(question.node, node_ref_);
+  consensus_.Receive(kOther, EncodeMemberMessage(ForwardedReply{.id = question.id, .replies = std::string()}));
+  EXPECT_THAT(answers_, ElementsAre(IsOk()));
+  Ask(node_ref_);
+  consensus_.Unreachable(kOther);
+  EXPECT_THAT(answers_.back(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+  node_.Follow({}, 2);
+  Ask(node_ref_);
+  EXPECT_THAT(answers_, SizeIs(3)) << "a question waits for no leader";
+  EXPECT_THAT(answers_.back(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+}
+
+TEST_F(AliveTest, AnotherMembersQuestionIsAnsweredByTheLeaderAlone) {
+  consensus_.Receive(kOther, EncodeMemberMessage(AliveQuestion{.id = 5, .node = node_ref_}));
+  Confirm();
+  ASSERT_THAT(sent_, SizeIs(1));
+  EXPECT_THAT(std::get<ForwardedReply>(Sent(0)), testing::Field(&ForwardedReply::replies, base::IsOkAndHolds("")));
+  Fence();
+  EXPECT_THAT(results_, ElementsAre(Alive())) << "as one of its own";
+  node_.Follow({3}, 2);
+  consensus_.Receive(kOther, EncodeMemberMessage(AliveQuestion{.id = 6, .node = node_ref_}));
+  EXPECT_THAT(std::get<ForwardedReply>(Sent(1)).replies, StatusIs(absl::StatusCode::kUnavailable, "LEADER_CHANGED"));
+}
+
+// Decided as the leader of one term, appended in another: who led between them may have answered the node.
+TEST_F(ConsensusTest, WhatWasDecidedInATermIsAppendedInThatTermOnly) {
+  Lead(1);
+  Propose(SetOf("a"));
+  EXPECT_THAT(node_.terms, ElementsAre(1));
+}
+
 TEST(MemberMessage, IsReadAsItWasWritten) {
   const std::vector<MemberMessage> messages = {
       ForwardedEntry{.id = 7, .entry = "entry"}, ForwardedReply{.id = 8, .replies = std::string("replies")},
-      ForwardedReply{.id = 9, .replies = base::Error(absl::StatusCode::kAborted, "WHY", "because")}};
+      ForwardedReply{.id = 9, .replies = base::Error(absl::StatusCode::kAborted, "WHY", "because")},
+      AliveQuestion{.id = 10, .node = {"node", NodeEpoch{11}}}};
   for (const MemberMessage& message : messages) {
     const std::string bytes = EncodeMemberMessage(message);
     EXPECT_THAT(DecodeMemberMessage(bytes), base::IsOkAndHolds(message));
   }
-  for (const std::string_view bad : {"", "\x04\0\0\0\0\0\0\0\0", "\x01\0", "\x03\0\0\0\0\0\0\0\0\0"}) {
+  for (const std::string_view bad : {"", "\x05\0\0\0\0\0\0\0\0", "\x01\0", "\x03\0\0\0\0\0\0\0\0\0"}) {
     EXPECT_THAT(DecodeMemberMessage(bad), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_MEMBER_MESSAGE"));
   }
 }

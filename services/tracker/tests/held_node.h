@@ -56,8 +56,8 @@ class HeldNode final : public raft::Node {
     return most_held_;
   }
 
-  void Propose(std::string command, ProposeDone done) override {
-    Pass([this, command = std::move(command), done = std::move(done)] { node_.Propose(command, done); });
+  void Propose(std::string command, ProposeDone done, uint64_t term) override {
+    Pass([this, command = std::move(command), done = std::move(done), term] { node_.Propose(command, done, term); });
   }
   void Read(ReadDone done) override {
     Pass([this, done = std::move(done)] { node_.Read(done); });

@@ -35,6 +35,10 @@ Message Parsed(const std::string& text) {
 
 // A member in memory, of a group of `voters` of which the others never come, behind a server on loopback.
 class MemberTest : public testing::Test {
+ public:
+  template <typename Request, typename Response>
+  using Method = grpc::Status (v1::Tracker::Stub::*)(grpc::ClientContext*, const Request&, Response*);
+
  protected:
   explicit MemberTest(uint64_t voters = 1, const StreamLimits& limits = {}, const WatchLimits& watch_limits = {});
   ~MemberTest() override { StopAll(); }
@@ -45,8 +49,6 @@ class MemberTest : public testing::Test {
   // As a client that connects anew.
   std::unique_ptr<v1::Tracker::Stub> Connect();
 
-  template <typename Request, typename Response>
-  using Method = grpc::Status (v1::Tracker::Stub::*)(grpc::ClientContext*, const Request&, Response*);
   template <typename Request, typename Response>
   absl::StatusOr<Response> Call(Method<Request, Response> method, const Request& request) {
     grpc::ClientContext context;

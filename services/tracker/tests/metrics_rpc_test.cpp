@@ -36,11 +36,11 @@ TEST_F(RequestMetricsTest, EachOpHasANameOfItsOwn) {
     names.insert(name);
     EXPECT_LT(commands.field(i)->number(), static_cast<int>(Op::kLocate)) << "collides with a question";
   }
-  for (auto op = static_cast<int>(Op::kLocate); op <= static_cast<int>(Op::kStatus); ++op) {
+  for (auto op = static_cast<int>(Op::kLocate); op <= static_cast<int>(Op::kNodeAlive); ++op) {
     names.insert(LabelText(static_cast<Op>(op)));
   }
   names.insert(LabelText(OpOf(v1::Command())));
-  EXPECT_EQ(names.size(), static_cast<size_t>(commands.field_count()) + 11 + 1);
+  EXPECT_EQ(names.size(), static_cast<size_t>(commands.field_count()) + 12 + 1);
   EXPECT_TRUE(names.contains("unknown"));
 }
 

@@ -16,7 +16,8 @@ class ScriptedNode final : public raft::Node {
     status_.term = term;
   }
 
-  void Propose(std::string command, ProposeDone done) override {
+  void Propose(std::string command, ProposeDone done, uint64_t term) override {
+    terms.push_back(term);
     proposed.emplace_back(std::move(command), std::move(done));
   }
   void Read(ReadDone done) override { reads.push_back(std::move(done)); }
@@ -28,6 +29,7 @@ class ScriptedNode final : public raft::Node {
   void Stop() override {}
 
   std::vector<std::pair<std::string, ProposeDone>> proposed;
+  std::vector<uint64_t> terms;  // in which they may be appended
   std::vector<ReadDone> reads;
 
  private:

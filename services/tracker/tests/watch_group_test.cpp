@@ -1,110 +1,15 @@
 // Watches on the members of a group, while its leader changes.
-#include <grpcpp/channel.h>
-
 #include <array>
 
-#include "larder/raft/membership.h"
-#include "larder/rpc/channel.h"
-#include "tests/member_under_test.h"
+#include "tests/group_under_test.h"
 
 namespace larder::tracker {
 namespace {
 
 using base::IsOk;
-using Group = std::map<uint64_t, std::unique_ptr<class Member>>;
 
-constexpr uint64_t kMembers = 3;
-
-std::string Voters() {
-  std::vector<raft::MemberId> ids;
-  for (uint64_t id = 1; id <= kMembers; ++id) ids.push_back({id});
-  return raft::EncodeVoters(ids);
-}
-
-// As the one of MemberTest, among others.
-class Member {
- public:
-  Member(uint64_t id, raft::MemoryNetwork& network, const Group& group)
-      : self_{id},
-        network_(network),
-        state_(*TrackerState::Open(table_), Voters()),
-        node_(*raft::Node::Start({.self = self_,
-                                  .seed = id,
-                                  .boot = 1,
-                                  .tick = std::chrono::milliseconds(5),
-                                  .on_fatal = [](const absl::Status& why) { ADD_FAILURE() << why; }},
-                                 log_store_, state_, network.For(self_))),
-        reads_(table_, readers_, 2, [](const absl::Status& why) { ADD_FAILURE() << why; }),
-        consensus_({.self = self_,
-                    .node = node_.get(),
-                    .state = &state_,
-                    .reads = &reads_,
-                    .clock = &clock_,
-                    .send = [this, &group](raft::MemberId to,
-                                           const std::string& bytes) { group.at(to.value)->Receive(self_, bytes); }}),
-        worker_("tick",
-                [this] {
-                  consensus_.Tick();
-                  return std::chrono::milliseconds(1);
-                }),
-        rpc_(consensus_, state_, *node_, metrics_),
-        server_({.address = "127.0.0.1:0"}, log_) {
-    server_.Add(rpc_);
-    EXPECT_THAT(server_.Start(), IsOk());
-    stub_ = v1::Tracker::NewStub(rpc::Dial("127.0.0.1:" + std::to_string(server_.port())));
-  }
-  ~Member() {
-    rpc_.Stop();
-    server_.Stop(clock_.Now() + std::chrono::seconds(10));
-    readers_.Stop();
-    worker_.Stop();
-    consensus_.Stop();
-    network_.Detach(self_);
-    node_->Stop();
-  }
-
-  // When all are there.
-  void Begin() {
-    network_.Attach(self_, node_.get());
-    worker_.Start();
-  }
-  void Receive(raft::MemberId from, const std::string& bytes) { consensus_.Receive(from, bytes); }
-  raft::Node& node() { return *node_; }
-  v1::Tracker::Stub& stub() { return *stub_; }
-
- private:
-  const raft::MemberId self_;
-  raft::MemoryNetwork& network_;
-  base::SystemClock clock_;
-  observe::Logger log_{{.output = [](std::string_view) {}}, clock_};
-  observe::Registry registry_;
-  MemoryTable table_;
-  ServedState state_;
-  raft::MemoryLogStore log_store_;
-  const std::unique_ptr<raft::Node> node_;
-  base::ThreadPool readers_{"readers", 2};
-  SnapshotReads reads_;
-  Consensus consensus_;
-  base::Worker worker_;
-  RequestMetrics metrics_{registry_};
-  TrackerRpc rpc_;
-  rpc::Server server_;
-  std::unique_ptr<v1::Tracker::Stub> stub_;
-};
-
-class WatchGroupTest : public testing::Test {
+class WatchGroupTest : public GroupTest {
  protected:
-  WatchGroupTest() {
-    for (uint64_t id = 1; id <= kMembers; ++id) group_.emplace(id, std::make_unique<Member>(id, network_, group_));
-    for (const auto& [id, member] : group_) member->Begin();
-  }
-  ~WatchGroupTest() override {
-    for (const auto& [id, member] : group_) network_.Detach({id});
-  }
-
-  static std::chrono::system_clock::time_point Soon() {
-    return std::chrono::system_clock::now() + std::chrono::seconds(30);
-  }
   // By any member; a repeat under its request id, where the outcome is unknown, does it once.
   void MakeDir(uint64_t member, const std::string& key) {
     v1::ApplyRequest request;
@@ -115,29 +20,17 @@ class WatchGroupTest : public testing::Test {
     request.mutable_request_id()->set_low_water(1);
     absl::Status status = absl::UnknownError("not sent");
     for (const auto until = Soon(); !status.ok() && std::chrono::system_clock::now() < until;) {
-      grpc::ClientContext context;
-      context.set_deadline(until);
-      v1::ApplyResponse response;
-      status = rpc::FromGrpc(group_.at(member)->stub().Apply(&context, request, &response), context);
+      status = Call(member, &v1::Tracker::Stub::Apply, request).status();
     }
     ASSERT_THAT(status, IsOk());
   }
   void OpenSession() {
     const auto request = Parsed<v1::ApplyRequest>("commands { open_session {} }");
     for (const auto until = Soon(); session_ == 0 && std::chrono::system_clock::now() < until;) {
-      grpc::ClientContext context;
-      context.set_deadline(until);
-      v1::ApplyResponse response;
-      if (!group_.at(1)->stub().Apply(&context, request, &response).ok()) continue;
-      session_ = response.results(0).session_opened().session();
+      const auto response = Call(1, &v1::Tracker::Stub::Apply, request);
+      if (response.ok()) session_ = response->results(0).session_opened().session();
     }
     ASSERT_GT(session_, 0u);
-  }
-  uint64_t Leader() {
-    for (const auto& [id, member] : group_) {
-      if (member->node().status().role == raft::Role::kLeader) return id;
-    }
-    return 0;
   }
   void MoveLeader() {
     const uint64_t leader = Leader();
@@ -159,8 +52,6 @@ class WatchGroupTest : public testing::Test {
     return told;
   }
 
-  raft::MemoryNetwork network_;
-  Group group_;
   uint64_t session_ = 0;
   uint64_t sequence_ = 0;
 };

@@ -1,11 +1,13 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 
+#include "larder/base/clock.h"
 #include "larder/config/binder.h"
 
 namespace larder::tracker {
@@ -20,6 +22,7 @@ struct Config {
   uint64_t raft_id = 1;
   std::string initial_cluster;  // empty: this member alone
   int reader_threads = 2;
+  base::Duration node_session = std::chrono::seconds(10);  // T_s
 };
 
 // Binds every field to its setting (config::Loader).
