@@ -78,8 +78,11 @@ class ThreadedNode final : public Node, private ReplicaHost {
   }
 
   NodeStatus status() const override LARDER_EXCLUDES(mutex_) {
+    const uint64_t log_bytes = log_.bytes();
     base::MutexLock lock(mutex_);
-    return status_;
+    NodeStatus status = status_;
+    status.log_bytes = log_bytes;
+    return status;
   }
 
   void Stop() override LARDER_EXCLUDES(mutex_) {

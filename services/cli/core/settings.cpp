@@ -5,6 +5,7 @@
 #include "larder/base/status.h"
 #include "larder/config/loader.h"
 #include "larder/object/ids.h"
+#include "larder/rpc/address.h"
 
 namespace larder::cli {
 namespace {
@@ -32,6 +33,10 @@ void Declare(config::Binder& binder, Settings& settings) {
               {.help = "Namespace of the objects; empty: the caller's own.", .check = [](const std::string& ns) {
                  return ns.empty() ? absl::OkStatus() : object::CheckNamespace(ns);
                }});
+  binder.List("tracker", &settings.trackers,
+              {.help = "Where the cluster's trackers answer (listen.grpc), HOST:PORT parted by commas; for the verbs "
+                       "about them.",
+               .check = rpc::CheckHostPort});
   binder.Choice("output", &settings.format,
                 {{"table", Format::kTable}, {"json", Format::kJson}, {"wide", Format::kWide}},
                 {.help = "How results are printed."});
@@ -73,7 +78,7 @@ absl::StatusOr<LoadedSettings> LoadSettings(const Verb& verb, const Arguments& a
       inputs.file_may_be_absent = true;
     }
   }
-  for (const std::string& path : std::vector<std::string>{"endpoint", "namespace", "output", "timeout"}) {
+  for (const std::string& path : std::vector<std::string>{"endpoint", "namespace", "output", "timeout", "tracker"}) {
     if (arguments.Has("--" + path)) inputs.flags[path] = arguments.Text("--" + path);
   }
   if (arguments.Has(kNoProgress)) inputs.flags["progress"] = "false";

@@ -18,6 +18,7 @@ enum class Format : uint8_t { kTable, kJson, kWide };
 struct Settings {
   std::string endpoint;
   std::string ns;  // empty: the agent's choice
+  std::vector<std::string> trackers;
   Format format = Format::kTable;
   base::Duration timeout{0};  // of the whole verb; zero: none
   bool progress = true;

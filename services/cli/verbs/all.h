@@ -17,6 +17,7 @@ Verb ListVerb();
 Verb PinVerb();
 Verb StatVerb();
 Verb TopVerb();
+Verb TrackerStatusVerb();
 Verb UnpinVerb();
 
 // In the order of help; the verbs of a group side by side.

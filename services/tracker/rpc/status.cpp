@@ -31,6 +31,7 @@ v1::StatusResponse ToProto(const raft::NodeStatus& status) {
   response.set_applied_index(status.applied);
   response.set_voter(status.voter);
   response.set_joint(status.joint);
+  response.set_log_bytes(status.log_bytes);
   for (const raft::MemberStatus& known : status.members) {
     v1::Member& member = *response.add_members();
     member.set_id(known.id.value);

@@ -225,6 +225,7 @@ TEST_F(TrackerRpcTest, StatusTellsHowTheMemberIs) {
   EXPECT_GE(status->term(), 1u);
   EXPECT_GE(status->last_index(), 1u);
   EXPECT_TRUE(status->voter());
+  EXPECT_GT(status->log_bytes(), 0u);
   EXPECT_EQ(status->members_size(), 1);
   EXPECT_THAT(status->version(), testing::Not(IsEmpty()));
 }

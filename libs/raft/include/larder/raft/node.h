@@ -38,6 +38,7 @@ struct NodeStatus {
   bool voter = false;
   bool joint = false;
   uint64_t refused_messages = 0;
+  uint64_t log_bytes = 0;             // of the entries that the log holds
   std::vector<MemberStatus> members;  // of a leader only
 };
 
