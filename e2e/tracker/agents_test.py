@@ -89,6 +89,20 @@ class Agents(unittest.TestCase):
         self.fails(3, 1, "delete", "k/1")
         self.assertEqual(self.ok(1, "list", "-q"), b"")
 
+    def test_every_tracker_knows_how_many_objects_there_are(self):
+        def counts():
+            return [tracker.metric('larder_tracker_records{namespace="default"}') for tracker in self.cluster.trackers]
+
+        for i in range(3):
+            self.ok(i % 2, "import", "-", "--key", f"k/{i}", stdin=b"hello")
+        self.until(lambda: counts() == [3, 3, 3], "three objects")
+        restarted = self.cluster.trackers[0]
+        restarted.stop()
+        restarted.start()
+        self.until(lambda: counts() == [3, 3, 3], "three, also after a restart")
+        self.ok(0, "delete", "k/0")
+        self.until(lambda: counts() == [2, 2, 2], "one less")
+
     def test_a_second_creator_waits_for_the_one_on_another_node(self):
         larder = [str(bin_dir() / "larder"), "import", "-", "--key", "slow"]
         environment = {**os.environ, "LARDER_ENDPOINT": self.agents[0].endpoint}

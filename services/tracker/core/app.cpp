@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "background/expiry.h"
+#include "background/record_count.h"
 #include "core/consensus.h"
 #include "core/member_file.h"
 #include "core/resp_commands.h"
@@ -33,6 +34,17 @@ constexpr base::Duration kRound = std::chrono::milliseconds(20);
 constexpr base::Duration kHandOverTime = std::chrono::seconds(1);
 constexpr base::Duration kHandOverPoll = std::chrono::milliseconds(5);
 
+// Between two parts of counting what is there at a start: readers and the log come first.
+constexpr base::Duration kCountPause = std::chrono::milliseconds(1);
+constexpr base::Duration kNoRound = std::chrono::hours(24);
+
+constexpr observe::GaugeDecl<observe::NamespaceLabel> kRecords = {
+    .name = "larder_tracker_records",
+    .help =
+        "Objects that this member's registry has, sealed or being created, of the 100 largest namespaces; the rest "
+        "is other. None until those that were there at the start are counted.",
+    .labels = {"namespace"}};
+
 uint64_t RandomNumber() {
   std::random_device device;
   return (uint64_t{device()} << 32) | device();
@@ -51,6 +63,7 @@ absl::Status App::Start() {
   LARDER_ASSIGN_OR_RETURN(const MemberFile member, OpenMemberFile(config_.data_dir, config_.cluster, config_.raft_id));
   LARDER_RETURN_IF_ERROR(FindVoters());
   LARDER_RETURN_IF_ERROR(OpenData());
+  CountRecords();
   LARDER_RETURN_IF_ERROR(OpenTransport(member));
   LARDER_RETURN_IF_ERROR(JoinGroup());
   ServeReads();
@@ -98,6 +111,28 @@ absl::Status App::OpenData() {
   for (const auto& [id, address] : voters_) voters.push_back(id);
   state_ = std::make_unique<ServedState>(*std::move(state), raft::EncodeVoters(voters));
   return absl::OkStatus();
+}
+
+// Before anything is applied: from here on the state tells of changes.
+void App::CountRecords() {
+  record_count_ = std::make_unique<RecordCount>(table_->NewSnapshot(), state_->records());
+  record_counter_ = std::make_unique<base::Worker>("larder-records", [this]() -> base::Duration {
+    const absl::StatusOr<bool> done = record_count_->Round();
+    if (!done.ok()) process_.Fail(base::Annotate(done.status(), config_.data_dir + "/registry"));
+    return done.value_or(true) ? kNoRound : kCountPause;
+  });
+  record_counter_->Start();
+  records_watch_ =
+      process_.metrics().AddWatch(kRecords, [this](const observe::Sample<observe::NamespaceLabel>& sample) {
+        for (const RecordCounts::Count& count : state_->records().Largest()) {
+          sample(static_cast<double>(count.records), observe::NamespaceLabel(count.ns));
+        }
+      });
+  stops_.Push("records", [this](base::Deadline) {
+    records_watch_ = {};
+    record_counter_->Stop();
+    record_count_.reset();
+  });
 }
 
 absl::Status App::OpenTransport(const MemberFile& member) {

@@ -48,6 +48,13 @@ class Change {
   // Since it was asked for the last time.
   std::vector<Event> TakeEvents() { return std::exchange(events_, {}); }
 
+  // Objects came (above 0) or went, for whoever counts them.
+  void CountRecord(std::string_view ns, int64_t by) {
+    const auto count = records_.find(ns);
+    (count == records_.end() ? records_[std::string(ns)] : count->second) += by;
+  }
+  const RecordChanges& records() const { return records_; }
+
   // `id` is due at `to`, no longer at `from`; kNever is not at all.
   void MoveDue(layout::DueKind kind, std::string_view id, LogTime from, LogTime to) {
     if (from == to) return;
@@ -59,6 +66,7 @@ class Change {
   Batch& rows_;
   Meta& meta_;
   std::vector<Event> events_;
+  RecordChanges records_;
 };
 
 template <typename... Args>

@@ -72,7 +72,7 @@ Reply Do(Change& change, const AcquireCreate& command) {
   change.Store(layout::Node(command.holder.node), *node);
   // Anew: extending may have ended an earlier create of it.
   found = FindObject(change, command.object);
-  Object object = found ? *std::move(found) : Object{command.object, {.blob = change.New<BlobId>()}};
+  Object object = found ? *std::move(found) : NewObject(change, command.object);
   EndCreate(change, object);
   object.record.pending = PendingCreate{change.New<Epoch>(), command.holder};
   change.Store(layout::Create(command.holder.node, object.record.pending->epoch), BlobRecord{object.record.blob});
@@ -128,7 +128,7 @@ Reply Do(Change& change, const Publish& command) {
     return Held(command.object, found->record.pending->author.node);
   }
   if (change.Has(layout::Directory(command.object))) return Exists(command.object, "a directory");
-  Object object = found ? *std::move(found) : Object{command.object, {.blob = change.New<BlobId>()}};
+  Object object = found ? *std::move(found) : NewObject(change, command.object);
   return SealVersion(
       change, object,
       {.epoch = change.New<Epoch>(), .author = command.author, .alias = command.alias, .meta = command.meta},

@@ -37,7 +37,12 @@ std::string Answer(ClientSession session, uint64_t sequence) { return AnswerPref
 
 std::string NodePrefix() { return Row(kRegistryArea, 'n'); }
 std::string Node(std::string_view name) { return NodePrefix() + std::string(name); }
-std::string ObjectPrefix(std::string_view ns) { return Row(kRegistryArea, 'o') + Name(ns); }
+std::string ObjectsPrefix() { return Row(kRegistryArea, 'o'); }
+std::string ObjectPrefix(std::string_view ns) { return ObjectsPrefix() + Name(ns); }
+std::string_view NamespaceOfObject(std::string_view key) {
+  key.remove_prefix(ObjectsPrefix().size());
+  return key.substr(0, key.find('\0'));
+}
 std::string Object(const ObjectId& id) { return ObjectPrefix(id.ns) + id.key; }
 std::string Directory(const ObjectId& id) { return Object(id) + '/'; }
 std::string Blob(BlobId blob) { return Row(kRegistryArea, 'b') + Number(blob.value); }

@@ -35,7 +35,10 @@ std::string Answer(ClientSession session, uint64_t sequence);
 // --- registry
 std::string NodePrefix();
 std::string Node(std::string_view name);
+std::string ObjectsPrefix();
 std::string ObjectPrefix(std::string_view ns);  // followed by the key
+// Of a key that begins with ObjectsPrefix; a view into it.
+std::string_view NamespaceOfObject(std::string_view key);
 std::string Object(const ObjectId& id);
 // A directory is a row among the objects, its key with '/' behind it, which no object's key has.
 std::string Directory(const ObjectId& id);

@@ -74,12 +74,18 @@ std::optional<Object> FindObject(Change& change, const ObjectId& id) {
 
 std::optional<Object> FindBlob(Change& change, BlobId blob) { return EndWhatIsOver(change, LoadBlob(change, blob)); }
 
+Object NewObject(Change& change, const ObjectId& id) {
+  change.CountRecord(id.ns, 1);
+  return {id, {.blob = change.New<BlobId>()}};
+}
+
 void Save(Change& change, const Object& object) {
   const std::string row = layout::Object(object.id);
   if (object.record.sealed || object.record.pending) {
     change.Store(row, object.record);
     change.Store(layout::Blob(object.record.blob), NameRecord{object.id});
   } else {
+    change.CountRecord(object.id.ns, -1);
     change.Erase(row);
     change.Erase(layout::Blob(object.record.blob));
   }

@@ -16,6 +16,8 @@ struct Object {
 // The object by its name or blob, after what is over by log time (its TTL, its create) was ended.
 std::optional<Object> FindObject(Change& change, const ObjectId& id);
 std::optional<Object> FindBlob(Change& change, BlobId blob);
+// One that nothing is known of yet. Save it then.
+Object NewObject(Change& change, const ObjectId& id);
 // Stores the record; or removes it, once nothing is sealed or pending.
 void Save(Change& change, const Object& object);
 // Ends the pending create, if there is one. Save it then.

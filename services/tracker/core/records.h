@@ -1,5 +1,7 @@
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -101,6 +103,9 @@ struct ObjectRecord {
   bool operator==(const ObjectRecord&) const = default;
   static constexpr auto kFields = std::tuple(&ObjectRecord::blob, &ObjectRecord::sealed, &ObjectRecord::pending);
 };
+
+// How many object records came (above 0) or went, by namespace.
+using RecordChanges = std::map<std::string, int64_t, std::less<>>;
 
 // A blob's name now.
 struct NameRecord {

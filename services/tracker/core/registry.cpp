@@ -114,6 +114,7 @@ absl::Status TrackerState::Apply(std::span<const raft::Command> commands, const 
   LARDER_RETURN_IF_ERROR(batch->Commit());
   meta_ = std::move(meta);
   applied_ = after;
+  record_changes_ = change.records();
   return absl::OkStatus();
 }
 

@@ -31,6 +31,8 @@ class TrackerState final : public raft::StateMachine {
                      std::vector<std::string>& replies) override;
   absl::Status Flush() override { return table_.Flush(); }
 
+  // The objects that the last Apply made and removed.
+  const RecordChanges& record_changes() const { return record_changes_; }
   // The log time of the last entry: a leader's own goes on from here.
   LogTime now() const { return meta_.now; }
 
@@ -40,6 +42,7 @@ class TrackerState final : public raft::StateMachine {
   Table& table_;
   Meta meta_;  // as in the table
   raft::AppliedState applied_;
+  RecordChanges record_changes_;
 };
 
 }  // namespace larder::tracker

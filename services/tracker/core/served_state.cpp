@@ -15,6 +15,7 @@ absl::Status ServedState::Apply(std::span<const raft::Command> commands, const r
                                 std::vector<std::string>& replies) {
   LARDER_RETURN_IF_ERROR(state_->Apply(commands, after, replies));
   applied_ = after;
+  if (!state_->record_changes().empty()) records_.Add(state_->record_changes());
   std::shared_ptr<const std::function<void()>> told;
   {
     base::MutexLock lock(mutex_);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/record_counts.h"
 #include "core/registry.h"
 #include "larder/base/mutex.h"
 #include "larder/raft/state_machine.h"
@@ -31,12 +32,15 @@ class ServedState final : public raft::StateMachine {
   // be quick, and live as long as anything may be applied. Any thread; once.
   void OnApplied(std::function<void()> applied) LARDER_EXCLUDES(mutex_);
 
+  // How many objects there are: told of what Apply changes. Any thread.
+  RecordCounts& records() { return records_; }
   // Any thread.
   Mark mark() const LARDER_EXCLUDES(mutex_);
 
  private:
   const std::unique_ptr<TrackerState> state_;
   raft::AppliedState applied_;
+  RecordCounts records_;
   mutable base::Mutex mutex_;
   Mark mark_ LARDER_GUARDED_BY(mutex_);
   std::shared_ptr<const std::function<void()>> told_ LARDER_GUARDED_BY(mutex_);

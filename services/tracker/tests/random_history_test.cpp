@@ -127,6 +127,7 @@ class RandomHistory : public RegistryTest, public testing::WithParamInterface<ui
     const raft::Command command{.at = at, .payload = base::AsBytes(bytes)};
     std::vector<std::string> answers;
     ASSERT_THAT(state_->Apply(std::span(&command, 1), {.at = at, .configuration = "c"}, answers), IsOk());
+    for (const auto& [ns, by] : state_->record_changes()) counted_[ns] += by;
     const auto replies = DecodeReplies(base::AsBytes(answers.at(0)));
     for (size_t i = 0; i < std::min(replies->size(), entry.commands.size()); ++i) {
       random_.Saw(entry.commands[i], (*replies)[i]);
@@ -139,6 +140,7 @@ class RandomHistory : public RegistryTest, public testing::WithParamInterface<ui
   }
 
   RandomCommands random_{GetParam()};
+  RecordChanges counted_;
 };
 
 TEST_P(RandomHistory, WhoHearsAllKnowsAll) {
@@ -157,6 +159,23 @@ TEST_P(RandomHistory, WhoHearsAllKnowsAll) {
     ASSERT_EQ(mirror, MirrorOf(*Snapshot())) << "step " << step;
   }
   EXPECT_GE(kinds.size(), 15u);
+}
+
+// What entries say that came and went is what is there.
+TEST_P(RandomHistory, RecordsAreCountedAsTheyComeAndGo) {
+  int64_t most = 0;
+  for (int step = 0; step < 1500; ++step) {
+    RunRandomEntry();
+    RecordChanges there;
+    Snapshot()->Scan(layout::ObjectsPrefix(), "", [&there](std::string_view key, std::string_view) {
+      if (!key.ends_with('/')) ++there[std::string(layout::NamespaceOfObject(key))];
+      return true;
+    });
+    std::erase_if(counted_, [](const auto& count) { return count.second == 0; });
+    ASSERT_EQ(counted_, there) << "step " << step;
+    for (const auto& [ns, records] : there) most = std::max(most, records);
+  }
+  EXPECT_GT(most, 1);
 }
 
 // Whoever goes on from any position, in pages of any sizes, while entries are applied, hears each event once.

@@ -11,6 +11,7 @@
 #include "larder/base/stop_stack.h"
 #include "larder/base/unique_fd.h"
 #include "larder/base/worker.h"
+#include "larder/observe/registry.h"
 #include "larder/raft/log_store.h"
 #include "larder/raft/node.h"
 #include "larder/raft/tcp_transport.h"
@@ -30,6 +31,7 @@ namespace larder::tracker {
 
 class Consensus;
 class Expiry;
+class RecordCount;
 class RequestMetrics;
 struct MemberFile;
 class RespCommands;
@@ -70,6 +72,7 @@ class App {
   absl::Status OpenData();
   absl::Status OpenTransport(const MemberFile& member);
   absl::Status JoinGroup();
+  void CountRecords();
   void ServeReads();
   absl::Status ListenForCalls();
   absl::Status ListenForRedis();
@@ -84,6 +87,9 @@ class App {
   std::unique_ptr<raft::LogStore> log_;
   std::unique_ptr<RocksTable> table_;
   std::unique_ptr<ServedState> state_;
+  std::unique_ptr<RecordCount> record_count_;
+  std::unique_ptr<base::Worker> record_counter_;
+  observe::Registry::Watch records_watch_;
   std::unique_ptr<raft::TcpTransport> transport_;
   std::unique_ptr<raft::Node> node_;
   // For the transport's threads, which are there before these are: null till then.
