@@ -15,11 +15,6 @@ constexpr size_t kCopyStep = 1 << 20;
 constexpr base::Duration kRoomWait = std::chrono::seconds(2);
 constexpr std::string_view kContentPrefix = "sha256:";
 
-absl::Status Exists(const ObjectId& id) {
-  return base::Error(absl::StatusCode::kAlreadyExists, "EXISTS",
-                     "'{}' exists in namespace '{}' (overwrite it, or choose another key)", id.key, id.ns);
-}
-
 absl::Status CheckRequest(const CreateRequest& request) {
   if (!request.key.empty()) LARDER_RETURN_IF_ERROR(object::CheckKey(request.key));
   if (request.ack != AckPolicy::kDefault && request.ack != AckPolicy::kLocal) {
@@ -50,6 +45,11 @@ absl::Status CheckRequest(const CreateRequest& request) {
 }
 
 }  // namespace
+
+absl::Status Exists(const ObjectId& id) {
+  return base::Error(absl::StatusCode::kAlreadyExists, "EXISTS",
+                     "'{}' exists in namespace '{}' (overwrite it, or choose another key)", id.key, id.ns);
+}
 
 // ---- create leases
 
@@ -314,24 +314,40 @@ absl::StatusOr<SealResult> SinglePeer::State::PublishNow(const Sealing& sealing,
     result.existed = true;
     return result;
   }
-  auto sealed = std::make_shared<Sealed>();
-  sealed->info = sealing.info;
-  LARDER_ASSIGN_OR_RETURN(sealed->view, backend_.Seal(std::move(sealing.creation->blob), sealing.info));
-  sealed->holding = std::make_shared<Holding>();
-  sealed->holding->charge = std::move(sealing.creation->charge);
-  bytes_.Settle(sealed->holding->charge, sealing.info.size + kObjectOverhead);
-  if (sealed->info.meta.ttl) sealed->expires = clock_.Now() + *sealed->info.meta.ttl;
-  result.info = InfoOf(*sealed);
-  made = std::move(sealed);
+  LARDER_ASSIGN_OR_RETURN(made, MakeSealed(sealing.info, std::move(sealing.creation->blob), sealing.creation->charge));
+  result.info = InfoOf(*made);
   return result;
+}
+
+absl::StatusOr<SinglePeer::State::SealedPtr> SinglePeer::State::MakeSealed(const ObjectInfo& info,
+                                                                           std::unique_ptr<object::Blob> blob,
+                                                                           ByteQuota::Charge& charge) {
+  auto sealed = std::make_shared<Sealed>();
+  sealed->info = info;
+  LARDER_ASSIGN_OR_RETURN(sealed->view, backend_.Seal(std::move(blob), info));
+  sealed->holding = std::make_shared<Holding>();
+  sealed->holding->charge = std::move(charge);
+  bytes_.Settle(sealed->holding->charge, info.size + kObjectOverhead);
+  if (info.meta.ttl) sealed->expires = clock_.Now() + *info.meta.ttl;
+  return sealed;
+}
+
+bool SinglePeer::State::BeginTurn(const ObjectId& id, Calls::Call again) {
+  const auto [turn, first] = publishing_.try_emplace(id);
+  if (!first) turn->second.push_back(std::move(again));
+  return first;
+}
+
+void SinglePeer::State::EndTurn(const ObjectId& id, Calls& calls) {
+  auto following = publishing_.extract(id);
+  for (Calls::Call& next : following.mapped()) calls.Add(std::move(next));
 }
 
 void SinglePeer::State::Publish(Sealing sealing, Calls& calls) {
   SealedPtr existing;
   {
     base::MutexLock lock(mutex_);
-    const auto [turn, first] = publishing_.try_emplace(sealing.info.id);
-    if (!first) return turn->second.push_back(std::move(sealing));
+    if (!BeginTurn(sealing.info.id, [this, sealing](Calls& more) { Publish(sealing, more); })) return;
     existing = Find(sealing.info.id);
   }
   SealedPtr made;
@@ -340,10 +356,7 @@ void SinglePeer::State::Publish(Sealing sealing, Calls& calls) {
   base::MutexLock lock(mutex_);
   if (made != nullptr) Insert(std::move(made), calls);
   EndSeal(sealing, std::move(result), calls);
-  auto following = publishing_.extract(sealing.info.id);
-  for (Sealing& next : following.mapped()) {
-    calls.Add([this, next = std::move(next)](Calls& more) { Publish(next, more); });
-  }
+  EndTurn(sealing.info.id, calls);
 }
 
 void SinglePeer::State::EndSeal(const Sealing& sealing, absl::StatusOr<SealResult> result, Calls& calls) {

@@ -60,7 +60,8 @@ bool SinglePeer::State::WaitForRoom(RoomWaiter waiter, const absl::Status& why) 
   if (!MayFindRoom(waiter)) return false;
   {
     base::MutexLock lock(mutex_);
-    if (closing_ || sessions_.NamespaceOf(waiter.session) == nullptr) return false;
+    const bool gone = waiter.session != SessionId{} && sessions_.NamespaceOf(waiter.session) == nullptr;
+    if (closing_ || gone) return false;
     room_waiters_.push_back(std::move(waiter));
   }
   if (wake_) wake_();

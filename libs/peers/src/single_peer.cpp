@@ -273,6 +273,14 @@ std::optional<ObjectInfo> SinglePeer::State::FindSealed(const ObjectId& id) {
   return InfoOf(*sealed);
 }
 
+std::shared_ptr<const object::BlobView> SinglePeer::State::SealedView(const ObjectId& id, Epoch epoch) {
+  base::MutexLock lock(mutex_);
+  const SealedPtr sealed = Find(id);
+  if (sealed == nullptr || sealed->info.epoch != epoch) return nullptr;
+  ClockQueue<SealedPtr>::Use(sealed->holding->place);
+  return sealed->view;
+}
+
 absl::Status SinglePeer::State::SetTracked(const ObjectId& id, Epoch epoch, const object::TrackedAs& tracked) {
   {
     base::MutexLock lock(mutex_);
@@ -512,6 +520,13 @@ std::vector<ObjectInfo> SinglePeer::ListSealed(const ObjectId& after, size_t lim
   return state_->ListSealed(after, limit);
 }
 std::optional<ObjectInfo> SinglePeer::FindSealed(const ObjectId& id) const { return state_->FindSealed(id); }
+std::shared_ptr<const object::BlobView> SinglePeer::SealedView(const ObjectId& id, Epoch epoch) {
+  return state_->SealedView(id, epoch);
+}
+void SinglePeer::Receive(const ObjectInfo& info, base::Deadline deadline,
+                         Done<absl::StatusOr<std::unique_ptr<object::IncomingCopy>>> done) {
+  state_->Receive(info, deadline, std::move(done));
+}
 absl::Status SinglePeer::SetTracked(const ObjectId& id, Epoch epoch, const object::TrackedAs& tracked) {
   return state_->SetTracked(id, epoch, tracked);
 }

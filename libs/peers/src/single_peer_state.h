@@ -32,10 +32,12 @@ using object::SessionId;
 
 absl::Status NoSession();
 absl::Status NoObject(const ObjectId& id);
+absl::Status Exists(const ObjectId& id);
 // What an object counts against its namespace's quota beside its bytes.
 inline constexpr uint64_t kObjectOverhead = 1024;
 
-// The tables, and what is done with them: creations in creations.cpp, room in room.cpp, all else in single_peer.cpp.
+// The tables, and what is done with them: creations in creations.cpp, copies that come in receiving.cpp, room in
+// room.cpp, all else in single_peer.cpp.
 // Lock order: mutex_, then what rules_ locks or the lock of bytes_, which are the innermost. The backend's locks are
 // never taken under it.
 class SinglePeer::State {
@@ -80,7 +82,7 @@ class SinglePeer::State {
   };
   // Waits until it is worth trying again.
   struct RoomWaiter {
-    SessionId session;
+    SessionId session;  // none: it is not a client's
     std::string ns;
     bool quota = false;  // it is its namespace's quota that is used up
     uint64_t bytes = 0;
@@ -106,6 +108,7 @@ class SinglePeer::State {
   void ReportDamage(SessionId session, LeaseId lease);
   std::vector<ObjectInfo> ListSealed(const ObjectId& after, size_t limit);
   std::optional<ObjectInfo> FindSealed(const ObjectId& id);
+  std::shared_ptr<const object::BlobView> SealedView(const ObjectId& id, Epoch epoch);
   absl::Status SetTracked(const ObjectId& id, Epoch epoch, const object::TrackedAs& tracked);
   absl::Status Drop(const ObjectId& id, Epoch epoch);
   // Frees what is in the tables no more, though nobody deleted it, and says so.
@@ -193,10 +196,27 @@ class SinglePeer::State {
   void Publish(Sealing sealing, Calls& calls) LARDER_EXCLUDES(mutex_);
   // `made` gets the new object, unless it existed.
   absl::StatusOr<SealResult> PublishNow(const Sealing& sealing, const SealedPtr& existing, SealedPtr& made);
+  // The sealed object, once the backend has it; takes what `charge` holds.
+  absl::StatusOr<SealedPtr> MakeSealed(const ObjectInfo& info, std::unique_ptr<object::Blob> blob,
+                                       ByteQuota::Charge& charge);
   static bool SameContent(const Sealed& sealed, const Sealing& sealing);
   // What the creator asked for is what `sealed` has already.
   static bool SameSettings(const Sealed& sealed, const CreateRequest& request);
   void EndSeal(const Sealing& sealing, absl::StatusOr<SealResult> result, Calls& calls) LARDER_REQUIRES(mutex_);
+
+  // ---- receiving.cpp
+  struct Incoming;
+  using Received = Done<absl::StatusOr<std::unique_ptr<object::IncomingCopy>>>;
+  void Receive(const ObjectInfo& info, base::Deadline deadline, const Received& done);
+  // Gets the room and answers, now or once there is some.
+  void BeginCopy(std::unique_ptr<Incoming> copy, base::Deadline deadline, const Received& done);
+  // Publishes, in its turn among those of the same name, unless there is one.
+  void SealCopy(const std::shared_ptr<Incoming>& copy, const Done<absl::StatusOr<ObjectInfo>>& done, Calls& calls)
+      LARDER_EXCLUDES(mutex_);
+
+  // True: nobody publishes under that name, and the caller may, until EndTurn. Else `again` runs when its turn comes.
+  bool BeginTurn(const ObjectId& id, Calls::Call again) LARDER_REQUIRES(mutex_);
+  void EndTurn(const ObjectId& id, Calls& calls) LARDER_REQUIRES(mutex_);
 
   object::Backend& backend_;
   const base::Clock& clock_;
@@ -217,9 +237,9 @@ class SinglePeer::State {
   std::unordered_map<LeaseId, CreationPtr> creations_ LARDER_GUARDED_BY(mutex_);
   std::map<ObjectId, CreationPtr> creating_ LARDER_GUARDED_BY(mutex_);  // those with a key
   std::map<ObjectId, std::deque<Waiter>> waiters_ LARDER_GUARDED_BY(mutex_);
-  // Names that a Seal is publishing, with those that follow: creations without a key may end up with the same name, and
-  // table and backend must see them in one order.
-  std::map<ObjectId, std::deque<Sealing>> publishing_ LARDER_GUARDED_BY(mutex_);
+  // Names under which something is being published, with those that follow: table and backend must see them in one
+  // order, and creations without a key, or a copy that comes, may end up with the same name.
+  std::map<ObjectId, std::deque<Calls::Call>> publishing_ LARDER_GUARDED_BY(mutex_);
   std::unordered_map<LeaseId, SealedPtr> reads_ LARDER_GUARDED_BY(mutex_);
   std::map<std::string, ClockQueue<SealedPtr>> queues_ LARDER_GUARDED_BY(mutex_);  // by namespace; none is empty
   std::vector<RoomWaiter> room_waiters_ LARDER_GUARDED_BY(mutex_);

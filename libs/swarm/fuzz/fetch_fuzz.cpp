@@ -6,6 +6,7 @@
 
 #include "larder/base/codec.h"
 #include "larder/base/digest.h"
+#include "larder/object/grains.h"
 #include "larder/observe/registry.h"
 #include "src/fetch_machine.h"
 
@@ -40,9 +41,9 @@ class Checked final : public swarm::Destination {
 
 struct Parts {
   Parts() : object(3 * kPiece + 100, 'x') {
-    swarm::ManifestBuilder builder;
-    builder.Append(base::AsBytes(object));
-    manifest = builder.Finish(kPiece, {}).value();
+    object::GrainSums sums;
+    sums.Append(base::AsBytes(object));
+    manifest = swarm::MakeManifest(sums.size(), sums.grains(), kPiece, {}).value();
   }
   std::string object;
   swarm::Manifest manifest;

@@ -5,6 +5,7 @@
 
 #include "larder/base/codec.h"
 #include "larder/base/status.h"
+#include "larder/object/grains.h"
 #include "larder/object/object.h"
 #include "src/digest_codec.h"
 
@@ -21,21 +22,18 @@ uint64_t PiecesFor(uint64_t size, uint64_t length) { return size / length + (siz
 
 absl::Status Bad(std::string_view why) { return base::InvalidArgument("BAD_MANIFEST", "{}", why); }
 
-// The CRC-32C of parts in a row: all of `length` but the last, which has the rest of `size`.
-uint32_t Joined(std::span<const uint32_t> parts, uint64_t length, uint64_t size) {
-  uint32_t crc = 0;
-  for (const uint32_t part : parts) {
-    const uint64_t here = std::min(length, size);
-    crc = base::Crc32cCombine(crc, part, here);
-    size -= here;
-  }
-  return crc;
-}
-
 }  // namespace
 
 uint32_t Manifest::SizeOf(uint32_t piece) const {
   return static_cast<uint32_t>(std::min<uint64_t>(piece_length, size - OffsetOf(piece)));
+}
+
+uint32_t CrcOf(const Manifest& manifest) {
+  uint32_t crc = 0;
+  for (uint32_t piece = 0; piece < manifest.piece_count(); ++piece) {
+    crc = base::Crc32cCombine(crc, manifest.pieces[piece], manifest.SizeOf(piece));
+  }
+  return crc;
 }
 
 uint32_t ChoosePieceLength(uint64_t size, uint32_t wanted) {
@@ -50,8 +48,7 @@ absl::Status CheckManifest(const Manifest& manifest) {
   if (manifest.pieces.size() != PiecesFor(manifest.size, manifest.piece_length)) {
     return Bad("not as many pieces as the object's size makes");
   }
-  if (manifest.digest.kind == base::Digest::Kind::kCrc32c &&
-      manifest.digest.crc32c != Joined(manifest.pieces, manifest.piece_length, manifest.size)) {
+  if (manifest.digest.kind == base::Digest::Kind::kCrc32c && manifest.digest.crc32c != CrcOf(manifest)) {
     return Bad("an object's CRC-32C that is not that of its pieces");
   }
   return absl::OkStatus();
@@ -84,32 +81,20 @@ base::Sha256Digest ManifestDigest(const Manifest& manifest) {
   return sha.Finish();
 }
 
-void ManifestBuilder::Append(base::ByteSpan bytes) {
-  while (!bytes.empty()) {
-    const uint64_t in_grain = size_ % kMinPieceLength;
-    if (in_grain == 0) grains_.push_back(0);
-    const base::ByteSpan part = bytes.first(std::min<uint64_t>(bytes.size(), kMinPieceLength - in_grain));
-    grains_.back() = base::Crc32c(part, grains_.back());
-    size_ += part.size();
-    bytes = bytes.subspan(part.size());
-  }
-}
-
-absl::StatusOr<Manifest> ManifestBuilder::Finish(uint32_t piece_length, const base::Digest& digest) const {
+absl::StatusOr<Manifest> MakeManifest(uint64_t size, std::span<const uint32_t> grains, uint32_t piece_length,
+                                      const base::Digest& digest) {
   if (piece_length != 0 && !AllowedLength(piece_length)) {
     return base::InvalidArgument("BAD_PIECE_LENGTH", "a piece length of {}: a power of two within {}..{} is one",
                                  piece_length, kMinPieceLength, kMaxPieceLength);
   }
-  Manifest manifest{.size = size_, .piece_length = ChoosePieceLength(size_, piece_length), .digest = digest};
-  const size_t grains_each = manifest.piece_length / kMinPieceLength;
-  for (size_t at = 0; at < grains_.size(); at += grains_each) {
-    const std::span part = std::span(grains_).subspan(at, std::min(grains_each, grains_.size() - at));
-    const uint32_t size = manifest.SizeOf(static_cast<uint32_t>(manifest.pieces.size()));
-    manifest.pieces.push_back(Joined(part, kMinPieceLength, size));
+  Manifest manifest{.size = size, .piece_length = ChoosePieceLength(size, piece_length), .digest = digest};
+  const size_t grains_each = manifest.piece_length / object::kGrain;
+  while (!grains.empty()) {
+    const std::span piece = grains.first(std::min(grains_each, grains.size()));
+    manifest.pieces.push_back(object::CombineGrains(piece, manifest.SizeOf(manifest.piece_count())));
+    grains = grains.subspan(piece.size());
   }
-  if (digest.kind == base::Digest::Kind::kNone) {
-    manifest.digest = base::Crc32cDigest(Joined(manifest.pieces, manifest.piece_length, size_));
-  }
+  if (digest.kind == base::Digest::Kind::kNone) manifest.digest = base::Crc32cDigest(CrcOf(manifest));
   return manifest;
 }
 

@@ -1,5 +1,7 @@
 #include "larder/swarm/piece_source.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace larder::swarm {
@@ -29,7 +31,27 @@ class FileBytes final : public PieceBytes {
   const uint64_t begin_;
 };
 
+class ViewBytes final : public PieceBytes {
+ public:
+  explicit ViewBytes(std::shared_ptr<const object::BlobView> view) : view_(std::move(view)), file_(view_->File()) {}
+  Stretch At(uint64_t offset, uint64_t most) const override {
+    if (file_) return {.fd = file_->fd, .fd_offset = file_->offset + offset, .size = most};
+    const base::ByteSpan memory = view_->MemoryAt(offset);
+    const uint64_t size = std::min<uint64_t>(memory.size(), most);
+    return {.memory = memory.first(size), .size = size};
+  }
+
+ private:
+  const std::shared_ptr<const object::BlobView> view_;
+  const std::optional<object::BlobView::FilePart> file_;
+};
+
 }  // namespace
+
+std::shared_ptr<const PieceBytes> BytesOfView(std::shared_ptr<const object::BlobView> view) {
+  if (!view->File() && view->size() > 0 && view->MemoryAt(0).empty()) return nullptr;
+  return std::make_shared<ViewBytes>(std::move(view));
+}
 
 std::shared_ptr<const PieceBytes> BytesInMemory(base::ByteSpan bytes, std::shared_ptr<const void> owner) {
   return std::make_shared<MemoryBytes>(bytes, std::move(owner));

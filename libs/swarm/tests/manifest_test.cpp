@@ -7,6 +7,7 @@
 
 #include "larder/base/codec.h"
 #include "larder/base/testing/status_matchers.h"
+#include "larder/object/grains.h"
 
 namespace larder::swarm {
 namespace {
@@ -25,11 +26,13 @@ std::string RandomBytes(size_t size) {
   return bytes;
 }
 
-Manifest ManifestOf(std::string_view bytes, uint32_t piece_length = 0) {
-  ManifestBuilder builder;
-  builder.Append(base::AsBytes(bytes));
-  return builder.Finish(piece_length, {}).value();
+absl::StatusOr<Manifest> Made(std::string_view bytes, uint32_t piece_length) {
+  object::GrainSums sums;
+  sums.Append(base::AsBytes(bytes));
+  return MakeManifest(sums.size(), sums.grains(), piece_length, {});
 }
+
+Manifest ManifestOf(std::string_view bytes, uint32_t piece_length = 0) { return Made(bytes, piece_length).value(); }
 
 absl::Status Decoded(std::string_view bytes) { return DecodeManifest(base::AsBytes(bytes)).status(); }
 
@@ -49,37 +52,29 @@ TEST(ChoosePieceLength, GrowsUntilThePiecesAreNotTooMany) {
   EXPECT_EQ(ChoosePieceLength(uint64_t{kMaxPieces} * kMinPieceLength + 1, kMinPieceLength), 2 * kMinPieceLength);
 }
 
-TEST(ManifestBuilder, HasEachPiecesChecksumAndTheWholesHoweverTheBytesCame) {
+TEST(MakeManifest, HasEachPiecesChecksumAndTheWholes) {
   const uint32_t length = 512 * kKiB;
   for (const size_t size : {size_t{0}, size_t{1}, size_t{length} - 1, size_t{length}, size_t{length} + 1,
                             3 * size_t{length} + 300 * kKiB}) {
     const std::string bytes = RandomBytes(size);
-    for (const size_t step : {size_t{7'777}, size_t{256 * kKiB}, size_t{5 * kMiB}}) {
-      ManifestBuilder builder;
-      for (size_t at = 0; at < size; at += step)
-        builder.Append(base::AsBytes(std::string_view(bytes).substr(at, step)));
-      LARDER_ASSERT_OK_AND_ASSIGN(const Manifest manifest, builder.Finish(length, {}));
-      EXPECT_EQ(manifest.size, size);
-      EXPECT_EQ(manifest.digest, base::Crc32cDigest(base::Crc32c(base::AsBytes(bytes))));
-      EXPECT_EQ(manifest.piece_count(), (size + length - 1) / length);
-      for (uint32_t piece = 0; piece < manifest.piece_count(); ++piece) {
-        const std::string_view part = std::string_view(bytes).substr(manifest.OffsetOf(piece), length);
-        EXPECT_EQ(manifest.SizeOf(piece), part.size());
-        EXPECT_EQ(manifest.pieces[piece], base::Crc32c(base::AsBytes(part)));
-      }
-      EXPECT_THAT(CheckManifest(manifest), IsOk());
+    LARDER_ASSERT_OK_AND_ASSIGN(const Manifest manifest, Made(bytes, length));
+    EXPECT_EQ(manifest.size, size);
+    EXPECT_EQ(manifest.digest, base::Crc32cDigest(base::Crc32c(base::AsBytes(bytes))));
+    EXPECT_EQ(manifest.piece_count(), (size + length - 1) / length);
+    for (uint32_t piece = 0; piece < manifest.piece_count(); ++piece) {
+      const std::string_view part = std::string_view(bytes).substr(manifest.OffsetOf(piece), length);
+      EXPECT_EQ(manifest.SizeOf(piece), part.size());
+      EXPECT_EQ(manifest.pieces[piece], base::Crc32c(base::AsBytes(part)));
     }
+    EXPECT_THAT(CheckManifest(manifest), IsOk());
   }
 }
 
-TEST(ManifestBuilder, ChoosesThePieceLengthAtTheEnd) {
-  ManifestBuilder builder;
-  builder.Append(base::AsBytes(RandomBytes(3 * kMiB)));
-  LARDER_ASSERT_OK_AND_ASSIGN(const Manifest by_size, builder.Finish(0, {}));
-  EXPECT_EQ(by_size.piece_length, 1 * kMiB);
-  LARDER_ASSERT_OK_AND_ASSIGN(const Manifest small, builder.Finish(kMinPieceLength, {}));
-  EXPECT_EQ(small.piece_count(), 12);
-  EXPECT_THAT(builder.Finish(3 * kMiB, {}), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_PIECE_LENGTH"));
+TEST(MakeManifest, HasThePieceLengthThatIsWantedOrOneBySize) {
+  const std::string bytes = RandomBytes(3 * kMiB);
+  EXPECT_EQ(ManifestOf(bytes).piece_length, 1 * kMiB);
+  EXPECT_EQ(ManifestOf(bytes, kMinPieceLength).piece_count(), 12);
+  EXPECT_THAT(Made(bytes, 3 * kMiB), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_PIECE_LENGTH"));
 }
 
 TEST(ManifestCodec, GivesBackWhatWasEncoded) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "larder/base/digest.h"
+#include "larder/object/grains.h"
 
 namespace larder::swarm {
 namespace {
@@ -19,9 +20,9 @@ class Ledger : public testing::Test {
     return bytes;
   }
   static std::shared_ptr<const Manifest> ManifestOf(const std::vector<std::byte>& bytes) {
-    ManifestBuilder builder;
-    builder.Append(bytes);
-    return std::make_shared<const Manifest>(builder.Finish(0, {}).value());
+    object::GrainSums sums;
+    sums.Append(bytes);
+    return std::make_shared<const Manifest>(MakeManifest(sums.size(), sums.grains(), 0, {}).value());
   }
   // The flight's parent sends what comes next.
   PieceLedger::Outcome Send(Flight& flight, uint32_t size) {

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "larder/base/status.h"
+#include "larder/object/grains.h"
 
 namespace larder::swarm {
 
@@ -20,9 +21,9 @@ std::string SomeBytes(size_t size) {
 }
 
 Manifest ManifestOf(std::string_view bytes, uint32_t piece_length) {
-  ManifestBuilder builder;
-  builder.Append(base::AsBytes(bytes));
-  return builder.Finish(piece_length, {}).value();
+  object::GrainSums sums;
+  sums.Append(base::AsBytes(bytes));
+  return MakeManifest(sums.size(), sums.grains(), piece_length, {}).value();
 }
 
 uint64_t MetricValue(observe::Registry& registry, std::string_view metric) {

@@ -13,6 +13,7 @@
 #include "larder/base/file.h"
 #include "larder/base/mutex.h"
 #include "larder/base/sockets.h"
+#include "larder/object/grains.h"
 #include "larder/swarm/fetch.h"
 #include "larder/swarm/piece_server.h"
 #include "src/measure.h"
@@ -39,9 +40,9 @@ class OneObject final : public swarm::PieceSource {
  public:
   explicit OneObject(const std::string& path)
       : bytes_(std::make_shared<std::string>(Must(base::ReadFile(path, kSize)))) {
-    swarm::ManifestBuilder builder;
-    builder.Append(base::AsBytes(*bytes_));
-    manifest_ = std::make_shared<const swarm::Manifest>(Must(builder.Finish(0, {})));
+    object::GrainSums sums;
+    sums.Append(base::AsBytes(*bytes_));
+    manifest_ = std::make_shared<const swarm::Manifest>(Must(swarm::MakeManifest(sums.size(), sums.grains(), 0, {})));
     file_ = swarm::BytesInFile(base::UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), 0);
   }
   absl::StatusOr<swarm::ServedObject> Find(const object::ObjectId& id, object::Epoch) override {

@@ -15,6 +15,8 @@
 namespace larder::backends::file {
 namespace {
 
+using object::kGrain;
+
 constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kCopyStep = 16 * kGrain;
 
@@ -23,8 +25,7 @@ constexpr uint64_t kLargest = uint64_t{1} << 62;  // files end before, also with
 // What a file of an object of `size` bytes takes on disk, header and checksums included.
 uint64_t Footprint(uint64_t size) {
   size = std::min(size, kLargest);
-  const uint64_t grains = (size + kGrain - 1) / kGrain;
-  return (kHeaderSize + size + grains * sizeof(uint32_t) + kBlock - 1) / kBlock * kBlock;
+  return (kHeaderSize + size + object::GrainsOf(size) * sizeof(uint32_t) + kBlock - 1) / kBlock * kBlock;
 }
 
 // A full disk is a full budget to callers.
@@ -77,22 +78,18 @@ absl::Status FileBlob::Reserve(uint64_t size) {
 }
 
 absl::Status FileBlob::Append(base::ByteSpan bytes) {
-  const uint64_t needed = Footprint(size_ + bytes.size());
+  const uint64_t size = sums_.size();
+  const uint64_t needed = Footprint(size + bytes.size());
   const uint64_t more = needed > charged_ ? needed - charged_ : 0;
   LARDER_RETURN_IF_ERROR(budget_->Take(more));
-  const size_t grains = grains_.size();
-  const uint32_t last = grains_.empty() ? 0 : grains_.back();
-  const uint32_t crc = crc_;
+  const uint32_t last = sums_.grains().empty() ? 0 : sums_.grains().back();
   if (absl::Status written = WriteSummed(bytes); !written.ok()) {
     // What was written beyond the end is overwritten, or cut off by Finish.
     budget_->Give(more);
-    grains_.resize(grains);
-    if (grains > 0) grains_.back() = last;
-    crc_ = crc;
+    sums_.TakeBack(size, last);
     return NamedFull(written);
   }
   charged_ += more;
-  size_ += bytes.size();
   return absl::OkStatus();
 }
 
@@ -100,36 +97,65 @@ absl::Status FileBlob::WriteSummed(base::ByteSpan bytes) {
   // The bytes may lie in memory that a client still writes: sum and store one private copy.
   const size_t step = std::min<size_t>(bytes.size(), kCopyStep);
   const auto copy = std::make_unique_for_overwrite<std::byte[]>(step);
-  for (uint64_t done = 0; done < bytes.size();) {
-    const base::ByteSpan part(copy.get(), std::min<uint64_t>(step, bytes.size() - done));
-    std::memcpy(copy.get(), bytes.data() + done, part.size());
-    LARDER_RETURN_IF_ERROR(base::PwriteAll(fd_.get(), part, kHeaderSize + size_ + done));
-    crc_ = base::Crc32c(part, crc_);
-    for (uint64_t at = 0; at < part.size();) {
-      const uint64_t in_grain = (size_ + done + at) % kGrain;
-      const uint64_t length = std::min(kGrain - in_grain, part.size() - at);
-      if (in_grain == 0) grains_.push_back(0);
-      grains_.back() = base::Crc32c(part.subspan(at, length), grains_.back());
-      at += length;
-    }
-    done += part.size();
+  while (!bytes.empty()) {
+    const base::ByteSpan part(copy.get(), std::min<uint64_t>(step, bytes.size()));
+    std::memcpy(copy.get(), bytes.data(), part.size());
+    LARDER_RETURN_IF_ERROR(base::PwriteAll(fd_.get(), part, kHeaderSize + sums_.size()));
+    sums_.Append(part);
+    bytes = bytes.subspan(part.size());
   }
   return absl::OkStatus();
 }
 
+absl::Status FileBlob::Expect(uint64_t size, uint32_t part) {
+  LARDER_RETURN_IF_ERROR(Reserve(size));
+  // Now, rather than when most of it has come.
+  if (const int error = ::posix_fallocate(fd_.get(), 0, static_cast<off_t>(kHeaderSize + size)); error != 0) {
+    return NamedFull(base::ErrnoError(error, "allocate " + path_.string()));
+  }
+  part_ = part;
+  sums_.Expect(size);
+  return absl::OkStatus();
+}
+
+base::MutableByteSpan FileBlob::At(uint64_t offset, uint64_t size) {
+  const auto number = static_cast<uint32_t>(offset / part_);
+  const uint64_t begin = uint64_t{number} * part_;
+  Buffer& buffer = coming_[number];
+  if (buffer == nullptr && spare_.empty()) {
+    buffer = std::make_unique_for_overwrite<std::byte[]>(std::min<uint64_t>(part_, sums_.size()));
+  } else if (buffer == nullptr) {
+    buffer = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  return {buffer.get() + (offset - begin), std::min(size, PartEnd(number) - offset)};
+}
+
+absl::Status FileBlob::Keep(uint32_t number) {
+  const uint64_t begin = uint64_t{number} * part_;
+  const auto coming = coming_.find(number);
+  const base::ByteSpan bytes(coming->second.get(), PartEnd(number) - begin);
+  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), bytes, kHeaderSize + begin)));
+  sums_.Put(begin, bytes);
+  spare_.push_back(std::move(coming->second));
+  coming_.erase(coming);
+  return absl::OkStatus();
+}
+
 absl::Status FileBlob::Finish(Header header) {
-  const auto table = std::as_bytes(std::span(grains_));
-  header.crc32c = crc_;
+  const uint64_t size = sums_.size();
+  const auto table = std::as_bytes(std::span(sums_.grains()));
+  header.crc32c = sums_.crc32c();
   header.table_crc32c = base::Crc32c(table);
   LARDER_ASSIGN_OR_RETURN(const auto bytes, EncodeHeader(header));
-  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), table, kHeaderSize + size_)));
+  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), table, kHeaderSize + size)));
   LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), bytes, 0)));
-  if (::ftruncate(fd_.get(), static_cast<off_t>(kHeaderSize + size_ + table.size())) != 0) {
+  if (::ftruncate(fd_.get(), static_cast<off_t>(kHeaderSize + size + table.size())) != 0) {
     return base::ErrnoError(errno, "size " + path_.string());
   }
   if (::fdatasync(fd_.get()) != 0) return NamedFull(base::ErrnoError(errno, "flush " + path_.string()));
   // A hint that was too large reserved more.
-  const uint64_t needed = Footprint(size_);
+  const uint64_t needed = Footprint(size);
   budget_->Give(charged_ - needed);
   charged_ = needed;
   return absl::OkStatus();
@@ -137,7 +163,7 @@ absl::Status FileBlob::Finish(Header header) {
 
 absl::StatusOr<std::shared_ptr<const object::BlobView>> FileBlob::Publish(const std::filesystem::path& target) {
   if (::rename(path_.c_str(), target.c_str()) != 0) return base::ErrnoError(errno, "publish " + target.string());
-  return std::make_shared<const FileView>(std::move(fd_), size_, std::move(grains_), budget_,
+  return std::make_shared<const FileView>(std::move(fd_), sums_.size(), std::move(sums_).Take(), budget_,
                                           std::exchange(charged_, 0));
 }
 
@@ -185,7 +211,7 @@ absl::StatusOr<FileView::Opened> FileView::Open(const std::filesystem::path& pat
   LARDER_ASSIGN_OR_RETURN(Header header, DecodeHeader(raw));
   const uint64_t size = header.info.size;
   if (::fstat(fd.get(), &st) != 0) return base::ErrnoError(errno, "stat " + path.string());
-  const uint64_t count = size / kGrain + (size % kGrain != 0 ? 1 : 0);
+  const uint64_t count = object::GrainsOf(size);
   if (size > static_cast<uint64_t>(st.st_size) ||
       kHeaderSize + size + count * sizeof(uint32_t) != static_cast<uint64_t>(st.st_size)) {
     return base::Error(absl::StatusCode::kDataLoss, "SHORT_FILE", "{} has {} bytes, which is not what its header says",

@@ -1,11 +1,16 @@
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "larder/base/unique_fd.h"
 #include "larder/object/blob.h"
+#include "larder/object/grains.h"
 #include "src/header.h"
 
 namespace larder::backends::file {
@@ -36,8 +41,12 @@ class FileBlob final : public object::Blob {
   absl::Status Append(base::ByteSpan bytes) override;
   // Of the budget; the disk may still be full.
   absl::Status Reserve(uint64_t size) override;
-  uint64_t size() const override { return size_; }
-  uint32_t crc32c() const override { return crc_; }
+  uint64_t size() const override { return sums_.size(); }
+  uint32_t crc32c() const override { return sums_.crc32c(); }
+  // Of the disk, too.
+  absl::Status Expect(uint64_t size, uint32_t part) override;
+  base::MutableByteSpan At(uint64_t offset, uint64_t size) override;
+  absl::Status Keep(uint32_t number) override;
   // Writes header and checksums, flushes, and gives back what was reserved but not used.
   absl::Status Finish(Header header);
   // Renames a finished file to `target`, where it stays.
@@ -48,13 +57,18 @@ class FileBlob final : public object::Blob {
       : path_(std::move(path)), budget_(std::move(budget)) {}
   // Writes at the end and sums; what it did to the sums when it fails is the caller's to undo.
   absl::Status WriteSummed(base::ByteSpan bytes);
+  uint64_t PartEnd(uint32_t number) const { return std::min(sums_.size(), (uint64_t{number} + 1) * part_); }
   std::filesystem::path path_;
   std::shared_ptr<DiskBudget> budget_;
   base::UniqueFd fd_;
   uint64_t charged_ = 0;
-  uint64_t size_ = 0;
-  uint32_t crc_ = 0;
-  std::vector<uint32_t> grains_;  // finished ones, then the last, unfinished one
+  object::GrainSums sums_;
+  // Parts that come, in memory until they are whole; memory of those that were, for the next: fresh memory costs a
+  // page fault each 4 KiB.
+  using Buffer = std::unique_ptr<std::byte[]>;
+  uint32_t part_ = 0;
+  std::map<uint32_t, Buffer> coming_;
+  std::vector<Buffer> spare_;
 };
 
 // A published file, open. Reads verify the grains they touch.
@@ -66,6 +80,8 @@ class FileView final : public object::BlobView {
   ~FileView() override;
   uint64_t size() const override { return size_; }
   absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override;
+  std::span<const uint32_t> grains() const override { return grains_; }
+  std::optional<FilePart> File() const override { return FilePart{.fd = fd_.get(), .offset = kHeaderSize}; }
 
   struct Opened {
     Header header;

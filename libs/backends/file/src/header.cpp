@@ -69,6 +69,7 @@ absl::StatusOr<std::array<std::byte, kHeaderSize>> EncodeHeader(const Header& he
   std::copy(out.bytes().begin(), out.bytes().end(), bytes.begin());
   const uint32_t crc = HeaderCrc(bytes);
   std::memcpy(bytes.data() + 8, &crc, sizeof crc);
+  if (info.tracked) std::ranges::copy(EncodeTracked(*info.tracked), bytes.begin() + kTrackedOffset);
   return bytes;
 }
 

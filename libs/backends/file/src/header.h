@@ -10,9 +10,6 @@
 namespace larder::backends::file {
 
 inline constexpr uint64_t kHeaderSize = 4096;
-// Each grain of an object's bytes has its own checksum, so that a part is verified without reading the whole.
-inline constexpr uint64_t kGrain = 64 * 1024;
-
 // At the header's end, and changed in place: what the cluster knows the object as. Has a checksum of its own.
 inline constexpr uint64_t kTrackedSize = 20;
 inline constexpr uint64_t kTrackedOffset = kHeaderSize - kTrackedSize;

@@ -20,6 +20,7 @@
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/testing/temp_dir.h"
 #include "larder/base/units.h"
+#include "larder/object/grains.h"
 #include "src/header.h"
 
 namespace larder::backends::file {
@@ -33,6 +34,7 @@ using base::StatusIs;
 using object::Backend;
 using object::Blob;
 using object::BlobView;
+using object::kGrain;
 using object::ObjectId;
 using object::ObjectInfo;
 using testing::ElementsAre;

@@ -102,7 +102,7 @@ void MemoryBlob::CopyIn(std::byte* to, base::ByteSpan bytes) {
     const base::ByteSpan step = bytes.first(std::min<size_t>(bytes.size(), kPrivateLimit));
     std::memcpy(to, step.data(), step.size());
     // Of the copy: the source may be memory that somebody else is writing.
-    crc_ = base::Crc32c({to, step.size()}, crc_);
+    sums_.Append({to, step.size()});
     to += step.size();
     bytes = bytes.subspan(step.size());
   }
@@ -140,7 +140,43 @@ absl::Status MemoryBlob::Append(base::ByteSpan bytes) {
   return absl::OkStatus();
 }
 
+absl::Status MemoryBlob::Expect(uint64_t size, uint32_t part) {
+  LARDER_RETURN_IF_ERROR(Reserve(size));
+  content_.size = size;
+  part_ = part;
+  sums_.Expect(size);
+  // Where it ends, for what was not used of the last range.
+  uint64_t before = 0;
+  for (current_ = 0; current_ + 1 < content_.ranges.size() && before + content_.ranges[current_].size() < size;) {
+    before += content_.ranges[current_++].size();
+  }
+  in_current_ = size - before;
+  return absl::OkStatus();
+}
+
+base::MutableByteSpan MemoryBlob::At(uint64_t offset, uint64_t size) {
+  if (content_.ranges.empty()) return {content_.small.get() + offset, size};
+  for (const arena::Range& range : content_.ranges) {
+    if (offset < range.size()) return {range.data() + offset, std::min(size, range.size() - offset)};
+    offset -= range.size();
+  }
+  return {};
+}
+
+absl::Status MemoryBlob::Keep(uint32_t number) {
+  const uint64_t begin = uint64_t{number} * part_;
+  // The part's grains: one may lie in two ranges, which are page-aligned, so that its halves are summed one by one.
+  for (uint64_t at = begin, end = std::min(content_.size, begin + part_); at < end;) {
+    const uint64_t grain_end = std::min(end, at / object::kGrain * object::kGrain + object::kGrain);
+    const base::MutableByteSpan bytes = At(at, grain_end - at);
+    sums_.Put(at, bytes);
+    at += bytes.size();
+  }
+  return absl::OkStatus();
+}
+
 Content MemoryBlob::Take() {
+  content_.grains = std::move(sums_).Take();
   if (!content_.ranges.empty()) {
     GiveBackUnused(content_.ranges, content_.size == 0 ? 0 : current_ + 1);
     if (content_.size > 0) content_.ranges.back().Shrink(in_current_);
@@ -201,10 +237,13 @@ std::shared_ptr<const MemoryView> MemoryView::CopyTo(MemoryBlob blob) const {
   return std::make_shared<const MemoryView>(std::move(content));
 }
 
-std::optional<base::ByteSpan> MemoryView::Bytes() const {
-  if (content_.ranges.empty()) return base::ByteSpan(content_.small.get(), content_.size);
-  if (content_.ranges.size() == 1) return base::ByteSpan(content_.ranges.front().data(), content_.size);
-  return std::nullopt;
+base::ByteSpan MemoryView::MemoryAt(uint64_t offset) const {
+  if (content_.ranges.empty()) return base::ByteSpan(content_.small.get(), content_.size).subspan(offset);
+  for (const arena::Range& range : content_.ranges) {
+    if (offset < range.size()) return base::ByteSpan(range.data(), range.size()).subspan(offset);
+    offset -= range.size();
+  }
+  return {};
 }
 
 }  // namespace larder::backends::memory

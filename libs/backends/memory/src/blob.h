@@ -5,6 +5,7 @@
 
 #include "larder/arena/arena.h"
 #include "larder/object/blob.h"
+#include "larder/object/grains.h"
 
 namespace larder::backends::memory {
 
@@ -21,7 +22,8 @@ struct Content {
   // For what is kept about the object; shared by the views that follow each other.
   std::vector<std::shared_ptr<const arena::PrivateCharge>> record;
   std::vector<arena::Range> ranges;
-  uint64_t range_bytes = 0;  // sum of the ranges' sizes
+  uint64_t range_bytes = 0;      // sum of the ranges' sizes
+  std::vector<uint32_t> grains;  // once it is taken
 };
 
 class MemoryBlob final : public object::Blob {
@@ -33,7 +35,10 @@ class MemoryBlob final : public object::Blob {
   absl::Status Append(base::ByteSpan bytes) override;
   absl::Status Reserve(uint64_t size) override;
   uint64_t size() const override { return content_.size; }
-  uint32_t crc32c() const override { return crc_; }
+  uint32_t crc32c() const override { return sums_.crc32c(); }
+  absl::Status Expect(uint64_t size, uint32_t part) override;
+  base::MutableByteSpan At(uint64_t offset, uint64_t size) override;
+  absl::Status Keep(uint32_t number) override;
   // The bytes, without the room that was not used.
   Content Take();
 
@@ -48,7 +53,8 @@ class MemoryBlob final : public object::Blob {
   Content content_;
   size_t current_ = 0;       // the range that the next byte goes to
   uint64_t in_current_ = 0;  // bytes in it
-  uint32_t crc_ = 0;
+  uint32_t part_ = 0;        // bytes of each, if it was expected
+  object::GrainSums sums_;
 };
 
 class MemoryView final : public object::BlobView {
@@ -56,7 +62,8 @@ class MemoryView final : public object::BlobView {
   explicit MemoryView(Content content);
   uint64_t size() const override { return content_.size; }
   absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override;
-  std::optional<base::ByteSpan> Bytes() const override;
+  std::span<const uint32_t> grains() const override { return content_.grains; }
+  base::ByteSpan MemoryAt(uint64_t offset) const override;
   std::span<const object::Extent> Shareable() const override { return extents_; }
 
   // Half of it or more lies in slabs of which much was freed.

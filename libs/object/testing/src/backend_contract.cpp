@@ -13,7 +13,9 @@
 
 namespace larder::object {
 
-void LinkRecoveryRules();  // of backend_contract_recovery.cpp: else the linker would drop its tests
+// Of the files of those names: else the linker would drop their tests.
+void LinkRecoveryRules();
+void LinkPartRules();
 
 namespace {
 
@@ -459,6 +461,7 @@ TEST_P(BackendContract, FourThreadsAtOnceKeepTheirBytesAndGiveEverythingBack) {
 
 std::vector<BackendEntry> EntriesOf(const BackendRegistry& registry) {
   LinkRecoveryRules();
+  LinkPartRules();
   std::vector<BackendEntry> entries;
   for (const std::string& name : registry.Names()) entries.push_back(**registry.Get(name));
   return entries;

@@ -11,6 +11,7 @@ namespace larder::object {
 void LinkObjectRules();
 void LinkErrorRules();
 void LinkRoomRules();
+void LinkCopyRules();
 
 namespace {
 
@@ -532,6 +533,7 @@ std::vector<PeerCase> CasesOf(const PeerRegistry& peers, const BackendRegistry& 
   LinkObjectRules();
   LinkErrorRules();
   LinkRoomRules();
+  LinkCopyRules();
   std::vector<PeerCase> cases;
   for (const std::string& peer : peers.Names()) {
     for (const std::string& backend : backends.Names()) cases.push_back({**peers.Get(peer), **backends.Get(backend)});

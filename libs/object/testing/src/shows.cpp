@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "larder/base/file.h"
 #include "larder/base/testing/status_matchers.h"
+#include "larder/object/grains.h"
 #include "larder/object/testing/test_node.h"
 
 namespace larder::object {
@@ -55,6 +57,24 @@ void ExpectShows(const BlobView& view, const std::vector<std::byte>& bytes) {
   if (const auto whole = view.Bytes()) {
     EXPECT_TRUE(std::ranges::equal(*whole, bytes));
   }
+  for (uint64_t at = 0; at < bytes.size();) {
+    const base::ByteSpan here = view.MemoryAt(at);
+    if (here.empty()) {
+      EXPECT_EQ(at, 0u) << "memory holds all of it, or nothing";
+      break;
+    }
+    ASSERT_LE(here.size(), bytes.size() - at);
+    EXPECT_TRUE(std::ranges::equal(here, base::ByteSpan(bytes).subspan(at, here.size())));
+    at += here.size();
+  }
+  if (const auto file = view.File()) {
+    std::vector<std::byte> read(bytes.size());
+    ASSERT_THAT(base::PreadAll(file->fd, read, file->offset), IsOk());
+    EXPECT_TRUE(read == bytes);
+  }
+  GrainSums sums;
+  sums.Append(bytes);
+  EXPECT_THAT(view.grains(), testing::ElementsAreArray(sums.grains()));
   ExpectSharesExactly(view, bytes);
 }
 

@@ -40,14 +40,28 @@ class BlobView {
   // Fills `out` with the bytes from `offset`; OUT_OF_RANGE past the end. May block on disk.
   // DATA_LOSS (CHECKSUM) when what lies there is not what was sealed.
   virtual absl::Status Read(uint64_t offset, base::MutableByteSpan out) const = 0;
+  // The CRC-32C of each grain (object/grains.h), as it was sealed.
+  virtual std::span<const uint32_t> grains() const = 0;
+  // The bytes from `offset` on that lie together in this process's memory; empty where they lie in none.
+  virtual base::ByteSpan MemoryAt(uint64_t /*offset*/) const { return {}; }
   // The whole object as one piece of this process's memory, where it lies in such.
-  virtual std::optional<base::ByteSpan> Bytes() const { return std::nullopt; }
+  std::optional<base::ByteSpan> Bytes() const {
+    const base::ByteSpan bytes = MemoryAt(0);
+    if (bytes.size() != size()) return std::nullopt;
+    return bytes;
+  }
+  // Where the bytes lie one after the other in a file, from `offset` on; the descriptor is the view's.
+  struct FilePart {
+    int fd = -1;
+    uint64_t offset = 0;
+  };
+  virtual std::optional<FilePart> File() const { return std::nullopt; }
   // Where other processes may map it; empty: it cannot be shared, carry its bytes.
   virtual std::span<const Extent> Shareable() const { return {}; }
 };
 
-// The bytes of one object while the agent writes them: append, then seal. Owned by a peer; one caller at a time.
-// Dropping it unsealed frees everything.
+// The bytes of one object while the agent writes them: append, or have the parts come in any order; then seal. Owned by
+// a peer; one caller at a time. Dropping it unsealed frees everything.
 class Blob {
  public:
   virtual ~Blob() = default;
@@ -59,6 +73,17 @@ class Blob {
   virtual uint64_t size() const = 0;
   // CRC-32C of all bytes so far.
   virtual uint32_t crc32c() const = 0;
+
+  // ---- instead of Append: parts of `part` bytes each, a multiple of kGrain, but for the last, which has the rest
+
+  // Room for all `size` bytes. Once, before anything else. Errors as Append's.
+  virtual absl::Status Expect(uint64_t size, uint32_t part) = 0;
+  // Where the bytes from `offset` on are to be put: `size` of them or fewer, at least one, within one part. The same
+  // memory until the part is kept.
+  virtual base::MutableByteSpan At(uint64_t offset, uint64_t size) = 0;
+  // All bytes of the part of that number were put where they belong, and are summed now. Once for each part. Errors as
+  // Append's.
+  virtual absl::Status Keep(uint32_t number) = 0;
 };
 
 }  // namespace larder::object

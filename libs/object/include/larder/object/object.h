@@ -64,6 +64,8 @@ struct ObjectInfo {
   std::string tier;  // "hot" or "warm", where this node keeps it
   // What the cluster knows this node's bytes as; none: it was not told, or nobody remembers that it was.
   std::optional<TrackedAs> tracked;
+  // Names its list of pieces (docs/formats/pieces.md), as the cluster knows it; none: nobody said.
+  std::optional<base::Sha256Digest> manifest;
 };
 
 // Who has an object, as a cluster knows it.

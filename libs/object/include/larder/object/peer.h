@@ -101,6 +101,20 @@ struct PeerUsage {
   uint64_t compacted = 0;
 };
 
+// A copy of another node's object on its way to this one. Its owner calls it, one call at a time, and not beyond the
+// peer's life; dropping it unsealed frees everything.
+class IncomingCopy {
+ public:
+  virtual ~IncomingCopy() = default;
+  // Where the bytes go, and that a part (of the object's piece length) has come: as Blob's.
+  virtual base::MutableByteSpan At(uint64_t offset, uint64_t size) = 0;
+  virtual absl::Status Keep(uint32_t number) = 0;
+  // All parts were kept: makes it a sealed object, under an epoch of this node's. Uses it up, whatever becomes of it.
+  // DATA_LOSS (DIGEST_MISMATCH) unless the bytes have that CRC-32C; ALREADY_EXISTS (EXISTS): an object of that name is
+  // sealed here meanwhile, maybe the same.
+  virtual void Seal(uint32_t crc32c, Done<absl::StatusOr<ObjectInfo>> done) = 0;
+};
+
 // How objects are managed: keys, states, epochs, leases over the bytes of a backend (or of other peers, to which a
 // composed peer is an ordinary caller). Everything belongs to a session, which has one namespace; a session that closes
 // gives everything back at once. Thread-safe. A `done` is called exactly once, maybe before the call returns, maybe on
@@ -166,6 +180,13 @@ class Peer {
   virtual std::vector<ObjectInfo> ListSealed(const ObjectId& after, size_t limit) const = 0;
   // None: no such object is sealed here.
   virtual std::optional<ObjectInfo> FindSealed(const ObjectId& id) const = 0;
+  // The bytes of that epoch of this node's, as a reader gets them; null: it is not here any more.
+  virtual std::shared_ptr<const BlobView> SealedView(const ObjectId& id, Epoch epoch) = 0;
+  // Room for a copy of what `info` says (name, size, piece length, TTL left, what the cluster knows it as), on its
+  // namespace's account. Waits for it, until `deadline`, where some can be made. RESOURCE_EXHAUSTED (ARENA_FULL,
+  // DISK_FULL, QUOTA_EXCEEDED).
+  virtual void Receive(const ObjectInfo& info, base::Deadline deadline,
+                       Done<absl::StatusOr<std::unique_ptr<IncomingCopy>>> done) = 0;
   // Keeps what the cluster knows that epoch of this node's as. NOT_FOUND (NO_OBJECT): it is not here any more. An error
   // of the backend: it is kept, but not over a restart.
   virtual absl::Status SetTracked(const ObjectId& id, Epoch epoch, const TrackedAs& tracked) = 0;
@@ -176,8 +197,8 @@ class Peer {
   virtual void OnDropped(DroppedFn dropped) = 0;
 
   virtual PeerUsage usage() const = 0;
-  // Its calls, besides OpenSession, CloseSession, Release, Renew, ViewOf, Stat, List, ListSealed and FindSealed, may
-  // wait for a disk or a network: not for event threads.
+  // Its calls, besides OpenSession, CloseSession, Release, Renew, ViewOf, Stat, List, ListSealed, FindSealed and
+  // SealedView, may wait for a disk or a network: not for event threads.
   virtual bool blocks() const = 0;
   // Ends leases and objects whose time has come, makes room. To be called a few times a second, and again after the
   // time it returns, if that is sooner. May take as long as some copies.

@@ -63,6 +63,13 @@ class PeerDecorator : public Peer {
     return inner_->ListSealed(after, limit);
   }
   std::optional<ObjectInfo> FindSealed(const ObjectId& id) const override { return inner_->FindSealed(id); }
+  std::shared_ptr<const BlobView> SealedView(const ObjectId& id, Epoch epoch) override {
+    return inner_->SealedView(id, epoch);
+  }
+  void Receive(const ObjectInfo& info, base::Deadline deadline,
+               Done<absl::StatusOr<std::unique_ptr<IncomingCopy>>> done) override {
+    inner_->Receive(info, deadline, std::move(done));
+  }
   absl::Status SetTracked(const ObjectId& id, Epoch epoch, const TrackedAs& tracked) override {
     return inner_->SetTracked(id, epoch, tracked);
   }

@@ -49,6 +49,9 @@ class SinglePeer final : public object::Peer {
                  object::Done<absl::Status> done) override;
   std::vector<object::ObjectInfo> ListSealed(const object::ObjectId& after, size_t limit) const override;
   std::optional<object::ObjectInfo> FindSealed(const object::ObjectId& id) const override;
+  std::shared_ptr<const object::BlobView> SealedView(const object::ObjectId& id, object::Epoch epoch) override;
+  void Receive(const object::ObjectInfo& info, base::Deadline deadline,
+               object::Done<absl::StatusOr<std::unique_ptr<object::IncomingCopy>>> done) override;
   absl::Status SetTracked(const object::ObjectId& id, object::Epoch epoch, const object::TrackedAs& tracked) override;
   absl::Status Drop(const object::ObjectId& id, object::Epoch epoch) override;
   void OnDropped(object::DroppedFn dropped) override;

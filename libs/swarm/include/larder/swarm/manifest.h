@@ -3,6 +3,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct Manifest {
   uint32_t SizeOf(uint32_t piece) const;
 };
 
+// The CRC-32C of all bytes.
+uint32_t CrcOf(const Manifest& manifest);
+
 // The piece length that a manifest for `size` bytes gets: `wanted` if it is not 0 and allowed (a power of two within
 // kMinPieceLength..kMaxPieceLength), else object::PieceLengthFor(size); doubled until there are kMaxPieces at most.
 uint32_t ChoosePieceLength(uint64_t size, uint32_t wanted);
@@ -45,18 +49,10 @@ absl::StatusOr<Manifest> DecodeManifest(base::ByteSpan bytes);
 // SHA-256 of the encoded form: what names it in the tracker's record.
 base::Sha256Digest ManifestDigest(const Manifest& manifest);
 
-// Makes the manifest of an object while its bytes go by, though its size and so the length of its pieces are known only
-// at the end: keeps the CRC-32C of each grain of kMinPieceLength (16 KiB of memory a GiB). Not thread-safe.
-class ManifestBuilder {
- public:
-  void Append(base::ByteSpan bytes);
-  // INVALID_ARGUMENT (BAD_PIECE_LENGTH) for a `piece_length` that ChoosePieceLength would not take; 0: by size.
-  // `digest` kNone: the CRC-32C of all bytes. May be called again, after more bytes too.
-  absl::StatusOr<Manifest> Finish(uint32_t piece_length, const base::Digest& digest) const;
-
- private:
-  std::vector<uint32_t> grains_;  // whole ones, and the last
-  uint64_t size_ = 0;
-};
+// The manifest of an object of `size` bytes with these checksums of its grains (object/grains.h): its bytes are not
+// needed. `piece_length` 0: by size; INVALID_ARGUMENT (BAD_PIECE_LENGTH) for one that ChoosePieceLength would not take.
+// `digest` kNone: the CRC-32C of all bytes.
+absl::StatusOr<Manifest> MakeManifest(uint64_t size, std::span<const uint32_t> grains, uint32_t piece_length,
+                                      const base::Digest& digest);
 
 }  // namespace larder::swarm

@@ -6,6 +6,7 @@
 
 #include "larder/base/bytes.h"
 #include "larder/base/unique_fd.h"
+#include "larder/object/blob.h"
 #include "larder/object/ids.h"
 #include "larder/swarm/manifest.h"
 #include "larder/swarm/piece_set.h"
@@ -32,6 +33,9 @@ class PieceBytes {
 std::shared_ptr<const PieceBytes> BytesInMemory(base::ByteSpan bytes, std::shared_ptr<const void> owner);
 // An object in a file, its first byte at `offset`.
 std::shared_ptr<const PieceBytes> BytesInFile(base::UniqueFd fd, uint64_t offset);
+
+// A sealed object where a backend keeps it: in memory, or in a file; null where it is in neither.
+std::shared_ptr<const PieceBytes> BytesOfView(std::shared_ptr<const object::BlobView> view);
 
 // What a node offers of one object.
 struct ServedObject {

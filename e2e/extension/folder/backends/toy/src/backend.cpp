@@ -1,12 +1,15 @@
 #include "larder/backends/toy/backend.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <span>
 #include <utility>
+#include <vector>
 
-#include "larder/base/digest.h"
 #include "larder/base/status.h"
 #include "larder/base/units.h"
+#include "larder/object/grains.h"
 
 namespace larder::backends::toy {
 namespace {
@@ -57,23 +60,40 @@ class ToyBlob final : public object::Blob {
     const size_t before = bytes_.size();
     bytes_.append(base::AsText(bytes));
     // Of the copy: the source may be memory that somebody else is writing.
-    crc_ = base::Crc32c(base::AsBytes(bytes_).subspan(before), crc_);
+    sums_.Append(base::AsBytes(bytes_).subspan(before));
     return absl::OkStatus();
   }
   absl::Status Reserve(uint64_t size) override { return charge_.GrowTo(size); }
   uint64_t size() const override { return bytes_.size(); }
-  uint32_t crc32c() const override { return crc_; }
+  uint32_t crc32c() const override { return sums_.crc32c(); }
+  absl::Status Expect(uint64_t size, uint32_t part) override {
+    LARDER_RETURN_IF_ERROR(Reserve(size));
+    bytes_.resize(size);
+    sums_.Expect(size);
+    part_ = part;
+    return absl::OkStatus();
+  }
+  base::MutableByteSpan At(uint64_t offset, uint64_t size) override {
+    return std::as_writable_bytes(std::span(bytes_)).subspan(offset, size);
+  }
+  absl::Status Keep(uint32_t number) override {
+    const uint64_t begin = uint64_t{number} * part_;
+    sums_.Put(begin, base::AsBytes(bytes_).subspan(begin, std::min<uint64_t>(part_, bytes_.size() - begin)));
+    return absl::OkStatus();
+  }
 
  private:
   friend class ToyView;
   Charge charge_;
   std::string bytes_;
-  uint32_t crc_ = 0;
+  object::GrainSums sums_;
+  uint32_t part_ = 0;
 };
 
 class ToyView final : public object::BlobView {
  public:
-  explicit ToyView(ToyBlob& blob) : charge_(std::move(blob.charge_)), bytes_(std::move(blob.bytes_)) {
+  explicit ToyView(ToyBlob& blob)
+      : charge_(std::move(blob.charge_)), bytes_(std::move(blob.bytes_)), grains_(std::move(blob.sums_).Take()) {
     charge_.ShrinkTo(bytes_.size());
   }
   uint64_t size() const override { return bytes_.size(); }
@@ -85,11 +105,13 @@ class ToyView final : public object::BlobView {
     if (!out.empty()) std::memcpy(out.data(), bytes_.data() + offset, out.size());
     return absl::OkStatus();
   }
-  std::optional<base::ByteSpan> Bytes() const override { return base::AsBytes(bytes_); }
+  std::span<const uint32_t> grains() const override { return grains_; }
+  base::ByteSpan MemoryAt(uint64_t offset) const override { return base::AsBytes(bytes_).subspan(offset); }
 
  private:
   Charge charge_;
   const std::string bytes_;
+  const std::vector<uint32_t> grains_;
 };
 
 // Who holds a view holds the bytes, so there is nothing to remove, to pin or to find again.

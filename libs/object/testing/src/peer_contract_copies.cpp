@@ -1,0 +1,179 @@
+#include <gmock/gmock.h>
+
+#include <cstring>
+
+#include "larder/base/digest.h"
+#include "larder/base/testing/status_matchers.h"
+#include "larder/object/testing/peer_contract.h"
+
+// Copies of other nodes' objects.
+namespace larder::object {
+
+void LinkCopyRules() {}
+
+namespace {
+
+using base::AsBytes;
+using base::IsOk;
+using base::kKiB;
+using base::kMiB;
+using base::StatusIs;
+using std::chrono::seconds;
+
+constexpr uint32_t kPart = 256 * kKiB;
+const auto kExists = StatusIs(absl::StatusCode::kAlreadyExists, "EXISTS");
+const auto kNoObject = StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT");
+
+ObjectInfo Told(const std::string& key, base::ByteSpan bytes) {
+  return {.id = {"team-a", key},
+          .state = ObjectState::kSealed,
+          .epoch = {77},
+          .size = bytes.size(),
+          .digest = base::Crc32cDigest(base::Crc32c(bytes)),
+          .meta = {.tags = {"t"}, .piece_length = kPart},
+          .pinned = true,
+          .tracked = TrackedAs{{3}, {5}}};
+}
+
+using CopyPtr = std::unique_ptr<IncomingCopy>;
+
+absl::StatusOr<CopyPtr> Receive(Peer& peer, const ObjectInfo& info) {
+  absl::StatusOr<CopyPtr> got = absl::InternalError("no answer came");
+  peer.Receive(info, base::Deadline(), [&got](absl::StatusOr<CopyPtr> copy) { got = std::move(copy); });
+  return got;
+}
+
+void Fill(IncomingCopy& copy, base::ByteSpan bytes) {
+  for (uint64_t at = 0; at < bytes.size();) {
+    const base::MutableByteSpan place = copy.At(at, std::min<uint64_t>(bytes.size() - at, kPart - at % kPart));
+    ASSERT_FALSE(place.empty());
+    std::memcpy(place.data(), bytes.data() + at, place.size());
+    at += place.size();
+    if (at % kPart == 0 || at == bytes.size()) {
+      ASSERT_THAT(copy.Keep(static_cast<uint32_t>((at - 1) / kPart)), IsOk());
+    }
+  }
+}
+
+absl::StatusOr<ObjectInfo> Seal(IncomingCopy& copy, base::ByteSpan bytes) {
+  Answer<absl::StatusOr<ObjectInfo>> sealed;
+  copy.Seal(base::Crc32c(bytes), sealed.Slot());
+  return sealed.Get();
+}
+
+}  // namespace
+
+TEST_P(PeerContract, ACopyIsAnObjectLikeAnyOtherOnceItIsSealed) {
+  for (const uint64_t size : {uint64_t{0}, uint64_t{100}, 3 * kMiB + 1}) {
+    const std::vector<std::byte> bytes = SampleBytes(size, 9);
+    const ObjectInfo told = Told("copy" + std::to_string(size), bytes);
+    Caller caller = Open();
+    LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), told));
+    Fill(*copy, bytes);
+    EXPECT_THAT(caller.Get(told.id.key).status(), kNoObject) << "not before it is sealed";
+    LARDER_ASSERT_OK_AND_ASSIGN(const ObjectInfo info, Seal(*copy, bytes));
+    EXPECT_NE(info.epoch, told.epoch) << "one of this node's";
+    EXPECT_EQ(info.tracked, told.tracked);
+    EXPECT_EQ(info.digest, told.digest);
+    EXPECT_EQ(info.meta.tags, told.meta.tags);
+    EXPECT_FALSE(info.pinned) << "not for a copy's sake";
+    {
+      LARDER_ASSERT_OK_AND_ASSIGN(const ReadGrant grant, caller.Get(told.id.key));
+      EXPECT_TRUE(BytesOf(*grant.view) == bytes);
+    }
+    if (durable()) {
+      Restart();
+      EXPECT_EQ(peer().FindSealed(told.id)->tracked, told.tracked);
+    }
+    ASSERT_THAT(peer().Drop(told.id, info.epoch), IsOk());
+    caller.Close();
+  }
+  ExpectNothingLeft();
+}
+
+TEST_P(PeerContract, ACopyEndsWithItsTimeToLive) {
+  ObjectInfo told = Told("copy", AsBytes("bytes"));
+  told.meta.ttl = seconds(100);
+  told.ttl_left = seconds(10);
+  LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), told));
+  Fill(*copy, AsBytes("bytes"));
+  ASSERT_THAT(Seal(*copy, AsBytes("bytes")).status(), IsOk());
+  node_->clock().Advance(seconds(9));
+  EXPECT_TRUE(peer().FindSealed(told.id));
+  node_->clock().Advance(seconds(1));
+  EXPECT_FALSE(peer().FindSealed(told.id));
+}
+
+TEST_P(PeerContract, ACopyNeverTakesThePlaceOfWhatIsHere) {
+  const std::vector<std::byte> bytes = SampleBytes(kMiB);
+  LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("k", bytes)));
+  Fill(*copy, bytes);
+  Caller caller = Open();
+  ASSERT_THAT(caller.PutKey("k", AsBytes("own")), IsOk()) << "a copy on its way keeps nobody from creating";
+  EXPECT_THAT(Seal(*copy, bytes), kExists);
+  EXPECT_EQ(peer().FindSealed({"team-a", "k"})->size, 3u);
+  ASSERT_THAT(caller.Delete("k"), IsOk());
+  caller.Close();
+  ExpectNothingLeft();
+}
+
+TEST_P(PeerContract, ACopyOfOtherBytesIsNotSealed) {
+  const std::vector<std::byte> bytes = SampleBytes(kMiB), others = SampleBytes(kMiB, 5);
+  {
+    LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("k", bytes)));
+    Fill(*copy, others);
+    EXPECT_THAT(Seal(*copy, bytes), StatusIs(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH"));
+  }
+  EXPECT_FALSE(peer().FindSealed({"team-a", "k"}));
+  ExpectNothingLeft();
+}
+
+TEST_P(PeerContract, ACopyThatIsGivenUpLeavesNothing) {
+  {
+    LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("k", SampleBytes(3 * kMiB))));
+    EXPECT_GE(Used(), 3 * kMiB);
+    std::memset(copy->At(0, kPart).data(), 1, 1);
+  }
+  ExpectNothingLeft();
+}
+
+TEST_P(PeerContract, ACopyCountsAgainstItsNamespacesQuota) {
+  rules_["team-a"] = {.memory = 2 * kMiB, .disk = 2 * kMiB};
+  Begin({});
+  EXPECT_THAT(Receive(peer(), Told("k", SampleBytes(3 * kMiB))),
+              StatusIs(absl::StatusCode::kResourceExhausted, "QUOTA_EXCEEDED"));
+  LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("k", SampleBytes(kMiB))));
+  EXPECT_THAT(Receive(peer(), Told("l", SampleBytes(kMiB + kMiB / 2))),
+              StatusIs(absl::StatusCode::kResourceExhausted, "QUOTA_EXCEEDED"));
+}
+
+TEST_P(PeerContract, ACopyWaitsForRoomThatCanBeMade) {
+  rules_["team-a"] = {.evict_last = true};
+  Begin({.arena_bytes = 24 * kMiB, .max_bytes = 24 * kMiB});
+  Caller caller = Open();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_THAT(caller.PutKey("k" + std::to_string(i), SampleBytes(kMiB)), IsOk());
+    MakeRoom();
+  }
+  Answer<absl::StatusOr<std::shared_ptr<IncomingCopy>>> got;
+  peer().Receive(Told("copy", SampleBytes(12 * kMiB)), base::DeadlineAfter(node_->clock().Now(), seconds(2)),
+                 [slot = got.Slot()](absl::StatusOr<CopyPtr> copy) {
+                   copy.ok() ? slot(std::shared_ptr<IncomingCopy>(*std::move(copy))) : slot(copy.status());
+                 });
+  MakeRoom();
+  ASSERT_TRUE(got.ready());
+  EXPECT_THAT(got.Get().status(), IsOk());
+}
+
+TEST_P(PeerContract, TheBytesOfAnEpochAreFoundWhileItIsThere) {
+  Caller caller = Open();
+  LARDER_ASSERT_OK_AND_ASSIGN(const SealResult put, caller.PutKey("k", AsBytes("bytes")));
+  const std::shared_ptr<const BlobView> view = peer().SealedView(put.info.id, put.info.epoch);
+  ASSERT_NE(view, nullptr);
+  EXPECT_EQ(peer().SealedView(put.info.id, {put.info.epoch.value + 1}), nullptr);
+  ASSERT_THAT(caller.Delete("k"), IsOk());
+  EXPECT_EQ(peer().SealedView(put.info.id, put.info.epoch), nullptr);
+  EXPECT_EQ(base::AsText(BytesOf(*view)), "bytes") << "for as long as somebody has them";
+}
+
+}  // namespace larder::object
