@@ -78,8 +78,7 @@ void SinglePeer::State::SealCopy(const std::shared_ptr<Incoming>& copy, const Do
   }
   absl::StatusOr<SealedPtr> made = Exists(id);
   if (existing == nullptr) made = MakeSealed(copy->info, std::move(copy->blob), copy->charge);
-  absl::StatusOr<ObjectInfo> result = made.status();
-  if (made.ok()) result = InfoOf(**made);
+  absl::StatusOr<ObjectInfo> result = made.ok() ? absl::StatusOr<ObjectInfo>(InfoOf(**made)) : made.status();
   WakeIfShort();
   base::MutexLock lock(mutex_);
   if (made.ok()) Insert(*std::move(made), calls);

@@ -114,6 +114,14 @@ class SteppedBackend final : public Backend {
     absl::Status Reserve(uint64_t) override { return std::exchange(backend.reserve_fails, absl::OkStatus()); }
     uint64_t size() const override { return bytes.size(); }
     uint32_t crc32c() const override { return base::Crc32c(bytes); }
+    absl::Status Expect(uint64_t size, uint32_t) override {
+      bytes.resize(size);
+      return absl::OkStatus();
+    }
+    base::MutableByteSpan At(uint64_t offset, uint64_t size) override {
+      return base::MutableByteSpan(bytes).subspan(offset, size);
+    }
+    absl::Status Keep(uint32_t) override { return absl::OkStatus(); }
     std::vector<std::byte> bytes;
   };
   struct HeapView final : BlobView, Counted {
@@ -123,6 +131,7 @@ class SteppedBackend final : public Backend {
       std::copy_n(bytes.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
       return absl::OkStatus();
     }
+    std::span<const uint32_t> grains() const override { return {}; }
     const std::vector<std::byte> bytes;
   };
   static std::function<void()> Take(std::function<void()>& step) {
