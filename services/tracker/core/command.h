@@ -20,10 +20,11 @@
 // a new kind. docs/formats/golden/tracker has the bytes.
 namespace larder::tracker {
 
-using Command = std::variant<RegisterNode, FenceNode, MarkNode, AcquireCreate, RenewCreates, Seal, Abandon, Publish,
-                             AddLocation, GiveUp, ReportBad, ConfirmBuckets, SyncBucket, Delete, SetMeta, Rename,
-                             MakeDir, RemoveDir, BeginUpload, CommitOrigin, ForgetTicket, GrantLease, RenewLease,
-                             ReleaseLease, PutPlan, ExpireDue, OpenSession, CloseSession, RespSet, RespDelete>;
+using Command =
+    std::variant<RegisterNode, RegisterWithKey, FenceNode, MarkNode, AcquireCreate, RenewCreates, Seal, Abandon,
+                 Publish, AddLocation, GiveUp, ReportBad, ConfirmBuckets, SyncBucket, Delete, SetMeta, Rename, MakeDir,
+                 RemoveDir, BeginUpload, CommitOrigin, ForgetTicket, GrantLease, RenewLease, ReleaseLease, PutPlan,
+                 ExpireDue, OpenSession, CloseSession, RespSet, RespDelete>;
 
 // --- an entry of the log
 

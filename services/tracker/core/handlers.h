@@ -8,6 +8,7 @@ namespace larder::tracker {
 
 // core/nodes.cpp
 Reply Do(Change& change, const RegisterNode& command);
+Reply Do(Change& change, const RegisterWithKey& command);
 Reply Do(Change& change, const FenceNode& command);
 Reply Do(Change& change, const MarkNode& command);
 Reply Do(Change& change, const RenewCreates& command);

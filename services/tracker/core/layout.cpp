@@ -37,6 +37,7 @@ std::string Answer(ClientSession session, uint64_t sequence) { return AnswerPref
 
 std::string NodePrefix() { return Row(kRegistryArea, 'n'); }
 std::string Node(std::string_view name) { return NodePrefix() + std::string(name); }
+std::string PieceKey() { return Row(kRegistryArea, 'k'); }
 std::string ObjectsPrefix() { return Row(kRegistryArea, 'o'); }
 std::string ObjectPrefix(std::string_view ns) { return ObjectsPrefix() + Name(ns); }
 std::string_view NamespaceOfObject(std::string_view key) {

@@ -35,6 +35,7 @@ std::string Answer(ClientSession session, uint64_t sequence);
 // --- registry
 std::string NodePrefix();
 std::string Node(std::string_view name);
+std::string PieceKey();
 std::string ObjectsPrefix();
 std::string ObjectPrefix(std::string_view ns);  // followed by the key
 // Of a key that begins with ObjectsPrefix; a view into it.

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "core/handlers.h"
 #include "core/objects.h"
 
@@ -8,6 +10,12 @@ using absl::StatusCode;
 
 Refusal Unknown(const std::string& node) {
   return Refuse(StatusCode::kNotFound, "NOT_FOUND", "no node {} ever registered", node);
+}
+
+Reply Registered(Change& change, NodeEpoch epoch) {
+  auto key = change.Load<PieceKeyRecord>(layout::PieceKey());
+  if (!key) return NodeRegistered{epoch};
+  return RegisteredWithKey{.epoch = epoch, .piece_key_id = key->id, .piece_key = std::move(key->secret)};
 }
 
 }  // namespace
@@ -32,7 +40,18 @@ Reply Do(Change& change, const RegisterNode& command) {
   record.last_seen = change.now();
   change.Store(row, record);
   change.Tell(EventKind::kNodeRegistered, {command.node, record.epoch});
-  return NodeRegistered{record.epoch};
+  return Registered(change, record.epoch);
+}
+
+Reply Do(Change& change, const RegisterWithKey& command) {
+  if (command.offered_piece_key.size() != kPieceKeyBytes) {
+    return Refuse(StatusCode::kInvalidArgument, "BAD_NODE", "a node offers a key of {} bytes, or none", kPieceKeyBytes);
+  }
+  const Reply reply = Do(change, command.node);
+  const auto* registered = std::get_if<NodeRegistered>(&reply);
+  if (registered == nullptr) return reply;
+  change.Store(layout::PieceKey(), PieceKeyRecord{.id = 1, .secret = command.offered_piece_key});
+  return Registered(change, registered->epoch);
 }
 
 Reply Do(Change& change, const FenceNode& command) {

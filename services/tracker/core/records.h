@@ -60,6 +60,13 @@ struct NodeRecord {
                  &NodeRecord::last_seen, &NodeRecord::creates_until, &NodeRecord::creates_due);
 };
 
+// What piece tickets are signed with.
+struct PieceKeyRecord {
+  uint32_t id = 0;
+  std::string secret;
+  static constexpr auto kFields = std::tuple(&PieceKeyRecord::id, &PieceKeyRecord::secret);
+};
+
 struct Origin {
   UploadTicket ticket;
   ObjectId at;  // its name when it was uploaded

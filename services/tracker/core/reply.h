@@ -40,6 +40,17 @@ struct NodeRegistered {
   static constexpr auto kFields = std::tuple(&NodeRegistered::epoch);
 };
 
+// Where there is a key for piece tickets.
+struct RegisteredWithKey {
+  NodeEpoch epoch;
+  uint32_t piece_key_id = 0;
+  std::string piece_key;
+  bool operator==(const RegisteredWithKey&) const = default;
+  static constexpr uint8_t kKind = 12;
+  static constexpr auto kFields =
+      std::tuple(&RegisteredWithKey::epoch, &RegisteredWithKey::piece_key_id, &RegisteredWithKey::piece_key);
+};
+
 struct CreateGranted {
   BlobId blob;
   Epoch epoch;
@@ -138,8 +149,9 @@ struct Count {
   static constexpr auto kFields = std::tuple(&Count::count);
 };
 
-using Reply = std::variant<Refusal, Done, NodeRegistered, CreateGranted, Sealed, Effect, TicketGranted, LeaseGranted,
-                           SessionOpened, Expired, BucketsCompared, BucketSynced, RespSetDone, Count>;
+using Reply =
+    std::variant<Refusal, Done, NodeRegistered, RegisteredWithKey, CreateGranted, Sealed, Effect, TicketGranted,
+                 LeaseGranted, SessionOpened, Expired, BucketsCompared, BucketSynced, RespSetDone, Count>;
 
 // One reply per command of an entry. A u8 format version leads.
 inline constexpr uint8_t kReplyFormat = 1;

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "larder/base/status.h"
@@ -22,11 +23,13 @@ std::optional<T> OptionalOf(bool has, T value) {
 }
 
 Command CommandOf(const v1::RegisterNode& m, FieldErrors& errors) {
-  return RegisterNode{.node = m.node(),
-                      .incarnation = m.incarnation(),
-                      .address = TextOf(m.address(), kMaxWordBytes, "address", errors),
-                      .zone = TextOf(m.zone(), kMaxWordBytes, "zone", errors),
-                      .rack = TextOf(m.rack(), kMaxWordBytes, "rack", errors)};
+  RegisterNode command{.node = m.node(),
+                       .incarnation = m.incarnation(),
+                       .address = TextOf(m.address(), kMaxWordBytes, "address", errors),
+                       .zone = TextOf(m.zone(), kMaxWordBytes, "zone", errors),
+                       .rack = TextOf(m.rack(), kMaxWordBytes, "rack", errors)};
+  if (m.offered_piece_key().empty()) return command;
+  return RegisterWithKey{.node = std::move(command), .offered_piece_key = m.offered_piece_key()};
 }
 Command CommandOf(const v1::FenceNode& m, FieldErrors&) { return FenceNode{.node = FromProto(m.node())}; }
 Command CommandOf(const v1::MarkNode& m, FieldErrors&) {

@@ -19,6 +19,12 @@ void Fill(v1::Result& result, const Done&) { result.mutable_done(); }
 void Fill(v1::Result& result, const NodeRegistered& reply) {
   result.mutable_node_registered()->set_node_epoch(reply.epoch.value);
 }
+void Fill(v1::Result& result, const RegisteredWithKey& reply) {
+  v1::NodeRegistered& message = *result.mutable_node_registered();
+  message.set_node_epoch(reply.epoch.value);
+  message.set_piece_key(reply.piece_key);
+  message.set_piece_key_id(reply.piece_key_id);
+}
 void Fill(v1::Result& result, const CreateGranted& reply) {
   v1::CreateGranted& message = *result.mutable_create_granted();
   message.set_blob(reply.blob.value);

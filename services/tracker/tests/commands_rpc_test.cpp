@@ -53,6 +53,9 @@ std::vector<Pair> Pairs() {
   return {
       {R"(register_node { node: "node-0" incarnation: 7 address: "10.0.0.1:7461" zone: "z" rack: "r" })",
        RegisterNode{"node-0", 7, "10.0.0.1:7461", "z", "r"}},
+      {R"(register_node { node: "node-0" incarnation: 7 address: "10.0.0.1:7461" zone: "z" rack: "r"
+          offered_piece_key: "short" })",
+       RegisterWithKey{{"node-0", 7, "10.0.0.1:7461", "z", "r"}, "short"}},
       {"fence_node { node " + who + "}", FenceNode{kNode}},
       {R"(mark_node { node: "node-0" draining: true quarantined: false })", MarkNode{"node-0", true, false}},
       {"acquire_create {" + what + "holder " + who + "overwrite: true lease_ms: 30001 }",
@@ -178,8 +181,10 @@ TEST(CommandsRpc, ClientsMaySendAllButExpiryAndTheRedisProtocols) {
   std::set<size_t> sent;
   for (const auto& [text, command] : Pairs()) {
     const size_t kind = std::visit([](const auto& held) -> size_t { return held.kKind; }, command);
-    EXPECT_EQ(kind, static_cast<size_t>(Parse(text).command_case())) << "numbers are those of kinds";
     sent.insert(kind);
+    // A field came to a message that was released, and so a kind of its own.
+    const size_t number = kind == RegisterWithKey::kKind ? RegisterNode::kKind : kind;
+    EXPECT_EQ(number, static_cast<size_t>(Parse(text).command_case())) << "numbers are those of kinds";
   }
   EXPECT_EQ(sent, KindsWithout(std::make_index_sequence<std::variant_size_v<Command>>(),
                                {ExpireDue::kKind, RespSet::kKind, RespDelete::kKind}));

@@ -28,9 +28,13 @@ class Model {
     if (c.incarnation < incarnations_[c.node]) return "INCARNATION_STALE";
     incarnations_[c.node] = c.incarnation;
     EndCreates(c.node);
-    if (const auto* registered = std::get_if<NodeRegistered>(&reply))
-      active_[c.node] = latest_[c.node] = registered->epoch;
-    return "";
+    if (const auto registered = RegisteredIn(reply)) active_[c.node] = latest_[c.node] = *registered;
+    const auto* with_key = std::get_if<RegisteredWithKey>(&reply);
+    return (with_key == nullptr ? "" : with_key->piece_key) == piece_key_ ? "" : "another key";
+  }
+  std::string Do(const RegisterWithKey& c, const Reply& reply) {
+    if (piece_key_.empty() && RegisteredIn(reply)) piece_key_ = c.offered_piece_key;
+    return Do(c.node, reply);
   }
   std::string Do(const FenceNode& c, const Reply&) {
     if (latest_[c.node.node] != c.node.epoch) return "EPOCH_STALE";
@@ -214,6 +218,7 @@ class Model {
     std::erase_if(objects, [](const auto& entry) { return !entry.second.sealed && !entry.second.pending; });
   }
 
+  std::string piece_key_;
   std::map<std::string, uint64_t> incarnations_;
   std::map<std::string, NodeEpoch> latest_;
   std::map<std::string, NodeEpoch> active_;  // not fenced
@@ -242,9 +247,10 @@ std::optional<Command> InModel(Command command) {
     for (InventoryItem& item : page->items) item.kind = CopyKind::kReplica;
   } else if (std::holds_alternative<ConfirmBuckets>(command)) {
     return command;
-  } else if (!std::holds_alternative<RegisterNode>(command) && !std::holds_alternative<FenceNode>(command) &&
-             !std::holds_alternative<Abandon>(command) && !std::holds_alternative<GiveUp>(command) &&
-             !std::holds_alternative<Delete>(command) && !std::holds_alternative<Rename>(command)) {
+  } else if (!std::holds_alternative<RegisterNode>(command) && !std::holds_alternative<RegisterWithKey>(command) &&
+             !std::holds_alternative<FenceNode>(command) && !std::holds_alternative<Abandon>(command) &&
+             !std::holds_alternative<GiveUp>(command) && !std::holds_alternative<Delete>(command) &&
+             !std::holds_alternative<Rename>(command)) {
     return std::nullopt;
   }
   return command;

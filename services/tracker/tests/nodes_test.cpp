@@ -1,3 +1,4 @@
+#include "core/layout.h"
 #include "tests/registry_under_test.h"
 
 namespace larder::tracker {
@@ -27,6 +28,53 @@ TEST_F(Nodes, NamesThatAreNoneAreRefused) {
   EXPECT_THAT(Run(RegisterNode{"a\0b"s, 1}), Refused("BAD_NODE"));
   EXPECT_THAT(Run(RegisterNode{std::string(254, 'a'), 1}), Refused("BAD_NODE"));
   Register(std::string(253, 'a'));
+}
+
+TEST_F(Nodes, TheFirstKeyThatIsOfferedIsEveryNodesForEver) {
+  const std::string first(kPieceKeyBytes, '1');
+  const std::string second(kPieceKeyBytes, '2');
+  Get<NodeRegistered>(RegisterNode{"a", 1});
+  EXPECT_EQ(Get<RegisteredWithKey>(RegisterWithKey{{"b", 1}, first}).piece_key, first);
+  const auto other = Get<RegisteredWithKey>(RegisterWithKey{{"c", 1}, second});
+  EXPECT_EQ(other.piece_key, first);
+  EXPECT_EQ(other.piece_key_id, 1u);
+  const auto without = Get<RegisteredWithKey>(RegisterNode{"a", 1});
+  EXPECT_EQ(without.piece_key, first);
+  EXPECT_LT(other.epoch, without.epoch);
+
+  auto reopened = TrackerState::Open(table_);
+  ASSERT_THAT(reopened, base::IsOk());
+  state_ = *std::move(reopened);
+  EXPECT_EQ(Get<RegisteredWithKey>(RegisterWithKey{{"a", 2}, second}).piece_key, first);
+}
+
+TEST_F(Nodes, AKeyOfARegistrationThatIsRefusedIsNotKept) {
+  for (const size_t size : {size_t{0}, kPieceKeyBytes - 1, kPieceKeyBytes + 1}) {
+    EXPECT_THAT(Run(RegisterWithKey{{"a", 2}, std::string(size, 'k')}), Refused("BAD_NODE")) << size;
+  }
+  Get<NodeRegistered>(RegisterNode{"a", 2});
+  EXPECT_THAT(Run(RegisterWithKey{{"a", 1}, std::string(kPieceKeyBytes, 'k')}), Refused("INCARNATION_STALE"));
+  EXPECT_THAT(Run(RegisterWithKey{{"", 1}, std::string(kPieceKeyBytes, 'k')}), Refused("BAD_NODE"));
+  Get<NodeRegistered>(RegisterNode{"a", 2});
+}
+
+TEST_F(Nodes, TheKeyIsInNoRefusalListOrEvent) {
+  const std::string key = "0123456789abcdef0123456789abcdef";
+  Get<RegisteredWithKey>(RegisterWithKey{{"a", 2}, key});
+  const Reply stale = Run(RegisterWithKey{{"a", 1}, key});
+  const Reply long_one = Run(RegisterWithKey{{"a", 2}, key + "x"});
+  EXPECT_THAT(std::get<Refusal>(stale).message, testing::Not(testing::HasSubstr(key)));
+  EXPECT_THAT(std::get<Refusal>(long_one).message, testing::Not(testing::HasSubstr(key)));
+  // What clients can read is made of these rows.
+  int rows = 0;
+  const auto snapshot = Snapshot();
+  for (const std::string& prefix : {layout::NodePrefix(), layout::HistoryPrefix()}) {
+    snapshot->Scan(prefix, "", [&](std::string_view, std::string_view value) {
+      EXPECT_THAT(std::string(value), testing::Not(testing::HasSubstr(key)));
+      return ++rows > 0;
+    });
+  }
+  EXPECT_EQ(rows, 2);
 }
 
 TEST_F(Nodes, ANewRegistrationMakesItsCopiesUnconfirmedTillItTellsOfThem) {

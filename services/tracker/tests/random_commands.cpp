@@ -18,6 +18,12 @@ T Recent(RandomCommands& random, const std::vector<T>& seen) {
 
 }  // namespace
 
+std::optional<NodeEpoch> RegisteredIn(const Reply& reply) {
+  if (const auto* registered = std::get_if<NodeRegistered>(&reply)) return registered->epoch;
+  if (const auto* with_key = std::get_if<RegisteredWithKey>(&reply)) return with_key->epoch;
+  return std::nullopt;
+}
+
 ObjectId RandomCommands::Name() { return {"team", fmt::format("{}", static_cast<char>('a' + Below(4)))}; }
 
 NodeRef RandomCommands::Node() {
@@ -126,15 +132,20 @@ Command RandomCommands::NextOfCluster(const NodeRef& node) {
 
 Command RandomCommands::Next() {
   const NodeRef node = Node();
-  if (node.epoch == NodeEpoch{} || Below(20) == 0) return RegisterNode{node.node, Below(3), "address"};
+  if (node.epoch == NodeEpoch{} || Below(20) == 0) {
+    RegisterNode registration{node.node, Below(3), "address"};
+    if (Below(2) == 0) return registration;
+    return RegisterWithKey{std::move(registration), std::string(kPieceKeyBytes, static_cast<char>('0' + Below(3)))};
+  }
   return Below(3) > 0 ? NextOfObjects(node) : NextOfCluster(node);
 }
 
 void RandomCommands::Saw(const Command& command, const Reply& reply) {
-  const auto* registration = std::get_if<RegisterNode>(&command);
-  const auto* registered = std::get_if<NodeRegistered>(&reply);
-  if (registration != nullptr && registered != nullptr) {
-    nodes_[static_cast<size_t>(registration->node.back() - '0')] = registered->epoch;
+  const auto* with_key = std::get_if<RegisterWithKey>(&command);
+  const auto* registration = with_key != nullptr ? &with_key->node : std::get_if<RegisterNode>(&command);
+  const auto registered = RegisteredIn(reply);
+  if (registration != nullptr && registered) {
+    nodes_[static_cast<size_t>(registration->node.back() - '0')] = *registered;
   } else if (const auto* created = std::get_if<CreateGranted>(&reply)) {
     versions_.push_back({created->blob, created->epoch});
   } else if (const auto* sealed = std::get_if<Sealed>(&reply)) {

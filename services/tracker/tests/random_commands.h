@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -9,6 +10,9 @@
 #include "core/reply.h"
 
 namespace larder::tracker {
+
+// The node epoch that was given, if one was.
+std::optional<NodeEpoch> RegisteredIn(const Reply& reply);
 
 // Seeded commands of all kinds on few names, with ids from earlier replies, so that most are about something that
 // exists and many are refused.

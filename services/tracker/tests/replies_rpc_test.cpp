@@ -24,6 +24,8 @@ std::vector<Pair> Pairs() {
        R"(refusal { code: 10 reason: "HELD" message: "node-1 has it" holder: "node-1" })"},
       {Done{}, "done {}"},
       {NodeRegistered{NodeEpoch{3}}, "node_registered { node_epoch: 3 }"},
+      {RegisteredWithKey{NodeEpoch{3}, 1, "key"},
+       R"(node_registered { node_epoch: 3 piece_key: "key" piece_key_id: 1 })"},
       {CreateGranted{BlobId{8}, Epoch{9}}, "create_granted { blob: 8 epoch: 9 }"},
       {Sealed{BlobId{8}, Epoch{9}}, "sealed { blob: 8 epoch: 9 }"},
       {Effect{true}, "effect { changed: true }"},

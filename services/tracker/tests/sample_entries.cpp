@@ -31,6 +31,8 @@ Entry Plain(Command command) { return {.stamp = LogTime{1000}, .commands = {std:
 std::vector<std::pair<std::string, Entry>> SampleEntries() {
   return {
       {"RegisterNode", Plain(RegisterNode{"node-0", 7, "10.0.0.1:7461", "zone", "rack"})},
+      {"RegisterWithKey",
+       Plain(RegisterWithKey{{"node-0", 7, "10.0.0.1:7461", "zone", "rack"}, std::string(kPieceKeyBytes, 'k')})},
       {"FenceNode", Plain(FenceNode{kNode})},
       {"MarkNode", Plain(MarkNode{"node-0", true, std::nullopt})},
       {"AcquireCreate", Plain(AcquireCreate{kObject, kNode, true, seconds(30)})},
@@ -72,6 +74,7 @@ std::vector<std::pair<std::string, std::vector<Reply>>> SampleReplies() {
       {"Refusal", {Refusal{absl::StatusCode::kAborted, "HELD", "node-1 has it", "node-1"}}},
       {"Done", {Done{}}},
       {"NodeRegistered", {NodeRegistered{NodeEpoch{3}}}},
+      {"RegisteredWithKey", {RegisteredWithKey{NodeEpoch{3}, 1, std::string(kPieceKeyBytes, 'k')}}},
       {"CreateGranted", {CreateGranted{BlobId{8}, Epoch{9}}}},
       {"Sealed", {Sealed{BlobId{8}, Epoch{9}}}},
       {"Effect", {Effect{true}}},
