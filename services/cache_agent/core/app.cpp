@@ -177,7 +177,7 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
                                                             .incarnation = incarnation,
                                                             .lease = config_.lease_ttl},
                                              DialTrackerByGrpc, process_.clock(), process_.log(),
-                                             [this](uint64_t) { tracked_->Compare(); });
+                                             [this](const Registration&) { tracked_->Compare(); });
   publisher_ = std::make_unique<Publisher>(*tracker_, process_.clock());
   auto tracked =
       std::make_unique<TrackedPeer>(node_, std::move(peer), *tracker_, *publisher_, *executor_, process_.clock());

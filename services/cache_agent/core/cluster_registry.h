@@ -16,18 +16,31 @@
 
 namespace larder::cache_agent {
 
+// This node, registered in the cluster. The key is a secret: in no log, status or error.
+struct Registration {
+  uint64_t node_epoch = 0;
+  std::string piece_key;      // what all nodes sign piece tickets with, and verify; empty: there is none
+  uint32_t piece_key_id = 0;  // its number in tickets
+  bool operator==(const Registration&) const = default;
+};
+
 // A node that has a complete copy, as the cluster knows it.
 struct ClusterCopy {
   std::string node;
+  std::string address;      // HOST:PORT where it gives pieces; may be empty
+  uint64_t node_epoch = 0;  // with which it told of the copy
+  uint64_t version = 0;     // for ReportBad
   bool staged = false;
-  bool live = false;  // counts as a copy; else it may be gone
+  bool confirmed = false;  // since its node's last registration, which is not over; else it may be gone
+  bool live = false;       // counts as a copy: confirmed, and its node neither drains nor is quarantined
   base::Duration last_seen{};
   bool operator==(const ClusterCopy&) const = default;
 };
 
 // An object as the cluster knows it.
 struct ClusterObject {
-  object::ObjectInfo info;  // state kDeleted: there is none; kCreating: only id, state and epoch are meant
+  // State kDeleted: there is none; kCreating: only id, state and epoch are meant. `tracked` is what is sealed.
+  object::ObjectInfo info;
   std::vector<ClusterCopy> copies;
   uint32_t live_replicas = 0;
   bool at_origin = false;
@@ -90,6 +103,14 @@ class ClusterRegistry {
   virtual void Abandon(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) = 0;
   // This node has that copy, of the object of that name, no more. OK also where the cluster knows of none.
   virtual void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy, object::Done<absl::Status> done) = 0;
+  // This node has a complete copy of that, which Locate or Seal told of. NOT_FOUND (DELETED), FAILED_PRECONDITION
+  // (SUPERSEDED): free it; ABORTED (EPOCH_STALE): that was never sealed, or is not yet. Hears of the outcome as Seal
+  // does: a GiveUp of the copy must come after it.
+  virtual void AddCopy(const object::TrackedAs& copy, object::Done<absl::Status> done) = 0;
+  // The copy that `node` told of in that node epoch, as it was at that location version, is not there, or not what it
+  // should be: the cluster forgets it. OK also where it knows better by now.
+  virtual void ReportBad(const object::TrackedAs& copy, const std::string& node, uint64_t node_epoch, uint64_t version,
+                         object::Done<absl::Status> done) = 0;
   // NOT_FOUND (NO_OBJECT).
   virtual void Delete(const object::ObjectId& id, object::Done<absl::Status> done) = 0;
   // Of that epoch of the cluster's, 0: of whichever is sealed. ABORTED (EPOCH_STALE).

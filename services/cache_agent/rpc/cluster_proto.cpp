@@ -60,6 +60,8 @@ v1::NodeRef* ActorOf(v1::Command& command) {
       return command.mutable_abandon()->mutable_author();
     case v1::Command::kPublish:
       return command.mutable_publish()->mutable_author();
+    case v1::Command::kAddLocation:
+      return command.mutable_add_location()->mutable_holder();
     case v1::Command::kGiveUp:
       return command.mutable_give_up()->mutable_holder();
     case v1::Command::kConfirmBuckets:
@@ -175,6 +177,26 @@ v1::Command GiveUpCommand(const TrackedAs& copy) {
   return command;
 }
 
+v1::Command AddCommand(const TrackedAs& copy) {
+  v1::Command command;
+  v1::AddLocation& add = *command.mutable_add_location();
+  add.set_blob(copy.blob.value);
+  add.set_epoch(copy.epoch.value);
+  add.set_kind(v1::COPY_KIND_REPLICA);
+  return command;
+}
+
+v1::Command ReportCommand(const TrackedAs& copy, const std::string& node, uint64_t node_epoch, uint64_t version) {
+  v1::Command command;
+  v1::ReportBad& report = *command.mutable_report_bad();
+  report.set_blob(copy.blob.value);
+  report.set_epoch(copy.epoch.value);
+  report.mutable_holder()->set_node(node);
+  report.mutable_holder()->set_epoch(node_epoch);
+  report.set_version(version);
+  return command;
+}
+
 void SetActor(v1::Command& command, const v1::NodeRef& actor) {
   if (v1::NodeRef* field = ActorOf(command)) *field = actor;
 }
@@ -191,6 +213,8 @@ uint64_t ActorEpoch(const v1::Command& command) {
       return command.abandon().author().epoch();
     case v1::Command::kPublish:
       return command.publish().author().epoch();
+    case v1::Command::kAddLocation:
+      return command.add_location().holder().epoch();
     case v1::Command::kGiveUp:
       return command.give_up().holder().epoch();
     case v1::Command::kConfirmBuckets:
@@ -270,7 +294,8 @@ ObjectInfo SealedInfo(const v1::Object& object) {
                            .application = meta.application(),
                            .wanted_replicas = meta.wanted_replicas(),
                            .piece_length = meta.piece_length_bytes()},
-                  .pinned = meta.pinned()};
+                  .pinned = meta.pinned(),
+                  .tracked = TrackedAs{.blob = {object.blob()}, .epoch = {sealed.epoch()}}};
   if (meta.ttl_ms() > 0) info.meta.ttl = std::chrono::milliseconds(meta.ttl_ms());
   if (sealed.has_ttl_left_ms()) info.ttl_left = std::chrono::milliseconds(sealed.ttl_left_ms());
   return info;
@@ -293,7 +318,11 @@ ClusterObject FromProto(const v1::LocatedObject& located) {
   found.copies.reserve(static_cast<size_t>(located.copies_size()));
   for (const v1::Copy& copy : located.copies()) {
     found.copies.push_back({.node = copy.node(),
+                            .address = copy.address(),
+                            .node_epoch = copy.node_epoch(),
+                            .version = copy.version(),
                             .staged = copy.kind() == v1::COPY_KIND_STAGED,
+                            .confirmed = copy.confirmed(),
                             .live = copy.live(),
                             .last_seen = std::chrono::milliseconds(copy.last_seen_ms())});
   }

@@ -3,6 +3,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,10 @@ tracker::v1::Command AbandonCommand(const object::ObjectId& id, object::Epoch ep
 tracker::v1::Command DeleteCommand(const object::ObjectId& id);
 tracker::v1::Command MetaCommand(const object::ObjectId& id, object::Epoch epoch, const MetaChange& change);
 tracker::v1::Command GiveUpCommand(const object::TrackedAs& copy);
+tracker::v1::Command AddCommand(const object::TrackedAs& copy);
+// About a copy of another node, told of in that epoch of it.
+tracker::v1::Command ReportCommand(const object::TrackedAs& copy, const std::string& node, uint64_t node_epoch,
+                                   uint64_t version);
 tracker::v1::Command ConfirmCommand(const std::vector<std::pair<uint8_t, uint64_t>>& sums);
 tracker::v1::Command SyncCommand(const InventoryPage& page);
 tracker::v1::ObjectId ToProto(const object::ObjectId& id);

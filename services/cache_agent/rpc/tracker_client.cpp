@@ -67,7 +67,7 @@ bool IsGone(const absl::Status& status) {
 }  // namespace
 
 TrackerClient::TrackerClient(std::vector<std::string> addresses, TrackerOptions options, DialTracker dial,
-                             const base::Clock& clock, observe::Logger& log, Done<uint64_t> registered)
+                             const base::Clock& clock, observe::Logger& log, Done<Registration> registered)
     : addresses_(std::move(addresses)),
       node_(options.node),
       lease_(options.lease),
@@ -76,9 +76,9 @@ TrackerClient::TrackerClient(std::vector<std::string> addresses, TrackerOptions 
       clock_(clock),
       log_(log),
       conversation_(std::move(options),
-                    [this, registered = std::move(registered)](uint64_t node_epoch) {
-                      log_.Info("node registered with the tracker", {{"node", node_}, {"node_epoch", node_epoch}});
-                      if (registered) registered(node_epoch);
+                    [this, registered = std::move(registered)](const Registration& told) {
+                      log_.Info("node registered with the tracker", {{"node", node_}, {"node_epoch", told.node_epoch}});
+                      if (registered) registered(told);
                     }),
       worker_("tracker-client", [this] { return Round(); }) {}
 
@@ -161,6 +161,14 @@ void TrackerClient::GiveUp(const ObjectId& id, const TrackedAs& copy, Done<absl:
          const absl::Status status = StatusOf(result);
          done(IsGone(status) ? absl::OkStatus() : status);
        }});
+}
+
+void TrackerClient::AddCopy(const TrackedAs& copy, Done<absl::Status> done) {
+  Ask({.command = AddCommand(copy), .certain = true, .done = Simply(std::move(done))});
+}
+void TrackerClient::ReportBad(const TrackedAs& copy, const std::string& node, uint64_t node_epoch, uint64_t version,
+                              Done<absl::Status> done) {
+  Ask({.command = ReportCommand(copy, node, node_epoch, version), .done = Simply(std::move(done))});
 }
 
 void TrackerClient::ConfirmBuckets(const std::vector<std::pair<uint8_t, uint64_t>>& sums,

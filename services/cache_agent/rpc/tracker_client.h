@@ -21,10 +21,10 @@ namespace larder::cache_agent {
 // to know of, or that was abandoned while no tracker answered, is given back as soon as one does.
 class TrackerClient final : public ClusterRegistry {
  public:
-  // `addresses`: HOST:PORT of one or more trackers. Borrows clock and log. `registered` hears of each node epoch, on a
-  // thread of the client; what the registry knew of this node's copies is unconfirmed then. May be empty.
+  // `addresses`: HOST:PORT of one or more trackers. Borrows clock and log. `registered` hears of each registration, on
+  // a thread of the client; what the registry knew of this node's copies is unconfirmed then. May be empty.
   TrackerClient(std::vector<std::string> addresses, TrackerOptions options, DialTracker dial, const base::Clock& clock,
-                observe::Logger& log, object::Done<uint64_t> registered = nullptr);
+                observe::Logger& log, object::Done<Registration> registered = nullptr);
   ~TrackerClient() override;  // stops
 
   // From one thread. What is asked before Start waits for it; after Stop, it is refused on the caller's thread.
@@ -41,6 +41,9 @@ class TrackerClient final : public ClusterRegistry {
                object::Done<absl::StatusOr<object::TrackedAs>> done) override;
   void Abandon(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) override;
   void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy, object::Done<absl::Status> done) override;
+  void AddCopy(const object::TrackedAs& copy, object::Done<absl::Status> done) override;
+  void ReportBad(const object::TrackedAs& copy, const std::string& node, uint64_t node_epoch, uint64_t version,
+                 object::Done<absl::Status> done) override;
   void Delete(const object::ObjectId& id, object::Done<absl::Status> done) override;
   void SetMeta(const object::ObjectId& id, object::Epoch epoch, const MetaChange& change,
                object::Done<absl::Status> done) override;

@@ -39,7 +39,7 @@ v1::StreamRequest Probe() {
 
 }  // namespace
 
-TrackerConversation::TrackerConversation(TrackerOptions options, object::Done<uint64_t> registered)
+TrackerConversation::TrackerConversation(TrackerOptions options, object::Done<Registration> registered)
     : options_(std::move(options)),
       registered_(std::move(registered)),
       commands_(options_.commands, *this),
@@ -146,9 +146,10 @@ void TrackerConversation::SayHello(base::MonotonicTime now, Step& step) {
     v1::RegisterNode& node = *apply.add_commands()->mutable_register_node();
     node.set_node(options_.node);
     node.set_incarnation(options_.incarnation);
-    node.set_address(options_.address);
+    node.set_address(options_.piece_address);
     node.set_zone(options_.zone);
     node.set_rack(options_.rack);
+    node.set_offered_piece_key(options_.offered_piece_key);
   }
   hello_sent_ = true;
   step.send.push_back(std::move(request));
@@ -160,9 +161,14 @@ void TrackerConversation::OnHandshake(const v1::StreamResponse& response, base::
     if (result.has_session_opened()) session_ = result.session_opened().session();
     if (result.has_refusal()) trouble_ = FromProto(result.refusal());
     if (!result.has_node_registered()) continue;
-    node_epoch_ = result.node_registered().node_epoch();
+    const v1::NodeRegistered& registered = result.node_registered();
+    node_epoch_ = registered.node_epoch();
     rights_.clear();
-    if (registered_) completions_.push_back([this, epoch = node_epoch_] { registered_(epoch); });
+    if (!registered_) continue;
+    completions_.push_back(
+        [this, told = Registration{.node_epoch = registered.node_epoch(),
+                                   .piece_key = registered.piece_key(),
+                                   .piece_key_id = registered.piece_key_id()}] { registered_(told); });
   }
   if (Registered()) {
     hello_failures_ = 0;

@@ -12,6 +12,7 @@
 
 #include "core/cluster_registry.h"
 #include "larder/base/clock.h"
+#include "larder/base/random.h"
 #include "larder/object/peer.h"
 #include "larder/tracker/v1/tracker.pb.h"
 #include "rpc/command_batches.h"
@@ -21,11 +22,13 @@ namespace larder::cache_agent {
 
 // Who talks to the trackers, and how patiently.
 struct TrackerOptions {
-  std::string node;          // its name
-  std::string address;       // HOST:PORT where others fetch pieces; may be empty
-  std::string zone;          // may be empty
-  std::string rack;          // may be empty
-  uint64_t incarnation = 0;  // grows with each start of the agent
+  std::string node;           // its name
+  std::string piece_address;  // HOST:PORT where others fetch pieces; may be empty
+  std::string zone;           // may be empty
+  std::string rack;           // may be empty
+  uint64_t incarnation = 0;   // grows with each start of the agent
+  // The cluster's for piece tickets, unless it has one.
+  std::string offered_piece_key = base::RandomBytes(32);
   // Of the right to create; renewed each third of it while there is any.
   base::Duration lease = std::chrono::seconds(30);
   // After it somebody who waits is told why nobody answered. A tracker itself looks for a quorum for 3 s: its word
@@ -56,8 +59,8 @@ class TrackerConversation final : CommandBatches::Observer {
     bool leave = false;                                // end this link; then OnLinkLost
   };
 
-  // `registered` is told each new node epoch, under no lock; may be empty.
-  TrackerConversation(TrackerOptions options, object::Done<uint64_t> registered);
+  // `registered` is told each new registration, under no lock; may be empty.
+  TrackerConversation(TrackerOptions options, object::Done<Registration> registered);
 
   // RESOURCE_EXHAUSTED (TRACKER_BUSY): too much is asked already. Deadlines are set here.
   absl::Status Ask(AskedCommand asked, base::MonotonicTime now);
@@ -97,7 +100,7 @@ class TrackerConversation final : CommandBatches::Observer {
   }
 
   const TrackerOptions options_;
-  const object::Done<uint64_t> registered_;
+  const object::Done<Registration> registered_;
   CommandBatches commands_;
   LocateBatches locates_;
   std::deque<std::shared_ptr<ListQuestion>> lists_;  // not asked now

@@ -78,7 +78,9 @@ TEST(ClusterProto, ACreationAndAnAbsenceAreTold) {
   EXPECT_EQ(creating.info.state, object::ObjectState::kCreating);
   EXPECT_EQ(creating.info.epoch, object::Epoch{3});
   EXPECT_EQ(creating.creator, "b");
+  EXPECT_EQ(creating.info.tracked, std::nullopt);
   // While it is overwritten, both.
+  located.mutable_object()->set_blob(4);
   located.mutable_object()->mutable_sealed()->set_epoch(2);
   located.mutable_object()->mutable_sealed()->set_staged_ms(1500);
   v1::Copy& copy = *located.add_copies();
@@ -86,12 +88,23 @@ TEST(ClusterProto, ACreationAndAnAbsenceAreTold) {
   copy.set_kind(v1::COPY_KIND_STAGED);
   copy.set_live(true);
   copy.set_last_seen_ms(20);
+  copy.set_address("10.0.0.1:7461");
+  copy.set_node_epoch(8);
+  copy.set_version(9);
+  copy.set_confirmed(true);
   const ClusterObject both = FromProto(located);
   EXPECT_EQ(both.info.epoch, object::Epoch{2});
+  EXPECT_EQ(both.info.tracked, (object::TrackedAs{{4}, {2}}));
   EXPECT_EQ(both.creator, "b");
   EXPECT_EQ(both.staged_age, milliseconds(1500));
-  EXPECT_THAT(both.copies, testing::ElementsAre(
-                               ClusterCopy{.node = "c", .staged = true, .live = true, .last_seen = milliseconds(20)}));
+  EXPECT_THAT(both.copies, testing::ElementsAre(ClusterCopy{.node = "c",
+                                                            .address = "10.0.0.1:7461",
+                                                            .node_epoch = 8,
+                                                            .version = 9,
+                                                            .staged = true,
+                                                            .confirmed = true,
+                                                            .live = true,
+                                                            .last_seen = milliseconds(20)}));
 }
 
 TEST(ClusterProto, EveryCommandOfTheNodeCarriesItsEpoch) {
@@ -100,8 +113,8 @@ TEST(ClusterProto, EveryCommandOfTheNodeCarriesItsEpoch) {
   actor.set_epoch(5);
   for (v1::Command command :
        {AcquireCommand({"ns", "k"}, true, seconds(1)), RenewCommand(seconds(1)), SealCommand(object::Epoch{4}, {}),
-        PublishCommand({}, false), AbandonCommand({"ns", "k"}, object::Epoch{4}), GiveUpCommand({{3}, {4}}),
-        ConfirmCommand({{1, 2}}), SyncCommand({})}) {
+        PublishCommand({}, false), AbandonCommand({"ns", "k"}, object::Epoch{4}), AddCommand({{3}, {4}}),
+        GiveUpCommand({{3}, {4}}), ConfirmCommand({{1, 2}}), SyncCommand({})}) {
     EXPECT_EQ(ActorEpoch(command), 0u);
     SetActor(command, actor);
     EXPECT_EQ(ActorEpoch(command), 5u) << command.DebugString();
@@ -109,6 +122,32 @@ TEST(ClusterProto, EveryCommandOfTheNodeCarriesItsEpoch) {
   v1::Command anybody = DeleteCommand({"ns", "k"});
   SetActor(anybody, actor);
   EXPECT_EQ(anybody.SerializeAsString(), DeleteCommand({"ns", "k"}).SerializeAsString());
+}
+
+TEST(ClusterProto, ABadCopyIsReportedAsItWasLocatedAndNotAsTheReportersOwn) {
+  v1::NodeRef reporter;
+  reporter.set_node("n");
+  reporter.set_epoch(5);
+  v1::Command command = ReportCommand({{3}, {4}}, "b", 6, 11);
+  SetActor(command, reporter);
+  EXPECT_EQ(ActorEpoch(command), 0u) << "it is no word about the reporter's registration";
+  const v1::ReportBad& report = command.report_bad();
+  EXPECT_EQ(report.blob(), 3u);
+  EXPECT_EQ(report.epoch(), 4u);
+  EXPECT_EQ(report.holder().node(), "b");
+  EXPECT_EQ(report.holder().epoch(), 6u);
+  EXPECT_EQ(report.version(), 11u);
+}
+
+TEST(ClusterProto, AnAddedCopyIsAReplicaOfThisNode) {
+  v1::Command command = AddCommand({{3}, {4}});
+  v1::NodeRef actor;
+  actor.set_node("n");
+  SetActor(command, actor);
+  EXPECT_EQ(command.add_location().blob(), 3u);
+  EXPECT_EQ(command.add_location().epoch(), 4u);
+  EXPECT_EQ(command.add_location().holder().node(), "n");
+  EXPECT_EQ(command.add_location().kind(), v1::COPY_KIND_REPLICA);
 }
 
 }  // namespace

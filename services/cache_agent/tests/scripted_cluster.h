@@ -41,6 +41,14 @@ class ScriptedCluster final : public ClusterRegistry {
   void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy, Done<absl::Status> done) override {
     Ask(fmt::format("give up {} {}", id.key, copy.epoch.value), Simply(std::move(done)));
   }
+  void AddCopy(const object::TrackedAs& copy, Done<absl::Status> done) override {
+    Ask(fmt::format("add {} {}", copy.blob.value, copy.epoch.value), Simply(std::move(done)));
+  }
+  void ReportBad(const object::TrackedAs& copy, const std::string& node, uint64_t node_epoch, uint64_t version,
+                 Done<absl::Status> done) override {
+    Ask(fmt::format("bad {} {} {} {} {}", copy.blob.value, copy.epoch.value, node, node_epoch, version),
+        Simply(std::move(done)));
+  }
   void GetInventory(Done<absl::StatusOr<object::InventorySums>> done) override { sums.push_back(std::move(done)); }
   void ConfirmBuckets(const std::vector<std::pair<uint8_t, uint64_t>>& equal,
                       Done<absl::StatusOr<std::vector<uint8_t>>> done) override {

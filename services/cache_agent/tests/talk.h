@@ -46,6 +46,8 @@ inline v1::Result SessionResult(uint64_t session) {
 inline v1::Result RegisteredResult(uint64_t node_epoch) {
   v1::Result result;
   result.mutable_node_registered()->set_node_epoch(node_epoch);
+  result.mutable_node_registered()->set_piece_key("the cluster's");
+  result.mutable_node_registered()->set_piece_key_id(1);
   return result;
 }
 // An answer with these results to that request.
@@ -136,7 +138,7 @@ class Talk {
   std::deque<v1::StreamRequest> sent;
   std::deque<std::shared_ptr<TrackerConversation::ListQuestion>> lists;
   std::vector<std::string> told;
-  std::vector<uint64_t> registered;
+  std::vector<Registration> registered;
   bool left = false;
 
  private:
@@ -148,7 +150,7 @@ class Talk {
   const TrackerOptions options_;
 
  public:
-  TrackerConversation talk{options_, [this](uint64_t epoch) { registered.push_back(epoch); }};
+  TrackerConversation talk{options_, [this](const Registration& told) { registered.push_back(told); }};
 };
 
 // The keys of a request's commands.

@@ -46,6 +46,12 @@ v1::Result SyncedResult(const v1::SyncBucket& sync) {
   return result;
 }
 
+v1::Result EffectResult(bool changed) {
+  v1::Result result;
+  result.mutable_effect()->set_changed(changed);
+  return result;
+}
+
 // A tracker of one object: answers what a registry would where it is created once.
 v1::Result ResultOf(const v1::Command& command) {
   switch (command.command_case()) {
@@ -57,6 +63,12 @@ v1::Result ResultOf(const v1::Command& command) {
       return GrantedResult(7);
     case v1::Command::kSeal:
       return SealedResult(command.seal().epoch());
+    case v1::Command::kAddLocation:
+      return command.add_location().blob() == 3 && command.add_location().holder().epoch() == 5
+                 ? DoneResult()
+                 : RefusedResult(absl::StatusCode::kNotFound, "DELETED");
+    case v1::Command::kReportBad:
+      return EffectResult(false);
     case v1::Command::kGiveUp:
       return command.give_up().blob() == 3 && command.give_up().epoch() == 7
                  ? DoneResult()
@@ -196,12 +208,12 @@ TEST_F(TrackerClientTest, GoesOnWithTheNextTrackerAndServesOverGrpc) {
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   ASSERT_NE(server, nullptr);
-  Answer<uint64_t> registered;
+  Answer<Registration> registered;
   // Nobody listens on the first.
   TrackerClient client({"127.0.0.1:1", "127.0.0.1:" + std::to_string(port)}, options_, DialTrackerByGrpc, clock_, log_,
                        registered.done());
   client.Start();
-  EXPECT_EQ(registered.get(), 5u);
+  EXPECT_EQ(registered.get(), (Registration{5, "the cluster's", 1}));
 
   const object::ObjectId id = {"a", "k"};
   Answer<absl::StatusOr<object::Epoch>> acquired;
@@ -228,6 +240,15 @@ TEST_F(TrackerClientTest, GoesOnWithTheNextTrackerAndServesOverGrpc) {
   Answer<absl::Status> gone;
   client.GiveUp(id, {{3}, {6}}, gone.done());
   EXPECT_TRUE(gone.get().ok()) << "nobody has that any more";
+  Answer<absl::Status> added;
+  client.AddCopy({{3}, {7}}, added.done());
+  EXPECT_TRUE(added.get().ok());
+  Answer<absl::Status> deleted;
+  client.AddCopy({{4}, {7}}, deleted.done());
+  EXPECT_EQ(base::Reason(deleted.get()), "DELETED");
+  Answer<absl::Status> reported;
+  client.ReportBad({{3}, {7}}, "b", 6, 11, reported.done());
+  EXPECT_TRUE(reported.get().ok()) << "somebody else did";
   Answer<absl::StatusOr<object::InventorySums>> inventory;
   client.GetInventory(inventory.done());
   EXPECT_EQ(inventory.get().value().at(9), 90u);

@@ -17,7 +17,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 TEST(TrackerConversation, RegistersAndOpensASessionBeforeAnythingElseIsSaid) {
-  Talk talk;
+  Talk talk({.piece_address = "10.0.0.1:7461"});
   ASSERT_TRUE(talk.Acquire("k").ok());
   const v1::StreamRequest hello = talk.Take();
   ASSERT_EQ(hello.apply().commands_size(), 2);
@@ -25,11 +25,14 @@ TEST(TrackerConversation, RegistersAndOpensASessionBeforeAnythingElseIsSaid) {
   EXPECT_TRUE(hello.apply().commands(0).has_open_session());
   EXPECT_EQ(hello.apply().commands(1).register_node().node(), "n");
   EXPECT_EQ(hello.apply().commands(1).register_node().incarnation(), 3u);
+  EXPECT_EQ(hello.apply().commands(1).register_node().address(), "10.0.0.1:7461");
+  EXPECT_THAT(hello.apply().commands(1).register_node().offered_piece_key(), SizeIs(32));
+  EXPECT_NE(hello.apply().commands(1).register_node().offered_piece_key(), TrackerOptions().offered_piece_key);
   EXPECT_THAT(talk.sent, IsEmpty());
 
   talk.Say(Applied(hello, {SessionResult(9), RegisteredResult(5)}));
   const v1::StreamRequest first = talk.Take();
-  EXPECT_THAT(talk.registered, ElementsAre(5u));
+  EXPECT_THAT(talk.registered, ElementsAre(Registration{5, "the cluster's", 1}));
   EXPECT_EQ(first.apply().request_id().session(), 9u);
   EXPECT_EQ(first.apply().commands(0).acquire_create().holder().epoch(), 5u);
   talk.Say(Applied(first, {GrantedResult(7)}));
@@ -210,7 +213,7 @@ TEST(TrackerConversation, AFencedNodeRegistersAnewBeforeItGoesOn) {
   // Of the epoch before: no reason to register once more.
   talk.Say(Applied(b, {RefusedResult(StatusCode::kUnavailable, "NODE_FENCED")}));
   EXPECT_THAT(talk.sent, IsEmpty());
-  EXPECT_THAT(talk.registered, ElementsAre(5u, 6u));
+  EXPECT_THAT(talk.registered, ElementsAre(Registration{5, "the cluster's", 1}, Registration{6, "the cluster's", 1}));
   EXPECT_THAT(talk.told, ElementsAre("a: NODE_FENCED", "b: NODE_FENCED"));
 }
 
