@@ -13,6 +13,7 @@
 #include "core/machine.h"
 #include "core/metered_peer.h"
 #include "core/namespace_table.h"
+#include "core/piece_exchange.h"
 #include "core/pod_directory.h"
 #include "core/publisher.h"
 #include "core/tracked_peer.h"
@@ -155,13 +156,20 @@ absl::Status App::OpenStore() {
                                                                            .node = node_}));
   LARDER_ASSIGN_OR_RETURN(peer, JoinCluster(std::move(peer)));
   peer_ = std::make_unique<MeteredPeer>(std::move(peer), process_.metrics(), process_.clock());
-  stops_.Push("peer", [this](base::Deadline) { peer_.reset(); });
+  stops_.Push("peer", [this](base::Deadline) {
+    pieces_.reset();
+    peer_.reset();
+  });
   // What listeners handed over is done before the peer it works on goes.
   stops_.Push("executor", [this](base::Deadline) { executor_->Stop(); });
   // Whoever waits for the cluster is answered, while there is a peer to be told.
   stops_.Push("tracker", [this](base::Deadline) {
     if (watch_ != nullptr) watch_->Stop();
     if (tracker_ != nullptr) tracker_->Stop();
+  });
+  stops_.Push("pieces", [this](base::Deadline) {
+    if (tracked_ != nullptr) tracked_->StopFetching();
+    if (pieces_ != nullptr) pieces_->Stop();
   });
   return absl::OkStatus();
 }
@@ -170,18 +178,32 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
   LARDER_ASSIGN_OR_RETURN(std::vector<std::string> trackers, ParseTrackers(config_.tracker));
   if (trackers.empty()) return peer;
   LARDER_ASSIGN_OR_RETURN(const uint64_t incarnation, NextIncarnation(config_.data_dir, process_.clock().WallNow()));
+  absl::StatusOr<std::unique_ptr<PieceExchange>> pieces = PieceExchange::Start(
+      {.listen = config_.pieces,
+       .advertise = config_.pieces_advertise,
+       .rate_in = config_.pieces_rate_in,
+       .rate_out = config_.pieces_rate_out},
+      [this](const object::ObjectId& id, object::Epoch epoch) { return tracked_->Serve(id, epoch); },
+      process_.metrics(), process_.clock(), process_.log());
+  if (!pieces.ok()) return base::Annotate(pieces.status(), "listen.pieces " + config_.pieces);
+  pieces_ = *std::move(pieces);
   tracker_ = std::make_unique<TrackerClient>(std::move(trackers),
                                              TrackerOptions{.node = node_,
+                                                            .piece_address = pieces_->address(),
                                                             .zone = config_.zone,
                                                             .rack = config_.rack,
                                                             .incarnation = incarnation,
                                                             .lease = config_.lease_ttl},
                                              DialTrackerByGrpc, process_.clock(), process_.log(),
-                                             [this](const Registration&) { tracked_->Compare(); });
+                                             [this](const Registration& registration) {
+                                               pieces_->OnRegistered(registration);
+                                               tracked_->Compare();
+                                             });
   publisher_ = std::make_unique<Publisher>(*tracker_, process_.clock());
   auto tracked =
       std::make_unique<TrackedPeer>(node_, std::move(peer), *tracker_, *publisher_, *executor_, process_.clock());
   tracked_ = tracked.get();
+  tracked_->FetchBy(pieces_->fetcher(), pieces_->tickets(), process_.log());
   tracked_->PublishUntracked();
   tracker_->Start();
   watch_ = std::make_unique<RegistryWatch>(

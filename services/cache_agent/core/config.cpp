@@ -103,6 +103,18 @@ void Declare(config::Binder& binder, Config& config) {
                .max = std::chrono::hours(1)});
   binder.Integer("executor.threads", &config.executor_threads,
                  {.help = "Threads for large copies and for what waits for a disk.", .min = 1, .max = kMaxThreads});
+  binder.Text("listen.pieces", &config.pieces,
+              {.help = "Where other nodes fetch pieces of objects, if there is a tracker; HOST is a number.",
+               .check = rpc::CheckHostPort});
+  binder.Text(
+      "pieces.advertise", &config.pieces_advertise,
+      {.help = "What other nodes dial to fetch pieces; port 0: that of listen.pieces. Empty: listen.pieces, "
+               "and where that is 0.0.0.0 or ::, the node's first address.",
+       .check = [](const std::string& text) { return text.empty() ? absl::OkStatus() : rpc::CheckHostPort(text); }});
+  binder.Bytes("pieces.rate_in", &config.pieces_rate_in,
+               {.help = "Bytes a second that may come from other nodes; 0: no limit."});
+  binder.Bytes("pieces.rate_out", &config.pieces_rate_out,
+               {.help = "Bytes a second that may go to other nodes; 0: no limit."});
   binder.Each("quotas", &config.quotas, DeclareQuota, {.key = "namespace", .check_key = object::CheckNamespace});
   binder.Each("namespaces", &config.namespaces,
               [](config::Binder& entry, NamespaceSettings& settings) {

@@ -8,7 +8,7 @@
 namespace larder::cache_agent {
 namespace {
 
-const Refused* RefusedBy(const HolderView& view, const ClusterCopy& copy) {
+const Refused* RefusalOf(const HolderView& view, const ClusterCopy& copy) {
   const auto it = view.refused->find(copy.node);
   return it != view.refused->end() && it->second.node_epoch == copy.node_epoch ? &it->second : nullptr;
 }
@@ -22,7 +22,7 @@ HolderChoice ChooseHolders(const HolderView& view) {
   HolderChoice choice;
   for (const ClusterCopy& copy : view.copies) {
     if (copy.node == view.self || copy.address.empty()) continue;
-    const Refused* refused = RefusedBy(view, copy);
+    const Refused* refused = RefusalOf(view, copy);
     if (refused == nullptr && (copy.confirmed || MayCome(copy))) choice.ask.push_back(copy);
     // It registered anew, and the cluster is about to hear so.
     const bool anew = refused != nullptr && base::Reason(refused->why) == "NODE_EPOCH_STALE";
@@ -35,7 +35,7 @@ HolderChoice ChooseHolders(const HolderView& view) {
 absl::Status NobodyHasIt(const object::ObjectId& id, const HolderView& view) {
   std::string each;
   for (const ClusterCopy& copy : view.copies) {
-    const Refused* refused = RefusedBy(view, copy);
+    const Refused* refused = RefusalOf(view, copy);
     std::string why = "is gone";
     if (copy.node == view.self) {
       why = "is this node, and has lost it";

@@ -24,14 +24,14 @@ struct Refused {
 using RefusedBy = std::map<std::string, Refused>;  // by node
 
 struct HolderView {
-  std::string self;                       // this node
-  std::span<const ClusterCopy> copies;    // as the cluster knows them now
-  const RefusedBy* refused = nullptr;     // by this fetch's parents
-  base::Duration waited{};                // since the fetch began
+  std::string self;                     // this node
+  std::span<const ClusterCopy> copies;  // as the cluster knows them now
+  const RefusedBy* refused = nullptr;   // by this fetch's parents
+  base::Duration waited{};              // since the fetch began
 };
 struct HolderChoice {
   std::vector<ClusterCopy> ask;  // may be asked for it, those that count as copies first
-  bool wait = false;             // if there is none to be asked: some may come back, so the cluster is to be asked again
+  bool wait = false;  // if there is none to be asked: some may come back, so the cluster is to be asked again
 };
 
 // Whom to fetch an object from. Those that are known to be gone are not asked. Pure.

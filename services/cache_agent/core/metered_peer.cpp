@@ -128,9 +128,9 @@ void MeteredPeer::Get(SessionId session, const std::string& key, base::Deadline 
               [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<ReadGrant> grant) {
                 const Tier tier = grant.ok() ? TierOf(grant->info.tier) : Tier::kNone;
                 metrics_.Done(Op::kGet, tier, grant.status().code(), clock_.Now() - begun);
-                if (grant.ok()) {
+                if (grant.ok() && !grant->brought) {
                   metrics_.Hit(tier, grant->info.size);
-                } else if (base::Reason(grant.status()) == "NO_OBJECT") {
+                } else if (grant.ok() || base::Reason(grant.status()) == "NO_OBJECT") {
                   metrics_.Miss();
                 }
                 done(std::move(grant));

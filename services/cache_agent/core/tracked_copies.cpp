@@ -35,7 +35,7 @@ void TrackedPeer::VisitAll(const std::function<void(const object::ObjectInfo&)>&
 void TrackedPeer::PublishUntracked() {
   VisitAll([this](const object::ObjectInfo& info) {
     // What is tracked may have been deleted while this node was down: it is compared.
-    if (!info.tracked) publisher_.Publish({.info = info, .acknowledged = true}, nullptr);
+    if (!info.tracked) publisher_.Publish({.info = WithManifest(info), .acknowledged = true}, nullptr);
   });
 }
 
@@ -50,15 +50,17 @@ void TrackedPeer::OnTracked(const object::ObjectInfo& info, const TrackedAs& tra
 
 void TrackedPeer::Mark(const object::ObjectInfo& info, const TrackedAs& tracked) {
   const absl::Status marked = inner().SetTracked(info.id, info.epoch, tracked);
-  {
-    base::MutexLock lock(mutex_);
-    const auto [begin, end] = marking_.equal_range(info.id);
-    const auto it = std::find_if(begin, end, [&](const auto& item) { return item.second == tracked; });
-    if (it != end) marking_.erase(it);
-  }
+  EndMarking(info.id, tracked);
   // What a disk did not keep is told of again at the next start. What went before the cluster heard of it, and what
   // took its place, if anything did, speaks for itself.
   if (base::Reason(marked) == "NO_OBJECT") inventory_.GiveUp(info.id, tracked);
+}
+
+void TrackedPeer::EndMarking(const ObjectId& id, const TrackedAs& tracked) {
+  base::MutexLock lock(mutex_);
+  const auto [begin, end] = marking_.equal_range(id);
+  const auto it = std::find_if(begin, end, [&](const auto& item) { return item.second == tracked; });
+  if (it != end) marking_.erase(it);
 }
 
 // ---- what goes by itself, and what other nodes have done
@@ -166,7 +168,7 @@ void TrackedPeer::DropIfGone(const object::ObjectInfo& here, const absl::StatusO
   const bool same_content = sealed && there.digest == here.digest && there.size == here.size;
   if (here.tracked ? sealed && there.epoch == here.tracked->epoch : same_content) return;
   // Created anew elsewhere, and this is a copy of that, too.
-  if (same_content) return publisher_.Publish({.info = here, .acknowledged = true}, nullptr);
+  if (same_content) return publisher_.Publish({.info = WithManifest(here), .acknowledged = true}, nullptr);
   // While the agent stops, it stays: it is compared at the next start.
   Run([this, here] {
     // Told anew since somebody looked: what it comes to decides.

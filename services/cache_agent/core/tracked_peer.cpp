@@ -71,7 +71,10 @@ TrackedPeer::TrackedPeer(std::string node, std::unique_ptr<object::Peer> peer, C
   inner().OnDropped([this](const std::vector<object::ObjectInfo>& gone) { OnGone(gone); });
 }
 
-TrackedPeer::~TrackedPeer() { EndInner(); }
+TrackedPeer::~TrackedPeer() {
+  fetches_.reset();
+  EndInner();
+}
 
 bool TrackedPeer::Run(std::function<void()> work) {
   if (inner().blocks()) return executor_.Submit(std::move(work));
@@ -109,6 +112,7 @@ void TrackedPeer::CloseSession(SessionId session) {
       return true;
     });
   }
+  if (fetches_ != nullptr) fetches_->Forget(session);
   for (const CreationPtr& creation : ended) Abandon(*creation);
   for (const auto& acquiring : waiting) acquiring->done(LeaseLost(acquiring->id));
 }
@@ -287,7 +291,7 @@ void TrackedPeer::OnSealed(LeaseId lease, const CreationPtr& creation, SealResul
     return;
   }
   const bool local = creation->ack == AckPolicy::kLocal;
-  const Publisher::Publication publication = {.info = result.info,
+  const Publisher::Publication publication = {.info = WithManifest(result.info),
                                               .overwrite = creation->overwrite,
                                               .acknowledged = local,
                                               .right = right,
@@ -454,6 +458,7 @@ base::Duration TrackedPeer::Tick() {
   for (auto& acquiring : due) Acquire(std::move(acquiring));
   CheckCopies();
   inventory_.Tick();
+  if (fetches_ != nullptr) fetches_->Tick();
   return std::min({inner().Tick(), publisher_.Tick(), kAskAgain});
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/cluster_registry.h"
+#include "core/fetches.h"
 #include "core/inventory_sync.h"
 #include "core/publisher.h"
 #include "larder/base/clock.h"
@@ -20,8 +21,8 @@
 namespace larder::cache_agent {
 
 // A node's objects as part of a cluster's: whoever creates a key has the right to it in the whole cluster, and what is
-// sealed is published, before the acknowledgement (`tracked`) or after it (`local`). Reads are the inner peer's, and
-// wait for nobody.
+// sealed is published, before the acknowledgement (`tracked`) or after it (`local`). Reads of what is here are the
+// inner peer's, and wait for nobody.
 class TrackedPeer final : public object::PeerDecorator {
  public:
   // Borrows all but the peer; they outlive it.
@@ -39,6 +40,19 @@ class TrackedPeer final : public object::PeerDecorator {
   // of the next Ticks. Any thread.
   void Compare() { inventory_.Request(); }
 
+  // By what the cluster's other objects come here, for those who read them. Borrows all. Once, before others call.
+  void FetchBy(swarm::Fetcher& fetcher, const swarm::TicketSigner& tickets, observe::Logger& log);
+  // No fetch begins any more, and those who wait for one are answered. Idempotent.
+  void StopFetching();
+
+  // What this node has of an object, under that epoch of the cluster's. NOT_FOUND (NO_OBJECT), ABORTED (EPOCH_STALE);
+  // UNAVAILABLE (NOT_YET): the cluster is being told of it. Never blocks.
+  struct Served {
+    object::ObjectInfo info;
+    std::shared_ptr<const object::BlobView> view;
+  };
+  absl::StatusOr<Served> Serve(const object::ObjectId& id, object::Epoch epoch) LARDER_EXCLUDES(mutex_);
+
   absl::StatusOr<object::SessionId> OpenSession(const object::SessionOwner& owner,
                                                 object::LapsedFn lapsed = nullptr) override;
   void CloseSession(object::SessionId session) override LARDER_EXCLUDES(mutex_);
@@ -52,6 +66,9 @@ class TrackedPeer final : public object::PeerDecorator {
   void Seal(object::SessionId session, object::LeaseId lease, object::Epoch epoch, const object::SealRequest& request,
             object::Done<absl::StatusOr<object::SealResult>> done) override;
   absl::Status Discard(object::SessionId session, object::LeaseId lease, object::Epoch epoch) override;
+  // What is not here, and other nodes have, is brought here first.
+  void Get(object::SessionId session, const std::string& key, base::Deadline deadline,
+           object::Done<absl::StatusOr<object::ReadGrant>> done) override;
   // The cluster's; without it, what this node has, and without a placement.
   void Stat(object::SessionId session, const std::string& key,
             object::Done<absl::StatusOr<object::ObjectStat>> done) override;
@@ -104,6 +121,14 @@ class TrackedPeer final : public object::PeerDecorator {
   void Answer(object::SealResult result, const absl::StatusOr<object::TrackedAs>& told, const Sealed& done);
   // What was told of: kept with the object.
   void OnTracked(const object::ObjectInfo& info, const object::TrackedAs& tracked) LARDER_EXCLUDES(mutex_);
+  // A copy came here.
+  void OnReceived(const object::ObjectInfo& info) LARDER_EXCLUDES(mutex_);
+  void EndMarking(const object::ObjectId& id, const object::TrackedAs& tracked) LARDER_EXCLUDES(mutex_);
+  void OnCopyTold(const object::ObjectInfo& info, const absl::Status& told);
+  // With the name of its list of pieces, by which others know that they are given the right one.
+  object::ObjectInfo WithManifest(object::ObjectInfo info);
+  void GetOrBring(object::SessionId session, const std::string& key, base::Deadline deadline, int tries,
+                  const object::Done<absl::StatusOr<object::ReadGrant>>& done);
   void Mark(const object::ObjectInfo& info, const object::TrackedAs& tracked) LARDER_EXCLUDES(mutex_);
   // What went by itself.
   void OnGone(const std::vector<object::ObjectInfo>& gone);
@@ -151,10 +176,11 @@ class TrackedPeer final : public object::PeerDecorator {
   std::deque<RecheckEntry> recheck_ LARDER_GUARDED_BY(mutex_);
   std::set<object::ObjectId> rechecking_ LARDER_GUARDED_BY(mutex_);  // those in recheck_
   std::set<object::TrackedAs> over_ LARDER_GUARDED_BY(mutex_);       // to be looked for
-  // Told of, and not marked so yet.
+  // Told of, and not marked so yet; or a copy that is being told of.
   std::multimap<object::ObjectId, object::TrackedAs> marking_ LARDER_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Acquiring>> held_ LARDER_GUARDED_BY(mutex_);  // by another node: asked again
   InventorySync inventory_;
+  std::unique_ptr<Fetches> fetches_;  // none: what is elsewhere stays there
 };
 
 }  // namespace larder::cache_agent

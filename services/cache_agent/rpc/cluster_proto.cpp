@@ -24,6 +24,7 @@ v1::ObjectMeta MetaOf(const ObjectInfo& info) {
   meta.set_size_bytes(info.size);
   meta.set_piece_length_bytes(info.meta.piece_length);
   meta.set_digest(base::FormatDigest(info.digest));
+  if (info.manifest) meta.set_manifest_digest(base::FormatDigest(base::Sha256DigestOf(*info.manifest)));
   // What is told of later, or again after a restart, lives no longer for that.
   if (info.meta.ttl) meta.set_ttl_ms(MillisecondsOf(info.ttl_left.value_or(*info.meta.ttl)));
   meta.set_pinned(info.pinned);
@@ -296,6 +297,8 @@ ObjectInfo SealedInfo(const v1::Object& object) {
                            .piece_length = meta.piece_length_bytes()},
                   .pinned = meta.pinned(),
                   .tracked = TrackedAs{.blob = {object.blob()}, .epoch = {sealed.epoch()}}};
+  const auto manifest = base::ParseDigest(meta.manifest_digest());
+  if (manifest.ok() && manifest->kind == base::Digest::Kind::kSha256) info.manifest = manifest->sha256;
   if (meta.ttl_ms() > 0) info.meta.ttl = std::chrono::milliseconds(meta.ttl_ms());
   if (sealed.has_ttl_left_ms()) info.ttl_left = std::chrono::milliseconds(sealed.ttl_left_ms());
   return info;

@@ -68,10 +68,11 @@ TEST_P(PeerContract, ACopyIsAnObjectLikeAnyOtherOnceItIsSealed) {
     const std::vector<std::byte> bytes = SampleBytes(size, 9);
     const ObjectInfo told = Told("copy" + std::to_string(size), bytes);
     Caller caller = Open();
-    LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), told));
+    LARDER_ASSERT_OK_AND_ASSIGN(CopyPtr copy, Receive(peer(), told));
     Fill(*copy, bytes);
     EXPECT_THAT(caller.Get(told.id.key).status(), kNoObject) << "not before it is sealed";
     LARDER_ASSERT_OK_AND_ASSIGN(const ObjectInfo info, Seal(*copy, bytes));
+    copy.reset();
     EXPECT_NE(info.epoch, told.epoch) << "one of this node's";
     EXPECT_EQ(info.tracked, told.tracked);
     EXPECT_EQ(info.digest, told.digest);
@@ -81,12 +82,12 @@ TEST_P(PeerContract, ACopyIsAnObjectLikeAnyOtherOnceItIsSealed) {
       LARDER_ASSERT_OK_AND_ASSIGN(const ReadGrant grant, caller.Get(told.id.key));
       EXPECT_TRUE(BytesOf(*grant.view) == bytes);
     }
+    caller.Close();
     if (durable()) {
       Restart();
       EXPECT_EQ(peer().FindSealed(told.id)->tracked, told.tracked);
     }
     ASSERT_THAT(peer().Drop(told.id, info.epoch), IsOk());
-    caller.Close();
   }
   ExpectNothingLeft();
 }

@@ -24,6 +24,7 @@ constexpr int kMostAgents = 64;
 constexpr int kPortsPerAgent = 100;
 constexpr char kNowhereYet[] = "127.0.0.1:1";
 constexpr int kServicePorts = 7400;  // the contract's ports begin here
+constexpr int kAgentPieces = 7461;
 constexpr int kTrackerGrpc = 7410;
 constexpr int kTrackerRaft = 7411;
 constexpr int kTrackerResp = 7412;  // in place of Redis's own, which lies elsewhere
@@ -175,6 +176,7 @@ class Cluster {
                                  {"tracker", tracker},
                                  {"socket_dir", fmt::format("{}/{}/sockets", home, name)},
                                  {"data_dir", fmt::format("{}/{}", home, name)},
+                                 {"listen.pieces", Address(options, kAgentPieces, i)},
                                  {"listen.admin", Address(options, cache_agent::App::kInfo.admin_port, i)}}}));
       agents_.push_back(std::move(agent));
     }

@@ -60,6 +60,7 @@ struct ReadGrant {
   base::Duration lease_ttl{};
   ObjectInfo info;
   std::shared_ptr<const BlobView> view;
+  bool brought = false;  // from elsewhere, for this read
 };
 
 struct ListRequest {
@@ -148,7 +149,8 @@ class Peer {
   // Ends a create lease, freeing its bytes. Idempotent; of a sealed one: FAILED_PRECONDITION (SEALED).
   virtual absl::Status Discard(SessionId session, LeaseId lease, Epoch epoch) = 0;
 
-  // A read lease and the view. NOT_FOUND (NO_OBJECT) unless SEALED and within its TTL.
+  // A read lease and the view. NOT_FOUND (NO_OBJECT) unless SEALED and within its TTL. A peer that knows others waits,
+  // until `deadline`, for what is brought here from them; its errors say what came of that.
   virtual void Get(SessionId session, const std::string& key, base::Deadline deadline,
                    Done<absl::StatusOr<ReadGrant>> done) = 0;
   // The view of a read lease that the session still holds; ABORTED (LEASE_LOST) otherwise.

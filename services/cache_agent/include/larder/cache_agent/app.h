@@ -35,6 +35,7 @@ class FilePodDirectory;
 class LiveSessions;
 class MeteredPeer;
 class NamespaceTable;
+class PieceExchange;
 class Publisher;
 class RegistryWatch;
 class StatusReader;
@@ -85,6 +86,7 @@ class App {
   std::unique_ptr<arena::Arena> arena_;
   std::unique_ptr<ArenaMetrics> arena_metrics_;
   std::unique_ptr<object::Backend> backend_;
+  std::unique_ptr<PieceExchange> pieces_;  // none without a tracker, as those that follow
   std::unique_ptr<TrackerClient> tracker_;
   std::unique_ptr<Publisher> publisher_;
   TrackedPeer* tracked_ = nullptr;  // in peer_; none without a tracker

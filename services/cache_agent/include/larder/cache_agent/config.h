@@ -48,6 +48,10 @@ struct Config {
   uint64_t disk_max_bytes = 0;   // 0: as much as fits
   base::Duration lease_ttl = std::chrono::seconds(30);
   int executor_threads = 4;
+  std::string pieces = "0.0.0.0:7461";  // listened on if there is a tracker
+  std::string pieces_advertise;         // HOST:PORT; empty: that of `pieces`
+  uint64_t pieces_rate_in = 0;          // bytes per second; 0: no limit
+  uint64_t pieces_rate_out = 0;
   std::map<std::string, Quota> quotas = {{kDefaultQuota, {}}};
   std::map<std::string, NamespaceSettings> namespaces;
 };

@@ -1,0 +1,119 @@
+#pragma once
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/cluster_registry.h"
+#include "core/holders.h"
+#include "larder/base/clock.h"
+#include "larder/base/executor.h"
+#include "larder/base/mutex.h"
+#include "larder/object/peer.h"
+#include "larder/observe/logger.h"
+#include "larder/swarm/fetch.h"
+#include "larder/swarm/ticket.h"
+
+namespace larder::cache_agent {
+
+// Brings objects of other nodes here, for those who read them: one fetch an object, whoever waits for it. It is asked
+// for where the cluster says that it is; who turns out not to have it is reported. Thread-safe; answers come under no
+// lock.
+class Fetches {
+ public:
+  // What it works with; all must outlive it.
+  struct Parts {
+    std::string node;  // this one
+    object::Peer& peer;
+    ClusterRegistry& registry;
+    swarm::Fetcher& fetcher;
+    const swarm::TicketSigner& tickets;
+    base::Executor& executor;  // for what may wait for a disk
+    const base::Clock& clock;
+    observe::Logger& log;
+    std::function<void(const object::ObjectInfo&)> received;  // a copy that is here now, and the cluster does not know
+  };
+  // OK: it was sealed here. NOT_FOUND (NO_OBJECT): the cluster knows none. UNAVAILABLE (NO_HOLDER, NO_PROGRESS), naming
+  // each node that should have it; DEADLINE_EXCEEDED (FETCHING); RESOURCE_EXHAUSTED: no room here. What the registry
+  // and the peer say.
+  using Brought = object::Done<absl::Status>;
+
+  // Under way at once; others wait for their turn.
+  static constexpr size_t kAtOnce = 64;
+  // A fetch that nobody waits for any more goes on for so long.
+  static constexpr base::Duration kLinger = std::chrono::seconds(5);
+  // Between two questions where an object is, while its parents give nothing.
+  static constexpr base::Duration kAskAgain = std::chrono::milliseconds(500);
+
+  explicit Fetches(Parts parts) : parts_(std::move(parts)) {}
+  ~Fetches();  // stops
+
+  void Bring(object::SessionId session, const object::ObjectId& id, base::Deadline deadline, Brought done)
+      LARDER_EXCLUDES(mutex_);
+  // Those of the session are not answered any more.
+  void Forget(object::SessionId session) LARDER_EXCLUDES(mutex_);
+  // Ends waits that are over, and asks again. To be called a few times a second.
+  void Tick() LARDER_EXCLUDES(mutex_);
+  // Ends all with UNAVAILABLE (STOPPING); no fetch begins any more.
+  void Stop() LARDER_EXCLUDES(mutex_);
+  // Under way, or waiting for their turn.
+  size_t size() const LARDER_EXCLUDES(mutex_);
+
+ private:
+  struct Waiter {
+    object::SessionId session;
+    base::Deadline deadline;
+    Brought done;
+  };
+  enum class Phase : uint8_t { kAsking, kMakingRoom, kFetching, kSealing, kOver };
+  // What changes in it is guarded by mutex_.
+  struct Flight {
+    object::ObjectId id;
+    std::vector<Waiter> waiters;
+    Phase phase = Phase::kAsking;
+    base::MonotonicTime begun;
+    base::MonotonicTime needed;       // when it last had waiters
+    object::ObjectInfo info;          // of what is fetched; `tracked` none: not known yet
+    std::vector<ClusterCopy> copies;  // as the cluster last said
+    RefusedBy refused;
+    std::map<std::string, uint64_t> asked;  // parents of the fetch, and their node epochs
+    std::shared_ptr<swarm::Fetch> fetch;
+    uint64_t attempt = 0;  // counts fetches: what comes of an earlier one means nothing
+    bool locating = false;
+    base::Deadline ask_at = base::kNoDeadline;  // where it is, again
+  };
+  using FlightPtr = std::shared_ptr<Flight>;
+
+  void BeginWaiting() LARDER_EXCLUDES(mutex_);
+  void Locate(const FlightPtr& flight) LARDER_EXCLUDES(mutex_);
+  void OnLocated(const FlightPtr& flight, const absl::StatusOr<std::vector<ClusterObject>>& found)
+      LARDER_EXCLUDES(mutex_);
+  // What the cluster says now, and whom to ask. An error: it is over.
+  absl::StatusOr<HolderChoice> Update(Flight& flight, const ClusterObject& found) LARDER_REQUIRES(mutex_);
+  // Those of `copies` that are not asked yet, as parents.
+  std::vector<swarm::Parent> NewParents(Flight& flight, const std::vector<ClusterCopy>& copies) LARDER_REQUIRES(mutex_);
+  void MakeRoom(const FlightPtr& flight) LARDER_EXCLUDES(mutex_);
+  void Begin(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy)
+      LARDER_EXCLUDES(mutex_);
+  void OnParentFailed(const FlightPtr& flight, uint64_t attempt, const swarm::ParentFailure& failure)
+      LARDER_EXCLUDES(mutex_);
+  void OnFetched(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy,
+                 const swarm::FetchResult& result) LARDER_EXCLUDES(mutex_);
+  // Ends it with its attempt of that number, if that is the current one.
+  void Finish(const FlightPtr& flight, uint64_t attempt, const absl::Status& status) LARDER_EXCLUDES(mutex_);
+  HolderView ViewOf(const Flight& flight) const LARDER_REQUIRES(mutex_);
+
+  const Parts parts_;
+  mutable base::Mutex mutex_;
+  std::map<object::ObjectId, FlightPtr> flights_ LARDER_GUARDED_BY(mutex_);
+  std::deque<FlightPtr> queue_ LARDER_GUARDED_BY(mutex_);  // not begun yet
+  size_t under_way_ LARDER_GUARDED_BY(mutex_) = 0;
+  bool stopped_ LARDER_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace larder::cache_agent

@@ -1,0 +1,38 @@
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <tuple>
+#include <utility>
+
+#include "core/tracked_peer.h"
+#include "larder/base/mutex.h"
+#include "larder/swarm/piece_source.h"
+
+namespace larder::cache_agent {
+
+// What this node gives to others: its sealed objects, under the epochs by which the cluster knows them. Thread-safe.
+class ServedPieces final : public swarm::PieceSource {
+ public:
+  // TrackedPeer::Serve, of a peer that outlives it.
+  using Lookup = std::function<absl::StatusOr<TrackedPeer::Served>(const object::ObjectId&, object::Epoch)>;
+  explicit ServedPieces(Lookup lookup) : lookup_(std::move(lookup)) {}
+  absl::StatusOr<swarm::ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) override
+      LARDER_EXCLUDES(mutex_);
+
+ private:
+  // Manifests of what was asked for lately: children come in crowds.
+  static constexpr size_t kKept = 256;
+  using Key = std::tuple<object::ObjectId, object::Epoch>;
+  using ManifestPtr = std::shared_ptr<const swarm::Manifest>;
+
+  const Lookup lookup_;
+  base::Mutex mutex_;
+  std::map<Key, ManifestPtr> manifests_ LARDER_GUARDED_BY(mutex_);
+  std::deque<Key> order_ LARDER_GUARDED_BY(mutex_);  // the oldest first
+};
+
+}  // namespace larder::cache_agent
