@@ -11,6 +11,7 @@
 #include "larder/base/units.h"
 #include "src/job_queue.h"
 #include "src/replica.h"
+#include "src/stage_times.h"
 
 namespace larder::raft {
 namespace {
@@ -43,10 +44,10 @@ class ThreadedNode final : public Node, private ReplicaHost {
 
   using Node::Propose;
   void Propose(std::string command, ProposeDone done, uint64_t term) override {
-    Post([this, asked = Now(), command = std::move(command), done = std::move(done), term](Replica* replica) mutable {
+    const base::MonotonicTime asked = StageTimes::Now();
+    Post([this, asked, command = std::move(command), done = std::move(done), term](Replica* replica) mutable {
       if (replica == nullptr) return done(Stopped());
-      Took(Stage::kQueue, asked);
-      replica->Propose(std::move(command), std::move(done), term);
+      replica->Propose(std::move(command), times_.Take(asked, std::move(done)), term);
     });
   }
   void Read(ReadDone done) override {
@@ -101,6 +102,10 @@ class ThreadedNode final : public Node, private ReplicaHost {
 
  private:
   using Call = std::function<void(Replica*)>;  // null: it has stopped
+  struct TimedApply {
+    ApplyJob job;
+    StageTimes::Batch times;
+  };
 
   static absl::Status Stopped() {
     return base::Error(absl::StatusCode::kUnavailable, "STOPPED", "this member is stopping");
@@ -194,9 +199,7 @@ class ThreadedNode final : public Node, private ReplicaHost {
     LARDER_RETURN_IF_ERROR(log_.Write(writes));
     Post([this, number](Replica* replica) {
       if (replica == nullptr) return;  // the loop's thread is done with what follows, and maybe not alone
-      for (; !appending_.empty() && appending_.front().number <= number; appending_.pop_front()) {
-        Took(Stage::kAppend, appending_.front().begun);
-      }
+      times_.OnWritten(number);
       Check(replica->OnWritten(number));
     });
     return absl::OkStatus();
@@ -214,14 +217,17 @@ class ThreadedNode final : public Node, private ReplicaHost {
     if (const absl::Status flushed = machine_.Flush(); !flushed.ok()) Check(flushed);
   }
 
-  absl::Status ApplySome(std::deque<ApplyJob>& jobs) {
+  absl::Status ApplySome(std::deque<TimedApply>& jobs) {
     std::vector<LogEntry> entries;
     AppliedState after;
+    StageTimes::Batch times = jobs.front().times;
     uint64_t bytes = 0;
     for (; !jobs.empty() && entries.size() < kApplyAtOnce && bytes < kJoinedBytes; jobs.pop_front()) {
-      bytes += jobs.front().bytes;
-      std::ranges::move(jobs.front().commands, std::back_inserter(entries));
-      after = std::move(jobs.front().after);
+      ApplyJob& job = jobs.front().job;
+      bytes += job.bytes;
+      std::ranges::move(job.commands, std::back_inserter(entries));
+      after = std::move(job.after);
+      StageTimes::Join(times, jobs.front().times);
     }
     std::vector<Command> commands;
     commands.reserve(entries.size());
@@ -230,42 +236,32 @@ class ThreadedNode final : public Node, private ReplicaHost {
     }
     std::vector<std::string> replies;
     replies.reserve(commands.size());
-    const base::MonotonicTime begun = Now();
+    const base::MonotonicTime begun = StageTimes::Now();
     LARDER_RETURN_IF_ERROR(machine_.Apply(commands, after, replies));
-    Took(Stage::kApply, begun);
+    times_.Took(Stage::kApply, begun);
+    times.applied = StageTimes::Now();
     if (replies.size() != commands.size()) {
       return base::Error(absl::StatusCode::kInternal, "WRONG_REPLIES", "{} replies to {} commands up to {}",
                          replies.size(), commands.size(), after.at.index);
     }
-    Post([this, applied = Now(), at = after.at, replies = std::move(replies)](Replica* replica) mutable {
+    Post([this, times, at = after.at, replies = std::move(replies)](Replica* replica) mutable {
       if (replica == nullptr) return;
-      Took(Stage::kReply, applied);
+      times_.Took(Stage::kReply, times.applied);
+      times_.Answer(times);
       Check(replica->OnApplied(at, std::move(replies)));
+      times_.Answer(std::nullopt);
     });
     return absl::OkStatus();
   }
 
   void Send(MemberId to, std::string message) override { transport_.Send(to, std::move(message)); }
   void Write(LogJob job) override {
-    if (const std::vector<LogEntry>& entries = job.write.entries; !entries.empty()) {
-      const uint64_t first = entries.front().at.index;
-      // Those that are replaced were never committed.
-      while (!committing_.empty() && committing_.back().number >= first) committing_.pop_back();
-      appending_.push_back({.number = job.number, .begun = Now()});
-      committing_.push_back({.number = entries.back().at.index, .begun = appending_.back().begun});
-    }
+    times_.OnWrite(job);
     writes_.Push(std::move(job));
   }
   void Apply(ApplyJob job) override {
-    for (; !committing_.empty() && committing_.front().number <= job.after.at.index; committing_.pop_front()) {
-      Took(Stage::kCommit, committing_.front().begun);
-    }
-    applies_.Push(std::move(job));
-  }
-
-  static base::MonotonicTime Now() { return std::chrono::steady_clock::now(); }
-  void Took(Stage stage, base::MonotonicTime begun) const {
-    if (options_.on_stage) options_.on_stage(stage, Now() - begun);
+    const StageTimes::Batch times = times_.OnCommitted(job.after.at.index);
+    applies_.Push({.job = std::move(job), .times = times});
   }
 
   const NodeOptions options_;
@@ -274,17 +270,11 @@ class ThreadedNode final : public Node, private ReplicaHost {
   Transport& transport_;
   bool alone_ = false;
 
-  struct Begun {
-    uint64_t number = 0;  // of a job, or an index
-    base::MonotonicTime begun;
-  };
-
-  std::unique_ptr<Replica> replica_;  // of the loop thread, while it runs, and so are the next three
-  std::deque<Begun> appending_;       // by job
-  std::deque<Begun> committing_;      // by index
+  std::unique_ptr<Replica> replica_;  // of the loop thread, while it runs, and so are the next two
+  StageTimes times_{options_};
   Standing standing_;
   JobQueue<LogJob> writes_;
-  JobQueue<ApplyJob> applies_;
+  JobQueue<TimedApply> applies_;
 
   mutable base::Mutex mutex_;
   base::CondVar wake_;

@@ -278,6 +278,70 @@ TEST_F(Nodes, WhatIsWrittenAfterTheLoopEndedLeavesItsStateAlone) {
   EXPECT_EQ(appended, before);
 }
 
+// A member alone on a log, which tells of what is slow.
+struct Watched {
+  explicit Watched(Transport& transport, base::Duration slow) {
+    const std::vector<MemberId> voters = {{1}};
+    machine = std::make_unique<Counter>(AppliedState{.configuration = EncodeVoters(voters)});
+    auto started = Node::Start({.self = {1},
+                                .seed = 1,
+                                .boot = 1,
+                                .tick = std::chrono::milliseconds(5),
+                                .on_slow = [this](const SlowProposal& proposal) { told.push_back(proposal); },
+                                .slow = slow},
+                               log, *machine, transport);
+    EXPECT_THAT(started.status(), IsOk());
+    node = *std::move(started);
+  }
+  HeldLog log;
+  std::unique_ptr<Counter> machine;
+  std::vector<SlowProposal> told;  // complete once the node has stopped
+  std::unique_ptr<Node> node;
+};
+
+TEST_F(Nodes, WhereTheTimeOfASlowProposalWentIsTold) {
+  Watched alone(network_.For({1}), base::Duration(1));
+  ASSERT_THAT(Propose(*alone.node, "1"), IsOk());
+  alone.log.hold = true;
+  std::promise<absl::StatusOr<std::string>> reply;
+  alone.node->Propose("1", [&](absl::StatusOr<std::string> got) { reply.set_value(std::move(got)); });
+  alone.log.begun.get_future().wait();
+  const auto held_at = std::chrono::steady_clock::now();
+  EXPECT_THAT(Read(*alone.node), IsOk()) << "the loop goes on, so the time passes at the disk";
+  const auto held_for = std::chrono::steady_clock::now() - held_at;
+  alone.log.go_on.set_value();
+  ASSERT_THAT(reply.get_future().get(), IsOk());
+  alone.node->Stop();
+  ASSERT_EQ(alone.told.size(), 2u);
+  for (const SlowProposal& proposal : alone.told) {
+    EXPECT_THAT(proposal.outcome, IsOk());
+    ASSERT_TRUE(proposal.append && proposal.commit && proposal.apply && proposal.reply);
+    EXPECT_GT(*proposal.append, base::Duration::zero());
+    EXPECT_GE(*proposal.commit, *proposal.append) << "nobody else has it";
+    EXPECT_EQ(proposal.queue + *proposal.commit + *proposal.apply + *proposal.reply, proposal.took);
+  }
+  EXPECT_GE(*alone.told.back().append, held_for);
+}
+
+TEST_F(Nodes, OfASlowProposalThatFailedItIsToldHowLongItWaitedForTheLoop) {
+  Watched alone(network_.For({1}), base::Duration(1));
+  alone.log.hold = true;
+  alone.node->Propose("1", [&](const absl::StatusOr<std::string>&) { alone.log.go_on.set_value(); });
+  alone.log.begun.get_future().wait();
+  alone.node->Stop();
+  ASSERT_EQ(alone.told.size(), 1u);
+  EXPECT_THAT(alone.told[0].outcome, StatusIs(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN"));
+  EXPECT_LE(alone.told[0].queue, alone.told[0].took);
+  EXPECT_FALSE(alone.told[0].append || alone.told[0].commit || alone.told[0].apply || alone.told[0].reply);
+}
+
+TEST_F(Nodes, WhatIsNotSlowIsNotTold) {
+  Watched alone(network_.For({1}), std::chrono::hours(1));
+  ASSERT_THAT(Propose(*alone.node, "1"), IsOk());
+  alone.node->Stop();
+  EXPECT_EQ(alone.told.size(), 0u);
+}
+
 TEST_F(Nodes, AJointConfigurationIsLeftWhenItIsApplied) {
   StartAll(3);
   const MemberId leader = ProposeSomewhere("1");

@@ -14,6 +14,7 @@
 #include "core/resp_commands.h"
 #include "core/rocks_table.h"
 #include "core/served_state.h"
+#include "core/slow_proposals.h"
 #include "core/snapshot_reads.h"
 #include "larder/base/file.h"
 #include "larder/base/status.h"
@@ -166,13 +167,15 @@ absl::Status App::OpenTransport(const MemberFile& member) {
 }
 
 absl::Status App::JoinGroup() {
+  slow_proposals_ = std::make_unique<SlowProposals>(process_.log(), process_.clock());
   LARDER_ASSIGN_OR_RETURN(
       node_, raft::Node::Start(
                  {.self = {config_.raft_id},
                   .seed = RandomNumber(),
                   .boot = RandomNumber(),
                   .on_fatal = [this](const absl::Status& why) { process_.Fail(why); },
-                  .on_stage = [this](raft::Stage stage, base::Duration took) { metrics_->StageTook(stage, took); }},
+                  .on_stage = [this](raft::Stage stage, base::Duration took) { metrics_->StageTook(stage, took); },
+                  .on_slow = [this](const raft::SlowProposal& slow) { slow_proposals_->Note(slow); }},
                  *log_, *state_, *transport_));
   stops_.Push("raft", [this](base::Deadline) {
     metrics_->Forget();

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,6 +58,18 @@ enum class Stage : uint8_t {
   kReply    // from there to the replies
 };
 
+// A proposal that took long on the leader, and where the time went. Stages that it is not known of are absent: those of
+// one that failed, and `append` where a quorum had it before this disk.
+struct SlowProposal {
+  absl::Status outcome;
+  base::Duration took{};                 // in all
+  base::Duration queue{};                // until the loop took it
+  std::optional<base::Duration> append;  // from there to this disk; the longest of what was applied with it
+  std::optional<base::Duration> commit;  // from the loop to being known to be on a quorum's
+  std::optional<base::Duration> apply;   // from there to applied, with what was to be applied before
+  std::optional<base::Duration> reply;   // from there to the answer
+};
+
 struct NodeOptions {
   MemberId self;
   uint64_t seed = 0;  // of election timeouts; differs between members
@@ -69,6 +82,10 @@ struct NodeOptions {
   std::function<void(absl::Status)> on_fatal;
   // Told how long a stage took; called on threads of the node, must not block. Empty: nothing is measured.
   std::function<void(Stage, base::Duration)> on_stage;
+  // Told of each proposal that took as long as `slow`, when it is answered; called on one thread of the node, must not
+  // block. May be empty.
+  std::function<void(const SlowProposal&)> on_slow;
+  base::Duration slow = std::chrono::milliseconds(100);
 };
 
 // Bytes of a command: a frame of the transport has room for it, and Redis's longest value is shorter.

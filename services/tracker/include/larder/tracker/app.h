@@ -37,6 +37,7 @@ struct MemberFile;
 class RespCommands;
 class RocksTable;
 class ServedState;
+class SlowProposals;
 class SnapshotReads;
 class TrackerRpc;
 
@@ -91,6 +92,7 @@ class App {
   std::unique_ptr<base::Worker> record_counter_;
   observe::Registry::Watch records_watch_;
   std::unique_ptr<raft::TcpTransport> transport_;
+  std::unique_ptr<SlowProposals> slow_proposals_;
   std::unique_ptr<raft::Node> node_;
   // For the transport's threads, which are there before these are: null till then.
   std::atomic<raft::Node*> receiving_node_ = nullptr;
