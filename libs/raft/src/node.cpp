@@ -19,6 +19,8 @@ namespace {
 // Jobs are joined into one step of the state machine, or of the log, until it has so much.
 constexpr size_t kApplyAtOnce = 4096;
 constexpr uint64_t kJoinedBytes = 4 * base::kMiB;
+// Of what waits for the loop, for proposals and for messages each.
+constexpr uint64_t kQueuedBytes = 64 * base::kMiB;
 
 class ThreadedNode final : public Node, private ReplicaHost {
  public:
@@ -171,10 +173,15 @@ class ThreadedNode final : public Node, private ReplicaHost {
   void ShowStatus(bool tick) LARDER_EXCLUDES(mutex_) {
     const Standing now = replica_->standing();
     if (!tick && now == standing_) return;
+    const bool other_role = now.role != standing_.role;
     standing_ = now;
     NodeStatus status = replica_->status();
-    base::MutexLock lock(mutex_);
-    status_ = std::move(status);
+    const Role role = status.role;
+    {
+      base::MutexLock lock(mutex_);
+      status_ = std::move(status);
+    }
+    if (other_role && options_.on_role) options_.on_role(role);
   }
 
   void WriteJobs() {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <random>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,7 +32,6 @@ namespace {
 constexpr base::Duration kRound = std::chrono::milliseconds(20);
 // To hand leadership over before a stop; an election takes as long.
 constexpr base::Duration kHandOverTime = std::chrono::seconds(1);
-constexpr base::Duration kHandOverPoll = std::chrono::milliseconds(5);
 
 // Between two parts of counting what is there at a start: readers and the log come first.
 constexpr base::Duration kCountPause = std::chrono::milliseconds(1);
@@ -174,6 +172,7 @@ absl::Status App::JoinGroup() {
                   .seed = RandomNumber(),
                   .boot = RandomNumber(),
                   .on_fatal = [this](const absl::Status& why) { process_.Fail(why); },
+                  .on_role = [this](raft::Role) { NoteRole(); },
                   .on_stage = [this](raft::Stage stage, base::Duration took) { metrics_->StageTook(stage, took); },
                   .on_slow = [this](const raft::SlowProposal& slow) { slow_proposals_->Note(slow); }},
                  *log_, *state_, *transport_));
@@ -252,6 +251,11 @@ absl::Status App::ListenForRedis() {
   return absl::OkStatus();
 }
 
+void App::NoteRole() {
+  base::MutexLock lock(role_mutex_);
+  role_changed_.NotifyAll();
+}
+
 void App::HandOver(base::Deadline deadline) {
   raft::NodeStatus now = node_->status();
   if (now.role != raft::Role::kLeader) return;
@@ -263,8 +267,8 @@ void App::HandOver(base::Deadline deadline) {
   if (heir == nullptr) return;
   node_->TransferLeader(heir->id);
   deadline = std::min(deadline, base::DeadlineAfter(process_.clock().Now(), kHandOverTime));
-  while (node_->status().role == raft::Role::kLeader && process_.clock().Now() < deadline) {
-    std::this_thread::sleep_for(kHandOverPoll);
+  base::MutexLock lock(role_mutex_);
+  while (node_->status().role == raft::Role::kLeader && role_changed_.WaitUntil(role_mutex_, deadline)) {
   }
 }
 

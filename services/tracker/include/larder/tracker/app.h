@@ -8,6 +8,7 @@
 
 #include "larder/base/clock.h"
 #include "larder/base/executor.h"
+#include "larder/base/mutex.h"
 #include "larder/base/stop_stack.h"
 #include "larder/base/unique_fd.h"
 #include "larder/base/worker.h"
@@ -77,7 +78,8 @@ class App {
   void ServeReads();
   absl::Status ListenForCalls();
   absl::Status ListenForRedis();
-  void HandOver(base::Deadline deadline);
+  void NoteRole() LARDER_EXCLUDES(role_mutex_);
+  void HandOver(base::Deadline deadline) LARDER_EXCLUDES(role_mutex_);
 
   const Config config_;
   rpc::Process& process_;
@@ -93,6 +95,8 @@ class App {
   observe::Registry::Watch records_watch_;
   std::unique_ptr<raft::TcpTransport> transport_;
   std::unique_ptr<SlowProposals> slow_proposals_;
+  base::Mutex role_mutex_;
+  base::CondVar role_changed_;  // of the node, which status() shows
   std::unique_ptr<raft::Node> node_;
   // For the transport's threads, which are there before these are: null till then.
   std::atomic<raft::Node*> receiving_node_ = nullptr;
