@@ -1,6 +1,7 @@
 #include "larder/raft/node.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <thread>
@@ -47,7 +48,10 @@ class ThreadedNode final : public Node, private ReplicaHost {
   using Node::Propose;
   void Propose(std::string command, ProposeDone done, uint64_t term) override {
     const base::MonotonicTime asked = StageTimes::Now();
-    Post([this, asked, command = std::move(command), done = std::move(done), term](Replica* replica) mutable {
+    const uint64_t bytes = command.size();
+    if (!Enter(queued_proposals_, bytes)) return done(Busy());
+    Post([this, asked, bytes, command = std::move(command), done = std::move(done), term](Replica* replica) mutable {
+      queued_proposals_ -= bytes;
       if (replica == nullptr) return done(Stopped());
       replica->Propose(std::move(command), times_.Take(asked, std::move(done)), term);
     });
@@ -70,7 +74,10 @@ class ThreadedNode final : public Node, private ReplicaHost {
     });
   }
   void Receive(std::string message) override {
+    // Dropped as the network might have: the engine sends it again, or something newer.
+    if (!Enter(queued_messages_, message.size())) return;
     Post([this, message = std::move(message)](Replica* replica) {
+      queued_messages_ -= message.size();
       if (replica != nullptr) Check(replica->Step(base::AsBytes(message)));
     });
   }
@@ -111,6 +118,17 @@ class ThreadedNode final : public Node, private ReplicaHost {
 
   static absl::Status Stopped() {
     return base::Error(absl::StatusCode::kUnavailable, "STOPPED", "this member is stopping");
+  }
+
+  static absl::Status Busy() {
+    return base::Error(absl::StatusCode::kResourceExhausted, "RAFT_BUSY",
+                       "more than {} of proposals wait at this member (try again)", base::FormatBytes(kQueuedBytes));
+  }
+  // Takes room for bytes that wait for the loop; false if there is none.
+  static bool Enter(std::atomic<uint64_t>& queued, uint64_t bytes) {
+    if (queued.fetch_add(bytes) + bytes <= kQueuedBytes) return true;
+    queued -= bytes;
+    return false;
   }
 
   void Post(Call call) LARDER_EXCLUDES(mutex_) {
@@ -283,6 +301,8 @@ class ThreadedNode final : public Node, private ReplicaHost {
   JobQueue<LogJob> writes_;
   JobQueue<TimedApply> applies_;
 
+  std::atomic<uint64_t> queued_proposals_ = 0;  // bytes in calls_
+  std::atomic<uint64_t> queued_messages_ = 0;   // likewise
   mutable base::Mutex mutex_;
   base::CondVar wake_;
   std::vector<Call> calls_ LARDER_GUARDED_BY(mutex_);

@@ -28,18 +28,24 @@ TcpSender::TcpSender(const TcpTransportOptions& options, MemberId to, std::strin
 
 TcpSender::~TcpSender() { Stop(); }
 
-void TcpSender::Send(FrameKind kind, std::string payload) {
+bool TcpSender::Send(FrameKind kind, std::string payload) {
   const uint64_t size = kFrameHeaderSize + payload.size();
+  const bool application = kind == FrameKind::kApplication;
+  bool fits = false;
   {
     base::MutexLock lock(mutex_);
-    if (payload.size() > options_.frame_limit || queued_bytes_ + size > options_.queue_limit) {
-      dropped_ = true;
-    } else {
-      queued_bytes_ += size;
+    uint64_t& queued = BytesOf(kind);
+    fits = payload.size() <= options_.frame_limit &&
+           queued + size <= (application ? options_.application_limit : options_.queue_limit);
+    if (fits) {
+      queued += size;
       queue_.push_back({.kind = kind, .payload = std::move(payload)});
+    } else if (!application) {
+      dropped_ = true;
     }
   }
   base::Wake(wake_.get());
+  return fits;
 }
 
 void TcpSender::SetAddress(std::string address) {
@@ -83,10 +89,10 @@ void TcpSender::Serve(int fd) {
                     .architecture = std::string(OwnArchitecture())};
   std::string payload = EncodeHello(hello);
   const FrameHeader header = HeaderOf(options_.group, FrameKind::kHello, base::AsBytes(payload));
-  writing_.push_back({.header = header, .payload = std::move(payload)});
+  writing_.push_back({.kind = FrameKind::kHello, .header = header, .payload = std::move(payload)});
   {
     base::MutexLock lock(mutex_);
-    queued_bytes_ += writing_.front().size();
+    BytesOf(FrameKind::kHello) += writing_.front().size();
   }
   while (!stopping_) {
     TakeQueued();
@@ -109,7 +115,7 @@ void TcpSender::TakeQueued() {
   }
   for (Queued& queued : taken) {
     const FrameHeader header = HeaderOf(options_.group, queued.kind, base::AsBytes(queued.payload));
-    writing_.push_back({.header = header, .payload = std::move(queued.payload)});
+    writing_.push_back({.kind = queued.kind, .header = header, .payload = std::move(queued.payload)});
   }
 }
 
@@ -129,14 +135,12 @@ bool TcpSender::WriteSome(int fd) {
   const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent < 0) return errno == EAGAIN || errno == EINTR;
   written_ += static_cast<size_t>(sent);
-  uint64_t done = 0;
+  base::MutexLock lock(mutex_);
   while (!writing_.empty() && written_ >= writing_.front().size()) {
     written_ -= writing_.front().size();
-    done += writing_.front().size();
+    BytesOf(writing_.front().kind) -= writing_.front().size();
     writing_.pop_front();
   }
-  base::MutexLock lock(mutex_);
-  queued_bytes_ -= done;
   return true;
 }
 
@@ -158,7 +162,7 @@ void TcpSender::DropAll() {
     base::MutexLock lock(mutex_);
     dropped_ = true;  // at least what the connection had taken
     queue_.clear();
-    queued_bytes_ = 0;
+    application_bytes_ = message_bytes_ = 0;
   }
   writing_.clear();
   written_ = 0;

@@ -18,8 +18,8 @@ class TcpSender {
   // `options` outlives it.
   TcpSender(const TcpTransportOptions& options, MemberId to, std::string address);
   ~TcpSender();
-  // Any thread. What does not fit is dropped, and told by the sender's own thread.
-  void Send(FrameKind kind, std::string payload) LARDER_EXCLUDES(mutex_);
+  // Any thread. False: it did not fit. Of a message that is dropped so, the sender's own thread tells.
+  bool Send(FrameKind kind, std::string payload) LARDER_EXCLUDES(mutex_);
   void SetAddress(std::string address) LARDER_EXCLUDES(mutex_);
   // The thread ends soon.
   void BeginStop();
@@ -32,11 +32,15 @@ class TcpSender {
     std::string payload;
   };
   struct Outgoing {
+    FrameKind kind = FrameKind::kMessage;
     FrameHeader header;
     std::string payload;
     size_t size() const { return header.size() + payload.size(); }
   };
 
+  uint64_t& BytesOf(FrameKind kind) LARDER_REQUIRES(mutex_) {
+    return kind == FrameKind::kApplication ? application_bytes_ : message_bytes_;
+  }
   void Run();
   // Until the connection is lost or the thread has to end.
   void Serve(int fd);
@@ -58,7 +62,9 @@ class TcpSender {
   base::Mutex mutex_;
   std::string address_ LARDER_GUARDED_BY(mutex_);
   std::deque<Queued> queue_ LARDER_GUARDED_BY(mutex_);
-  uint64_t queued_bytes_ LARDER_GUARDED_BY(mutex_) = 0;  // of queue_ and writing_
+  // Of queue_ and writing_: what the application sent, and the rest.
+  uint64_t application_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
+  uint64_t message_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
   bool dropped_ LARDER_GUARDED_BY(mutex_) = false;
   // The thread's own.
   std::deque<Outgoing> writing_;

@@ -6,6 +6,7 @@
 
 #include "larder/base/mutex.h"
 #include "larder/base/status.h"
+#include "larder/base/units.h"
 #include "src/tcp_receiver.h"
 #include "src/tcp_sender.h"
 
@@ -18,9 +19,13 @@ class Endpoint final : public TcpTransport {
   ~Endpoint() override { Stop(); }
 
   absl::Status Start();
-  void Send(MemberId to, std::string message) override { Queue(to, FrameKind::kMessage, std::move(message)); }
-  void SendApplication(MemberId to, std::string bytes) override {
-    Queue(to, FrameKind::kApplication, std::move(bytes));
+  // The sender tells of what it drops.
+  void Send(MemberId to, std::string message) override { (void)Queue(to, FrameKind::kMessage, std::move(message)); }
+  absl::Status SendApplication(MemberId to, std::string bytes) override {
+    if (Queue(to, FrameKind::kApplication, std::move(bytes))) return absl::OkStatus();
+    return base::Error(absl::StatusCode::kResourceExhausted, "RAFT_BUSY",
+                       "more than {} are on their way to member {} (try again)",
+                       base::FormatBytes(options_.application_limit), to.value);
   }
   std::string address() const override { return receiver_->address(); }
   void SetMember(MemberId id, std::string address) override LARDER_EXCLUDES(mutex_);
@@ -28,7 +33,8 @@ class Endpoint final : public TcpTransport {
   void Stop() override LARDER_EXCLUDES(mutex_);
 
  private:
-  void Queue(MemberId to, FrameKind kind, std::string payload) LARDER_EXCLUDES(mutex_);
+  // False if there is no room. To who is no member, it is lost.
+  bool Queue(MemberId to, FrameKind kind, std::string payload) LARDER_EXCLUDES(mutex_);
 
   const TcpTransportOptions options_;
   std::unique_ptr<TcpReceiver> receiver_;
@@ -45,10 +51,10 @@ absl::Status Endpoint::Start() {
   return absl::OkStatus();
 }
 
-void Endpoint::Queue(MemberId to, FrameKind kind, std::string payload) {
+bool Endpoint::Queue(MemberId to, FrameKind kind, std::string payload) {
   base::MutexLock lock(mutex_);
   const auto it = senders_.find(to);
-  if (it != senders_.end()) it->second->Send(kind, std::move(payload));
+  return it == senders_.end() || it->second->Send(kind, std::move(payload));
 }
 
 void Endpoint::SetMember(MemberId id, std::string address) {

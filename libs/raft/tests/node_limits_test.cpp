@@ -21,6 +21,7 @@ namespace {
 
 using base::IsOk;
 using base::kMiB;
+using base::StatusIs;
 
 constexpr MemberId kSelf{1};
 
@@ -143,6 +144,43 @@ TEST_F(NodeLimits, CommandsAreJoinedUpToABound) {
   machine_.gate.Open();
   for (Reply* reply : replies) EXPECT_THAT(reply->get_future().get(), IsOk());
   EXPECT_LE(machine_.most, 5 * kMiB);
+}
+
+// As long as its loop is held, a node takes in no more than it has room for.
+class HeldLoop : public NodeLimits {
+ protected:
+  HeldLoop() {
+    loop_.Close();
+    node_->Read([this](const absl::Status&) { loop_.Pass(); });
+    loop_.AwaitSomebody();
+  }
+  ~HeldLoop() override {
+    loop_.Open();
+    node_->Stop();
+  }
+  Gate loop_;
+};
+
+TEST_F(HeldLoop, ProposalsThatWaitForItAreBoundedAndMoreAreRefusedAtOnce) {
+  std::vector<Reply*> taken;
+  for (int i = 0; i < 3; ++i) taken.push_back(&Propose(std::string(kEntryLimit, 'x')));
+  EXPECT_THAT(Propose(std::string(kEntryLimit, 'x')).get_future().get(),
+              StatusIs(absl::StatusCode::kResourceExhausted, "RAFT_BUSY"));
+  taken.push_back(&Propose("there is room for a small one"));
+  loop_.Open();
+  for (Reply* reply : taken) EXPECT_THAT(reply->get_future().get(), IsOk());
+  EXPECT_THAT(Propose(std::string(kEntryLimit, 'x')).get_future().get(), IsOk()) << "the room is free again";
+}
+
+TEST_F(HeldLoop, MessagesThatWaitForItAreBoundedAndMoreAreDropped) {
+  for (int i = 0; i < 6; ++i) node_->Receive(std::string(16 * kMiB, 'x'));
+  loop_.Open();
+  std::promise<void> after;
+  node_->Read([&](const absl::Status&) { after.set_value(); });
+  after.get_future().wait();
+  // What no member says; it is shown with the next tick.
+  while (node_->status().refused_messages == 0) std::this_thread::yield();
+  EXPECT_EQ(node_->status().refused_messages, 4u);
 }
 
 }  // namespace

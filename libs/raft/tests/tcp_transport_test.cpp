@@ -95,6 +95,10 @@ class Member {
     while (refused_.size() < count) changed_.Wait(mutex_);
     return refused_;
   }
+  int unreachable() {
+    base::MutexLock lock(mutex_);
+    return unreachable_;
+  }
   std::vector<std::pair<MemberId, std::string>> received() {
     base::MutexLock lock(mutex_);
     return received_;
@@ -171,16 +175,16 @@ TEST(TcpTransport, DeliversInOrderAndWhole) {
 TEST(TcpTransport, DeliversWhatTheApplicationSendsInOrderWithMessages) {
   Member b(OptionsOf(kB), true);
   Member a(OptionsOf(kA, {{kB, b.transport().address()}}));
-  a.transport().SendApplication(kB, "1");
+  EXPECT_THAT(a.transport().SendApplication(kB, "1"), IsOk());
   a.transport().Send(kB, "2");
-  a.transport().SendApplication(kB, "3");
+  EXPECT_THAT(a.transport().SendApplication(kB, "3"), IsOk());
   EXPECT_THAT(b.AwaitMessages(3), ElementsAre("application 1", "2", "application 3"));
 }
 
 TEST(TcpTransport, WithoutAnApplicationItsBytesAreRefused) {
   Member b(OptionsOf(kB));
   Member a(OptionsOf(kA, {{kB, b.transport().address()}}));
-  a.transport().SendApplication(kB, "1");
+  EXPECT_THAT(a.transport().SendApplication(kB, "1"), IsOk());
   EXPECT_THAT(b.AwaitRefused(), ElementsAre("BAD_FRAME"));
 }
 
@@ -244,6 +248,31 @@ TEST(TcpTransport, ASlowReaderFillsItsQueueOnly) {
   a.transport().Stop();
   slow.transport().Stop();
   EXPECT_LT(slow.received().size(), sent) << "some were dropped";
+}
+
+// Heartbeats go beside a burst of entries that are sent on, and whoever sent one too many hears of it at once.
+TEST(TcpTransport, WhatTheApplicationSendsHasItsOwnRoom) {
+  Member slow(OptionsOf(kB), true);
+  slow.Hold();
+  TcpTransportOptions options = OptionsOf(kA, {{kB, slow.transport().address()}});
+  options.application_limit = 4 * base::kMiB;
+  Member a(std::move(options));
+  a.transport().Send(kB, "held");
+  size_t sent = 0;
+  absl::Status refused;
+  // The kernel takes some.
+  for (; (refused = a.transport().SendApplication(kB, std::string(base::kMiB, 'x'))).ok(); ++sent) {
+    ASSERT_LT(sent, 1000u);
+  }
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted, "RAFT_BUSY"));
+  EXPECT_GE(sent, 3u);
+  a.transport().Send(kB, "heartbeat");
+  slow.Release();
+  const std::vector<std::string> received = slow.AwaitMessages(sent + 2);
+  EXPECT_EQ(received.back(), "heartbeat");
+  EXPECT_EQ(a.unreachable(), 0) << "nothing was lost";
+  // The room is free again, once the sender has counted what it wrote.
+  while (!a.transport().SendApplication(kB, std::string(base::kMiB, 'x')).ok()) std::this_thread::yield();
 }
 
 struct BadSpeech {

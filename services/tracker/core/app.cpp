@@ -198,7 +198,8 @@ void App::ServeReads() {
       .state = state_.get(),
       .reads = reads_.get(),
       .clock = &process_.clock(),
-      .send = [this](raft::MemberId to, std::string bytes) { transport_->SendApplication(to, std::move(bytes)); },
+      .send = [this](raft::MemberId to,
+                     std::string bytes) { return transport_->SendApplication(to, std::move(bytes)); },
       .node_session = config_.node_session,
       .proposed = [this](const absl::Status& outcome, base::Duration took) { metrics_->Proposed(outcome, took); }});
   receiving_consensus_ = consensus_.get();

@@ -179,7 +179,9 @@ void Consensus::Forward(raft::MemberId leader, EntryDone done,
                                      .until = base::DeadlineAfter(parts_.clock->Now(), kOutcomeWait),
                                      .done = std::move(done)});
   }
-  parts_.send(leader, EncodeMemberMessage(encode(id)));
+  if (absl::Status sent = parts_.send(leader, EncodeMemberMessage(encode(id))); !sent.ok()) {
+    OnReply(leader, id, std::move(sent));
+  }
 }
 
 void Consensus::Receive(raft::MemberId from, std::string_view bytes) {
@@ -199,7 +201,8 @@ void Consensus::Receive(raft::MemberId from, std::string_view bytes) {
 
 Consensus::EntryDone Consensus::ReplyTo(raft::MemberId member, uint64_t id) const {
   return [send = parts_.send, member, id](absl::StatusOr<std::string> replies) {
-    send(member, EncodeMemberMessage(ForwardedReply{.id = id, .replies = std::move(replies)}));
+    // Whoever waits for it does so no longer than kOutcomeWait.
+    send(member, EncodeMemberMessage(ForwardedReply{.id = id, .replies = std::move(replies)})).IgnoreError();
   };
 }
 

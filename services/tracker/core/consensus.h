@@ -35,8 +35,9 @@ struct Proposal {
   std::vector<Command> commands;  // 1..kMaxBatch
 };
 
-// Carries bytes to other members; they may be lost. Thread-safe; queues and returns.
-using SendToMember = std::function<void(raft::MemberId to, std::string bytes)>;
+// Carries bytes to other members; they may be lost. Thread-safe; queues and returns. RESOURCE_EXHAUSTED (RAFT_BUSY):
+// too much is on its way there, they were not sent.
+using SendToMember = std::function<absl::Status(raft::MemberId to, std::string bytes)>;
 
 // How long a change waits for a leader, and then for its outcome, and a read for a quorum.
 inline constexpr base::Duration kLeaderWait = std::chrono::milliseconds(2500);

@@ -45,14 +45,16 @@ class ConsensusTest : public testing::Test {
   ConsensusTest()
       : served_(*TrackerState::Open(table_), ""),
         reads_(table_, inline_, 1, [](const absl::Status& why) { ADD_FAILURE() << why; }),
-        consensus_(
-            {.self = kSelf,
-             .boot = 1'000'000,
-             .node = &node_,
-             .state = &served_,
-             .reads = &reads_,
-             .clock = &clock_,
-             .send = [this](raft::MemberId to, std::string bytes) { sent_.emplace_back(to, std::move(bytes)); }}) {}
+        consensus_({.self = kSelf,
+                    .boot = 1'000'000,
+                    .node = &node_,
+                    .state = &served_,
+                    .reads = &reads_,
+                    .clock = &clock_,
+                    .send = [this](raft::MemberId to, std::string bytes) {
+                      if (send_.ok()) sent_.emplace_back(to, std::move(bytes));
+                      return send_;
+                    }}) {}
 
   void Propose(const Proposal& proposal) {
     consensus_.Propose(proposal, [this](absl::StatusOr<std::vector<Reply>> replies) {
@@ -91,6 +93,7 @@ class ConsensusTest : public testing::Test {
   ServedState served_;
   SnapshotReads reads_;
   ScriptedNode node_;
+  absl::Status send_;  // what comes of sending
   std::vector<std::pair<raft::MemberId, std::string>> sent_;
   std::vector<absl::Status> results_;
   std::vector<Reply> replies_;
@@ -244,6 +247,18 @@ TEST_F(ConsensusTest, WhatIsUnderWayIsBounded) {
   ApplyAll(1);
   Propose(large);
   EXPECT_THAT(node_.proposed, SizeIs(1)) << "what has its outcome is not under way";
+}
+
+TEST_F(ConsensusTest, WhatDoesNotFitOnTheWayToTheLeaderIsRefusedAndWasNotDone) {
+  node_.Follow(kOther, 1);
+  send_ = base::Error(absl::StatusCode::kResourceExhausted, "RAFT_BUSY", "");
+  Propose(SetOf("a"));
+  EXPECT_THAT(results_, ElementsAre(StatusIs(absl::StatusCode::kResourceExhausted, "RAFT_BUSY")));
+  send_ = absl::OkStatus();
+  consensus_.Unreachable(kOther);
+  Propose(SetOf("b"));
+  EXPECT_THAT(results_, SizeIs(1)) << "it is over, and the next one waits";
+  EXPECT_THAT(sent_, SizeIs(1));
 }
 
 TEST_F(ConsensusTest, AfterStopEverythingIsRefused) {

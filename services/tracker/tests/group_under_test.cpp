@@ -34,8 +34,11 @@ GroupMember::GroupMember(uint64_t id, const base::Clock& clock, raft::MemoryNetw
                   .state = &state_,
                   .reads = &reads_,
                   .clock = &clock,
-                  .send = [this, &group](raft::MemberId to,
-                                         const std::string& bytes) { group.at(to.value)->Receive(self_, bytes); }}),
+                  .send =
+                      [this, &group](raft::MemberId to, const std::string& bytes) {
+                        group.at(to.value)->Receive(self_, bytes);
+                        return absl::OkStatus();
+                      }}),
       worker_("tick",
               [this] {
                 consensus_.Tick();

@@ -41,7 +41,7 @@ MemberTest::MemberTest(uint64_t voters, const StreamLimits& limits, const WatchL
                   .state = &state_,
                   .reads = &reads_,
                   .clock = &clock_,
-                  .send = [](raft::MemberId, const std::string&) {},
+                  .send = [](raft::MemberId, const std::string&) { return absl::OkStatus(); },
                   .node_session = {}}),
       worker_("tick",
               [this] {

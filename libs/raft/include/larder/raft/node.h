@@ -109,7 +109,8 @@ class Node {
 
   // Appends a command, not empty and of at most 17 MiB, else INVALID_ARGUMENT (RAFT_INVALID, ENTRY_TOO_LARGE); `done`
   // gets the state machine's reply once it is durable on a quorum and applied here. FAILED_PRECONDITION (NOT_LEADER),
-  // RESOURCE_EXHAUSTED (RAFT_BUSY), UNAVAILABLE (NOT_READY): it was not appended. UNAVAILABLE (OUTCOME_UNKNOWN): it may
+  // RESOURCE_EXHAUSTED (RAFT_BUSY: 64 MiB or more wait already, or are not committed or applied yet), UNAVAILABLE
+  // (NOT_READY): it was not appended. UNAVAILABLE (OUTCOME_UNKNOWN): it may
   // be applied yet, here or elsewhere. With a `term`, what no longer leads in that one is NOT_LEADER, too: for what was
   // decided as its leader.
   virtual void Propose(std::string command, ProposeDone done, uint64_t term) = 0;
@@ -122,7 +123,7 @@ class Node {
   virtual void ChangeMembers(std::vector<MemberChange> changes, ReadDone done) = 0;
   // Tries to move leadership; see status().
   virtual void TransferLeader(MemberId to) = 0;
-  // A message of the transport.
+  // A message of the transport. Above 64 MiB that wait already it is dropped.
   virtual void Receive(std::string message) = 0;
   virtual void Unreachable(MemberId member) = 0;
   virtual NodeStatus status() const = 0;

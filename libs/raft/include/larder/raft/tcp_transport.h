@@ -19,8 +19,9 @@ struct TcpTransportOptions {
   std::string node;     // this member's uuid
   MemberId self;
   GroupId group;
-  std::map<MemberId, std::string> members;  // HOST:PORT of the others, resolved at each dial
-  uint64_t queue_limit = 32 * base::kMiB;   // bytes on their way to one member
+  std::map<MemberId, std::string> members;       // HOST:PORT of the others, resolved at each dial
+  uint64_t queue_limit = 32 * base::kMiB;        // bytes of messages on their way to one member
+  uint64_t application_limit = 32 * base::kMiB;  // beside them, of what SendApplication sent
   uint64_t frame_limit = 64 * base::kMiB;
   size_t incoming_limit = 64;  // connections; more are closed at once
   base::Duration dial_timeout = std::chrono::seconds(1);
@@ -45,9 +46,9 @@ class TcpTransport : public Transport {
  public:
   // Listens. UNAVAILABLE (CANNOT_LISTEN) if it cannot, INVALID_ARGUMENT (BAD_ADDRESS) for an address that is none.
   static absl::StatusOr<std::unique_ptr<TcpTransport>> Listen(TcpTransportOptions options);
-  // Bytes for the program that the group serves, which the engine does not see. Queued like messages, and in order with
-  // them.
-  virtual void SendApplication(MemberId to, std::string bytes) = 0;
+  // Bytes for the program that the group serves, which the engine does not see. Queued in order with messages, with
+  // room of their own. RESOURCE_EXHAUSTED (RAFT_BUSY): there is none, they were not queued.
+  virtual absl::Status SendApplication(MemberId to, std::string bytes) = 0;
   // Where it listens, HOST:PORT.
   virtual std::string address() const = 0;
   // Another member, or another address of one, which counts from the next dial on. Thread-safe.
