@@ -130,34 +130,46 @@ absl::StatusOr<ListPage> List(Reader& snapshot, const ListRequest& request) {
   }
   ListPage page;
   bool more = false;
+  size_t looked_at = 0;
+  std::string last;  // what the next page begins behind
   // A directory is one entry: begin again behind it, as it may hold millions of rows.
   for (bool jump = true; jump;) {
     jump = false;
     snapshot.Scan(ns + request.prefix, from, [&](std::string_view row, std::string_view value) {
+      more = looked_at == kMostLookedAt;
+      if (more) return false;
+      ++looked_at;
       const std::string_view key = row.substr(ns.size());
       const size_t slash = request.delimited ? key.find('/', request.prefix.size()) : key.npos;
       const bool marks_directory = key.ends_with('/');
-      if (marks_directory && slash == key.npos) return true;  // not asked for
+      if (marks_directory && slash == key.npos) {  // not asked for
+        // As a token the prefix itself would be all that is in it.
+        if (!request.delimited) last = key;
+        return true;
+      }
       std::optional<ObjectRecord> object;
       if (!marks_directory) {
         object = DecodeRecord<ObjectRecord>(snapshot, value);
         if (object) object = AsOf(snapshot, now, *std::move(object));
-        if (!object) return snapshot.status().ok();  // it is over
+        if (!object) {  // it is over
+          last = key;
+          return snapshot.status().ok();
+        }
       }
       more = page.entries.size() >= request.limit;
       if (more) return false;
       if (slash == key.npos) {
-        page.entries.push_back({std::string(key), std::move(object)});
+        page.entries.push_back({last = key, std::move(object)});
         return true;
       }
-      page.entries.push_back({std::string(key.substr(0, slash + 1)), std::nullopt});
-      from = ns + page.entries.back().key + '\xff';
+      page.entries.push_back({last = key.substr(0, slash + 1), std::nullopt});
+      from = ns + last + '\xff';
       jump = true;
       return false;
     });
   }
   LARDER_RETURN_IF_ERROR(snapshot.status());
-  if (more) page.next = page.entries.back().key;
+  if (more) page.next = std::move(last);
   return page;
 }
 

@@ -66,10 +66,10 @@ struct ListEntry {
 };
 struct ListPage {
   std::vector<ListEntry> entries;  // in the order of the keys' bytes
-  std::string next;                // the last key; empty: there is no more
+  std::string next;                // where the next one goes on; empty: there is no more
 };
-// Objects (sealed or being created) and, if delimited, directories. Over all pages, what exists throughout comes
-// exactly once.
+// A page looks at 10,000 rows at most: where most are over, it ends before it is full, maybe without an entry. Objects
+// (sealed or being created) and, if delimited, directories. Over all pages, what exists throughout comes exactly once.
 absl::StatusOr<ListPage> List(Reader& snapshot, const ListRequest& request);
 
 struct StagedEntry {

@@ -56,6 +56,19 @@ TEST_F(Queries, LocateSaysAllThatAReaderNeedsOfACopy) {
   EXPECT_EQ(copy.last_seen, now_);
 }
 
+TEST_F(Queries, APageLooksAtSoManyThatAreOverAndTheNextGoesOn) {
+  for (int i = 0; i < 12'000; ++i) Put(a_, {"team", fmt::format("d/{:05}", i)}, {.ttl = seconds(1)});
+  Pass(seconds(2));
+  PutAll({"c", "d/last", "e"});
+  for (const bool delimited : {false, true}) {
+    ListRequest request{.ns = "team", .delimited = delimited};
+    EXPECT_THAT(Keys(request, &request.token), ElementsAre("c"));
+    ASSERT_NE(request.token, "");
+    EXPECT_THAT(Keys(request, &request.token), ElementsAre(delimited ? "d/" : "d/last", "e"));
+    EXPECT_EQ(request.token, "");
+  }
+}
+
 TEST_F(Queries, ListGoesByPrefix) {
   PutAll({"a", "a/b", "a/c/d", "ab", "b"});
   Put(a_, {"other", "a"});
