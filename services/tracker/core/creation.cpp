@@ -13,8 +13,13 @@ std::optional<Refusal> RefuseMeta(const ObjectMeta& meta) {
   return Refuse(StatusCode::kInvalidArgument, "BAD_REPLICAS", "an object wants at least one copy");
 }
 
+// Another object may take its place, if the caller says so.
 Refusal Exists(const ObjectId& id, std::string_view what) {
-  return Refuse(StatusCode::kAlreadyExists, "EXISTS", "{}/{} is {}", id.ns, id.key, what);
+  return Refuse(StatusCode::kAlreadyExists, "EXISTS", "{}/{} exists{} (overwrite it, or choose another key)", id.ns,
+                id.key, what);
+}
+Refusal IsDirectory(const ObjectId& id) {
+  return Refuse(StatusCode::kAlreadyExists, "EXISTS", "{}/{} is a directory (choose another key)", id.ns, id.key);
 }
 
 Refusal Held(const ObjectId& id, const std::string& holder) {
@@ -62,11 +67,11 @@ Reply Do(Change& change, const AcquireCreate& command) {
   auto node = FindActive(change, command.holder);
   if (!node) return Fenced(command.holder);
   auto found = FindObject(change, command.object);
-  if (found && found->record.sealed && !command.overwrite) return Exists(command.object, "sealed");
+  if (found && found->record.sealed && !command.overwrite) return Exists(command.object, "");
   if (CreatedElsewhere(found, command.holder.node)) {
     return Held(command.object, found->record.pending->author.node);
   }
-  if (change.Has(layout::Directory(command.object))) return Exists(command.object, "a directory");
+  if (change.Has(layout::Directory(command.object))) return IsDirectory(command.object);
 
   ExtendCreates(change, command.holder.node, *node, command.lease);
   change.Store(layout::Node(command.holder.node), *node);
@@ -122,12 +127,12 @@ Reply Do(Change& change, const Publish& command) {
       Save(change, *found);
       return Sealed{found->record.blob, found->record.sealed->epoch};
     }
-    if (!command.overwrite) return Exists(command.object, "sealed with other content");
+    if (!command.overwrite) return Exists(command.object, " with other content");
   }
   if (CreatedElsewhere(found, command.author.node)) {
     return Held(command.object, found->record.pending->author.node);
   }
-  if (change.Has(layout::Directory(command.object))) return Exists(command.object, "a directory");
+  if (change.Has(layout::Directory(command.object))) return IsDirectory(command.object);
   Object object = found ? *std::move(found) : NewObject(change, command.object);
   return SealVersion(
       change, object,

@@ -37,13 +37,17 @@ TEST_F(Creation, TheSameNodeTakesItsOwnCreateOverByAHigherEpoch) {
 
 TEST_F(Creation, WhatIsSealedNeedsOverwrite) {
   Put(a_, id_);
-  EXPECT_THAT(Run(AcquireCreate{id_, b_, false, seconds(30)}), Refused("EXISTS"));
+  const Reply refused = Run(AcquireCreate{id_, b_, false, seconds(30)});
+  EXPECT_THAT(refused, Refused("EXISTS"));
+  EXPECT_EQ(std::get<Refusal>(refused).message, "team/a/b exists (overwrite it, or choose another key)");
   Create(b_, id_, /*overwrite=*/true);
 }
 
 TEST_F(Creation, ADirectoryIsNoPlaceForAnObject) {
   Ok(MakeDir{id_});
-  EXPECT_THAT(Run(AcquireCreate{id_, a_, true, seconds(30)}), Refused("EXISTS"));
+  const Reply refused = Run(AcquireCreate{id_, a_, true, seconds(30)});
+  EXPECT_THAT(refused, Refused("EXISTS"));
+  EXPECT_EQ(std::get<Refusal>(refused).message, "team/a/b is a directory (choose another key)");
   EXPECT_THAT(Run(Publish{.object = id_, .author = a_, .overwrite = true}), Refused("EXISTS"));
 }
 
@@ -176,7 +180,10 @@ TEST_F(Creation, PublishOfTheSameContentIsOneMoreCopy) {
 
 TEST_F(Creation, PublishOfOtherContentConflictsUnlessItOverwrites) {
   const Sealed first = Get<Sealed>(Publish{.object = id_, .author = a_, .meta = Content("x")});
-  EXPECT_THAT(Run(Publish{.object = id_, .author = b_, .meta = Content("y")}), Refused("EXISTS"));
+  const Reply refused = Run(Publish{.object = id_, .author = b_, .meta = Content("y")});
+  EXPECT_THAT(refused, Refused("EXISTS"));
+  EXPECT_EQ(std::get<Refusal>(refused).message,
+            "team/a/b exists with other content (overwrite it, or choose another key)");
   const Sealed second = Get<Sealed>(Publish{.object = id_, .author = b_, .meta = Content("y"), .overwrite = true});
   EXPECT_LT(first.epoch, second.epoch);
   EXPECT_THAT(Holders(id_), ElementsAre("b"));
