@@ -3,11 +3,16 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
-#include <rocksdb/utilities/write_batch_with_index.h>
+#include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "larder/base/status.h"
 
@@ -33,6 +38,9 @@ rocksdb::Options TableOptions() {
   // Most commands ask for rows that are not there: filters, in memory and in files, save the search.
   options.memtable_whole_key_filtering = true;
   options.memtable_prefix_bloom_size_ratio = 0.02;
+  // One thread writes, in order: within a kind of rows (layout.h) the next is found near the last.
+  options.allow_concurrent_memtable_write = false;
+  options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(2));
   rocksdb::BlockBasedTableOptions blocks;
   blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
@@ -78,36 +86,94 @@ class RocksSnapshot final : public Reader {
   rocksdb::ReadOptions options_;
 };
 
+// Keeps what it has read and changed: a command asks for the same rows again and again, and most that it asks for are
+// not there, or changed next. RocksDB's own WriteBatchWithIndex searches a list for each.
 class RocksBatch final : public Batch {
  public:
-  explicit RocksBatch(rocksdb::DB& db) : db_(db), changes_(rocksdb::BytewiseComparator(), 0, /*overwrite_key=*/true) {}
+  explicit RocksBatch(rocksdb::DB& db) : db_(db) {}
 
   std::optional<std::string> Get(std::string_view key) override {
+    if (const auto known = rows_.find(key); known != rows_.end()) return known->second.value;
     std::string value;
-    const rocksdb::Status status = changes_.GetFromBatchAndDB(&db_, rocksdb::ReadOptions(), AsSlice(key), &value);
-    return Found(*this, status, std::move(value));
+    const rocksdb::Status status = db_.Get(rocksdb::ReadOptions(), AsSlice(key), &value);
+    return rows_.emplace(key, Row{.value = Found(*this, status, std::move(value))}).first->second.value;
   }
-  void Scan(std::string_view prefix, std::string_view from, const Visit& visit) override {
-    // The merged iterator owns the one it is made from.
-    const std::unique_ptr<rocksdb::Iterator> rows(
-        changes_.NewIteratorWithBase(db_.DefaultColumnFamily(), db_.NewIterator(rocksdb::ReadOptions())));
-    Walk(*this, *rows, prefix, from, visit);
-  }
-  void Put(std::string_view key, std::string_view value) override {
-    Fail(FromRocks(changes_.Put(AsSlice(key), AsSlice(value)), "changing a row"));
-  }
-  void Delete(std::string_view key) override { Fail(FromRocks(changes_.Delete(AsSlice(key)), "changing a row")); }
-  absl::Status Commit() override {
-    if (!status().ok()) return status();
-    rocksdb::WriteOptions options;
-    options.disableWAL = true;
-    return FromRocks(db_.Write(options, changes_.GetWriteBatch()), "writing a batch");
-  }
+  void Scan(std::string_view prefix, std::string_view from, const Visit& visit) override;
+  void Put(std::string_view key, std::string_view value) override { Change(key).emplace(value); }
+  void Delete(std::string_view key) override { Change(key).reset(); }
+  absl::Status Commit() override;
 
  private:
+  struct Row {
+    std::optional<std::string> value;  // nullopt: there is none
+    bool changed = false;
+  };
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view key) const { return std::hash<std::string_view>()(key); }
+  };
+  using Rows = std::unordered_map<std::string, Row, Hash, std::equal_to<>>;
+
+  std::optional<std::string>& Change(std::string_view key) {
+    auto row = rows_.find(key);
+    if (row == rows_.end()) row = rows_.emplace(key, Row{}).first;
+    if (!std::exchange(row->second.changed, true) && ordered_) ordered_->emplace(row->first, &row->second);
+    return row->second.value;
+  }
+
   rocksdb::DB& db_;
-  rocksdb::WriteBatchWithIndex changes_;
+  Rows rows_;
+  // Those that are changed; from the first Scan on, which few commands do.
+  std::optional<std::map<std::string_view, const Row*>> ordered_;
 };
+
+void RocksBatch::Scan(std::string_view prefix, std::string_view from, const Visit& visit) {
+  if (!ordered_) {
+    ordered_.emplace();
+    for (const auto& [key, row] : rows_) {
+      if (row.changed) ordered_->emplace(key, &row);
+    }
+  }
+  auto change = ordered_->lower_bound(std::max(prefix, from));
+  // What is changed, up to the next row of the table, or to the end; false once the visitor has enough.
+  const auto visit_changed = [&](std::optional<std::string_view> before) {
+    for (; change != ordered_->end() && change->first.starts_with(prefix); ++change) {
+      if (before && change->first >= *before) return true;
+      if (change->second->value && !visit(change->first, *change->second->value)) return false;
+    }
+    return true;
+  };
+  bool enough = false;
+  const std::unique_ptr<rocksdb::Iterator> rows(db_.NewIterator(rocksdb::ReadOptions()));
+  Walk(*this, *rows, prefix, from, [&](std::string_view key, std::string_view value) {
+    enough = !visit_changed(key);
+    if (enough) return false;
+    if (change != ordered_->end() && change->first == key) return true;  // comes with the changed ones
+    enough = !visit(key, value);
+    return !enough;
+  });
+  if (!enough) visit_changed(std::nullopt);
+}
+
+absl::Status RocksBatch::Commit() {
+  if (!status().ok()) return status();
+  std::vector<const Rows::value_type*> changed;
+  changed.reserve(rows_.size());
+  for (const auto& row : rows_) {
+    if (row.second.changed) changed.push_back(&row);
+  }
+  // In order each is found near the one before.
+  std::ranges::sort(changed, {}, [](const auto* row) -> const std::string& { return row->first; });
+  rocksdb::WriteBatch batch;
+  for (const auto* row : changed) {
+    const auto& [key, now] = *row;
+    const rocksdb::Status added = now.value ? batch.Put(AsSlice(key), AsSlice(*now.value)) : batch.Delete(AsSlice(key));
+    LARDER_RETURN_IF_ERROR(FromRocks(added, "changing a row"));
+  }
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  return FromRocks(db_.Write(options, &batch), "writing a batch");
+}
 
 }  // namespace
 

@@ -65,6 +65,34 @@ TEST_P(TableContract, ABatchReadsItsOwnWrites) {
   EXPECT_THAT(All(*batch, "", "c"), ElementsAre(Pair("c", "back"), Pair("d", "4")));
 }
 
+TEST_P(TableContract, ABatchScansItsChangesAmongTheRowsInOrder) {
+  Commit({{"b", "1"}, {"d", "1"}, {"f", "1"}});
+  const auto batch = table_->NewBatch();
+  batch->Put("f", "0");
+  EXPECT_EQ(batch->Get("d"), "1");
+  EXPECT_EQ(batch->Get("c"), std::nullopt);
+  EXPECT_THAT(All(*batch), ElementsAre(Pair("b", "1"), Pair("d", "1"), Pair("f", "0")));
+  batch->Put("a", "2");
+  batch->Put("c", "2");
+  batch->Delete("d");
+  batch->Delete("e");
+  batch->Put("f", "2");
+  batch->Put("g", "2");
+  batch->Put("h", "2");
+  batch->Delete("h");
+  EXPECT_THAT(All(*batch), ElementsAre(Pair("a", "2"), Pair("b", "1"), Pair("c", "2"), Pair("f", "2"), Pair("g", "2")));
+  EXPECT_THAT(All(*batch, "c"), ElementsAre(Pair("c", "2")));
+  EXPECT_THAT(All(*batch, "", "cc"), ElementsAre(Pair("f", "2"), Pair("g", "2")));
+  for (size_t enough = 1; enough <= 5; ++enough) {
+    size_t seen = 0;
+    batch->Scan("", "", [&](std::string_view, std::string_view) { return ++seen < enough; });
+    EXPECT_EQ(seen, enough);
+  }
+  ASSERT_THAT(batch->Commit(), IsOk());
+  EXPECT_THAT(All(*table_->NewSnapshot()),
+              ElementsAre(Pair("a", "2"), Pair("b", "1"), Pair("c", "2"), Pair("f", "2"), Pair("g", "2")));
+}
+
 TEST_P(TableContract, NothingOfABatchIsSeenBeforeItsCommit) {
   Commit({{"a", "1"}});
   const auto batch = table_->NewBatch();
