@@ -1,4 +1,5 @@
 // A fetch whose one parent says whatever it likes, in whatever order.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -15,6 +16,7 @@ using namespace larder;
 namespace {
 
 constexpr uint32_t kPiece = swarm::kMinPieceLength;
+constexpr uint64_t kRange = 60'013;
 
 // Pieces that are verified must be those of the object.
 class Checked final : public swarm::Destination {
@@ -27,7 +29,8 @@ class Checked final : public swarm::Destination {
   }
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override {
     if (offset + size > bytes_.size() || offset / kPiece != (offset + size - 1) / kPiece) std::abort();
-    return std::as_writable_bytes(std::span(bytes_)).subspan(offset, size);
+    // Its memory lies in ranges of kRange bytes.
+    return std::as_writable_bytes(std::span(bytes_)).subspan(offset, std::min(size, kRange - offset % kRange));
   }
   absl::Status Verified(uint32_t piece) override {
     if (bytes_.compare(uint64_t{piece} * kPiece, kPiece, object_, uint64_t{piece} * kPiece, kPiece) != 0) std::abort();
@@ -76,13 +79,17 @@ void Step(swarm::FetchMachine& machine, const Parts& parts, base::ByteReader& in
       const swarm::PieceFrame frame{
           .request = 1U + in.U8() % 8U, .piece = in.U8() % 5U, .offset = static_cast<uint32_t>(offset % kPiece)};
       const uint32_t size = 1 + in.U16() * 4U;
-      const auto room = machine.Room(1, frame, size);
-      if (!room.ok()) {
-        machine.OnMalformed(1, room.status(), now);
-      } else if (!room->empty()) {
-        std::memset(room->data(), (what & 8) != 0 ? 'y' : 'x', size);
-        machine.OnData(1, frame, size, base::Crc32c(*room), now);
+      uint32_t crc = 0;
+      uint32_t part = 0;
+      while (part < size) {
+        const auto room = machine.Room(1, frame, part, size - part);
+        if (!room.ok()) machine.OnMalformed(1, room.status(), now);
+        if (!room.ok() || room->empty()) break;
+        std::memset(room->data(), (what & 8) != 0 ? 'y' : 'x', room->size());
+        crc = base::Crc32c(*room, crc);
+        part += static_cast<uint32_t>(room->size());
       }
+      if (part == size) machine.OnData(1, frame, size, crc, now);
       break;
     }
     case 5:

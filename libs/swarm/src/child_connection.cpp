@@ -132,7 +132,7 @@ bool ChildConnection::NextFrame() {
 }
 
 ChildConnection::Got ChildConnection::ReadData() {
-  const auto room = machine_.Room(id_, chunk_->frame, chunk_->part + chunk_->size);
+  const auto room = machine_.Room(id_, chunk_->frame, chunk_->part, chunk_->size);
   if (!room.ok()) {
     Malformed(room.status());
     return Got::kEnded;
@@ -144,9 +144,8 @@ ChildConnection::Got ChildConnection::ReadData() {
   }
   std::array<std::byte, kReadSize> unwanted;
   std::array<std::byte, kPieceHeaderSize> head;
-  const base::MutableByteSpan place = room->empty()
-                                          ? std::span(unwanted).first(std::min<size_t>(unwanted.size(), chunk_->size))
-                                          : room->subspan(chunk_->part);
+  const base::MutableByteSpan place =
+      room->empty() ? std::span(unwanted).first(std::min<size_t>(unwanted.size(), chunk_->size)) : *room;
   // With the last data comes the head of what follows: one call of the kernel a frame.
   std::array<iovec, 2> parts{};
   parts[0] = {.iov_base = place.data(), .iov_len = place.size()};
@@ -188,7 +187,7 @@ void ChildConnection::TellPart() {
   const uint32_t crc = std::exchange(chunk_->crc, 0);
   chunk_->frame.offset += size;
   chunk_->expected.reset();  // was of all data; what the manifest says of the piece still holds
-  const auto room = machine_.Room(id_, told, size);
+  const auto room = machine_.Room(id_, told, 0, size);
   if (room.ok() && !room->empty()) machine_.OnData(id_, told, size, crc, parts_.clock.Now());
 }
 

@@ -243,13 +243,14 @@ void FetchMachine::CancelAll(FetchParent& parent) {
   while (!parent.flights.empty()) EndFlight(parent, parent.flights.front().request, true);
 }
 
-absl::StatusOr<base::MutableByteSpan> FetchMachine::Room(ParentId id, const PieceFrame& frame, uint32_t size) {
+absl::StatusOr<base::MutableByteSpan> FetchMachine::Room(ParentId id, const PieceFrame& frame, uint32_t part,
+                                                         uint32_t size) {
   FetchParent* parent = Find(id);
   if (parent == nullptr || result_) return base::MutableByteSpan();
   if (frame.request >= next_request_) return BadFrame("a PIECE that nobody asked for");
   const auto flight = std::ranges::find(parent->flights, frame.request, &Flight::request);
   if (flight == parent->flights.end()) return base::MutableByteSpan();  // it was on its way when it was cancelled
-  const auto room = ledger_->Room(*flight, frame, size);
+  const auto room = ledger_->Room(*flight, frame, part, size);
   if (!room) return BadFrame("a PIECE that is not the next one");
   return *room;
 }

@@ -52,9 +52,10 @@ class FetchMachine {
   void OnMalformed(ParentId id, const absl::Status& why, base::MonotonicTime now);
   // A whole frame, PIECE excepted.
   void OnFrame(ParentId id, const ControlFrame& frame, base::MonotonicTime now);
-  // Where the data of a PIECE go, `size` bytes; nowhere if nobody wants them any more. BAD_FRAME if they were not asked
-  // for. To be asked again after whatever else was told: they may not be wanted then.
-  absl::StatusOr<base::MutableByteSpan> Room(ParentId id, const PieceFrame& frame, uint32_t size);
+  // Where the data of a PIECE go: of the `size` bytes after its first `part`, as many as lie together, at least one.
+  // Nowhere if nobody wants them any more. BAD_FRAME if they were not asked for. To be asked again after whatever else
+  // was told: they may not be wanted then.
+  absl::StatusOr<base::MutableByteSpan> Room(ParentId id, const PieceFrame& frame, uint32_t part, uint32_t size);
   // The first `size` bytes of them lie there, with this CRC-32C: all, or what came before the connection ended.
   void OnData(ParentId id, const PieceFrame& frame, uint32_t size, uint32_t crc, base::MonotonicTime now);
   // They were not what their frame's checksum said.

@@ -75,12 +75,24 @@ void PieceLedger::End(const Flight& flight) {
   for (uint32_t i = 0; i < flight.rest.count; ++i) StopFlying(current + i);
 }
 
-std::optional<base::MutableByteSpan> PieceLedger::Room(Flight& flight, const PieceFrame& frame, uint32_t size) {
+std::optional<base::MutableByteSpan> PieceLedger::Room(Flight& flight, const PieceFrame& frame, uint32_t part,
+                                                       uint32_t size) {
   const uint32_t piece = flight.rest.first;
   if (frame.piece != piece || frame.offset != flight.received) return std::nullopt;
-  if (size > manifest_->SizeOf(piece) - flight.received) return std::nullopt;
-  if (flight.duplicate) return std::span(flight.copy).subspan(flight.received - flight.copy_from, size);
-  return destination_.At(manifest_->OffsetOf(piece) + flight.received, size);
+  if (uint64_t{part} + size > manifest_->SizeOf(piece) - flight.received) return std::nullopt;
+  const uint32_t from = flight.received + part;
+  if (flight.duplicate) return std::span(flight.copy).subspan(from - flight.copy_from, size);
+  return destination_.At(manifest_->OffsetOf(piece) + from, size);
+}
+
+void PieceLedger::CopyToPlace(const Flight& flight, uint32_t piece) {
+  uint64_t to = manifest_->OffsetOf(piece) + flight.copy_from;
+  for (base::ByteSpan rest(flight.copy); !rest.empty();) {
+    const base::MutableByteSpan place = destination_.At(to, rest.size());
+    std::ranges::copy(rest.first(place.size()), place.begin());
+    rest = rest.subspan(place.size());
+    to += place.size();
+  }
 }
 
 absl::StatusOr<PieceLedger::Outcome> PieceLedger::Arrived(Flight& flight, uint32_t size, uint32_t crc) {
@@ -97,10 +109,7 @@ absl::StatusOr<PieceLedger::Outcome> PieceLedger::Arrived(Flight& flight, uint32
     StopFlying(piece);
     return alone ? Outcome::kLie : Outcome::kMixed;
   }
-  if (flight.duplicate) {
-    std::ranges::copy(flight.copy,
-                      destination_.At(manifest_->OffsetOf(piece) + flight.copy_from, flight.copy.size()).begin());
-  }
+  if (flight.duplicate) CopyToPlace(flight, piece);
   LARDER_RETURN_IF_ERROR(destination_.Verified(piece));
   held_.Add(piece);
   --left_;

@@ -51,16 +51,17 @@ class PieceLedger {
   // The flight is over: what it did not bring is wanted again.
   void End(const Flight& flight);
 
-  // Where the bytes go that the flight's parent says it sends now; none if they are not the next ones.
-  std::optional<base::MutableByteSpan> Room(Flight& flight, const PieceFrame& frame, uint32_t size);
+  // Where the bytes go that the flight's parent says it sends now: of the `size` after the first `part`, as many as lie
+  // together. None if they are not the next ones.
+  std::optional<base::MutableByteSpan> Room(Flight& flight, const PieceFrame& frame, uint32_t part, uint32_t size);
   enum class Outcome : uint8_t {
     kMore,      // the piece is not whole
     kVerified,  // it is
     kLie,       // it is wrong, and this parent gave all of it
     kMixed,     // it is wrong, and it is not known by whose bytes
   };
-  // `size` bytes with this CRC-32C lie where Room said. A piece that is wrong is wanted again, from its start. An error
-  // is the destination's.
+  // The next `size` bytes, with this CRC-32C, lie where Room said. A piece that is wrong is wanted again, from its
+  // start. An error is the destination's.
   absl::StatusOr<Outcome> Arrived(Flight& flight, uint32_t size, uint32_t crc);
 
  private:
@@ -71,6 +72,8 @@ class PieceLedger {
     uint32_t giver = 0;
   };
   void StopFlying(uint32_t piece);
+  // Puts what a duplicate has brought to the piece's place.
+  void CopyToPlace(const Flight& flight, uint32_t piece);
 
   const std::shared_ptr<const Manifest> manifest_;
   Destination& destination_;

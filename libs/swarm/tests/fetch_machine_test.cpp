@@ -54,6 +54,17 @@ TEST(FetchMachine, GetsAnObjectFromOneParent) {
   EXPECT_EQ(swarm.sent["a"], swarm.bytes().size());
 }
 
+TEST(FetchMachine, PutsBytesWhereTheyBelongHoweverShortTheRangesOfMemoryAre) {
+  SimulatedSwarm swarm(SomeBytes(3 * kMiB + 5), kPiece, 1);
+  CheckEachPiece(swarm);
+  swarm.destination().range_sizes = kRaggedRanges;
+  swarm.Add({.node = "a"});
+  swarm.Begin();
+  swarm.Run();
+  ExpectWhole(swarm);
+  EXPECT_EQ(swarm.sent["a"], swarm.bytes().size());
+}
+
 constexpr std::array kFaults = {Fault::kRefuse, Fault::kDie,    Fault::kHangUp,    Fault::kStall, Fault::kTrickle,
                                 Fault::kLie,    Fault::kDamage, Fault::kMalformed, Fault::kForget};
 
@@ -80,6 +91,7 @@ TEST(FetchMachineProperty, EndsWithAllBytesWhateverTheOthersDo) {
     std::mt19937_64 random(seed);
     SimulatedSwarm swarm(SomeBytes(random() % (6 * kMiB)), kPiece, seed);
     CheckEachPiece(swarm);
+    if (seed % 2 == 1) swarm.destination().range_sizes = kRaggedRanges;
     const uint64_t count = 1 + random() % 6;
     for (uint64_t i = 0; i < count; ++i) {
       const uint64_t fault = random() % (kFaults.size() + 2);

@@ -51,6 +51,18 @@ TEST_P(Sizes, GoFromAFile) {
   EXPECT_TRUE(destination->bytes == bytes);
 }
 
+TEST_P(Sizes, GoToMemoryInSeveralRanges) {
+  const std::string bytes = SomeBytes(GetParam());
+  TestParent parent("node-a");
+  parent.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  TestChild child;
+  const auto destination = std::make_shared<TestDestination>();
+  destination->range_sizes = kRaggedRanges;
+  ASSERT_THAT(child.Run(RequestFor(destination, {parent.Offer(kObject, kEpoch)})).status, IsOk());
+  EXPECT_TRUE(destination->bytes == bytes);
+  EXPECT_EQ(child.Value("larder_transfer_bytes_total{direction=\"in\""), bytes.size());
+}
+
 INSTANTIATE_TEST_SUITE_P(Bytes, Sizes,
                          testing::Values(size_t{0}, size_t{1}, size_t{kPiece} - 1, size_t{kPiece}, size_t{kPiece} + 1,
                                          size_t{kMiB}, size_t{10 * kMiB}, size_t{100 * kMiB}));
@@ -80,6 +92,7 @@ TEST(Loopback, AParentThatIsKilledHalfWayIsReplacedByTheOthers) {
   other.limiter.SetRate(40 * kMiB);
   TestChild child;
   const auto destination = std::make_shared<TestDestination>();
+  destination->range_sizes = kRaggedRanges;
   destination->on_verified = [&](uint32_t) {
     if (destination->verified.size() == 20) killed.server->Stop();
   };

@@ -6,6 +6,7 @@
 
 #include "larder/base/digest.h"
 #include "larder/object/grains.h"
+#include "tests/swarm_fixture.h"
 
 namespace larder::swarm {
 namespace {
@@ -27,7 +28,7 @@ class Ledger : public testing::Test {
   // The flight's parent sends what comes next.
   PieceLedger::Outcome Send(Flight& flight, uint32_t size) {
     const uint32_t from = flight.received;
-    const auto room = ledger_.Room(flight, {.request = flight.request, .piece = 0, .offset = from}, size);
+    const auto room = ledger_.Room(flight, {.request = flight.request, .piece = 0, .offset = from}, 0, size);
     EXPECT_TRUE(room.has_value());
     const base::ByteSpan sent = base::ByteSpan(bytes_).subspan(from, size);
     std::ranges::copy(sent, room->begin());
@@ -50,6 +51,21 @@ TEST_F(Ledger, ADuplicateOfADuplicateWhoseOriginalEndedBringsAllBytes) {
   Flight second = ledger_.BeginDuplicate(0, 3, duplicate);
   EXPECT_EQ(Send(second, kSize - second.received), PieceLedger::Outcome::kVerified);
   EXPECT_TRUE(place_ == bytes_);
+}
+
+TEST_F(Ledger, ADuplicateIsCopiedToAPlaceInSeveralRanges) {
+  TestDestination ranges;
+  ranges.range_sizes = {1, 333, 97};
+  const auto manifest = ManifestOf(bytes_);
+  ASSERT_THAT(ranges.Prepare(manifest, nullptr), base::IsOk());
+  PieceLedger ledger(manifest, ranges, PieceSet(1), PieceRun{0, 1});
+  const Flight original = ledger.Begin({0, 1}, 1);
+  Flight duplicate = ledger.BeginDuplicate(0, 2, original);
+  const auto room = ledger.Room(duplicate, {.piece = 0}, 0, kSize);
+  ASSERT_TRUE(room.has_value());
+  std::ranges::copy(bytes_, room->begin());
+  EXPECT_EQ(ledger.Arrived(duplicate, kSize, base::Crc32c(bytes_)).value(), PieceLedger::Outcome::kVerified);
+  EXPECT_EQ(ranges.bytes, base::AsText(bytes_));
 }
 
 }  // namespace

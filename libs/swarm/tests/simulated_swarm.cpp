@@ -222,10 +222,14 @@ void SimulatedSwarm::Deliver(uint64_t id, const PieceFrame& frame, const std::st
         if (!connections_.contains(id)) return;
         const FetchMachine::ParentId parent = connections_.at(id).parent;
         machine_->OnBytes(parent, now_);
-        const auto room = machine_->Room(parent, frame, whole);
-        ASSERT_THAT(room, base::IsOk());
-        if (room->empty()) return;
-        std::ranges::copy(base::AsBytes(data), room->begin());
+        for (uint32_t part = 0; part < data.size();) {
+          const auto room = machine_->Room(parent, frame, part, whole - part);
+          ASSERT_THAT(room, base::IsOk());
+          if (room->empty()) return;
+          const base::ByteSpan rest = base::AsBytes(data).subspan(part);
+          std::ranges::copy(rest.first(room->size()), room->begin());
+          part += static_cast<uint32_t>(room->size());
+        }
         const uint32_t came = base::Crc32c(base::AsBytes(data));
         if (crc && came != *crc) {
           machine_->OnDamaged(parent, now_);

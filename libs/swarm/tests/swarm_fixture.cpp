@@ -61,16 +61,33 @@ absl::Status TestDestination::Prepare(const std::shared_ptr<const Manifest>& of,
   manifest = of;
   pieces = map;
   bytes.resize(of->size);
+  for (uint64_t from = 0; !range_sizes.empty() && from < of->size;) {
+    const uint64_t size = std::min(range_sizes[ranges_.size() % range_sizes.size()], of->size - from);
+    ranges_.emplace(from, std::string(size, '\0'));
+    from += size;
+  }
   if (prepared) prepared();
   return absl::OkStatus();
 }
 
 base::MutableByteSpan TestDestination::At(uint64_t offset, uint64_t size) {
+  if (!ranges_.empty()) {
+    auto& [from, range] = *std::prev(ranges_.upper_bound(offset));
+    const base::MutableByteSpan rest = std::as_writable_bytes(std::span(range)).subspan(offset - from);
+    return rest.first(std::min(size, rest.size()));
+  }
   return std::as_writable_bytes(std::span(bytes)).subspan(offset, size);
 }
 
 absl::Status TestDestination::Verified(uint32_t piece) {
   verified.push_back(piece);
+  uint64_t at = manifest->OffsetOf(piece);
+  const uint64_t end = at + manifest->SizeOf(piece);
+  while (!ranges_.empty() && at < end) {
+    const base::ByteSpan part = At(at, end - at);
+    bytes.replace(at, part.size(), base::AsText(part));
+    at += part.size();
+  }
   if (on_verified) on_verified(piece);
   return absl::OkStatus();
 }

@@ -38,7 +38,8 @@ class MemorySource final : public PieceSource {
 ServedObject Sealed(const std::string& bytes, uint32_t piece_length = 0);
 ServedObject SealedWith(const Manifest& manifest, const std::string& bytes);
 
-// Where a fetch puts its bytes, and what it said. Thread-safe once the fetch is done.
+// Where a fetch puts its bytes, and what it said: in one piece of memory, or in ranges of their own that are joined
+// piece by piece once verified. Thread-safe once the fetch is done.
 class TestDestination final : public Destination {
  public:
   absl::Status Prepare(const std::shared_ptr<const Manifest>& manifest,
@@ -46,13 +47,19 @@ class TestDestination final : public Destination {
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override;
   absl::Status Verified(uint32_t piece) override;
 
+  std::vector<uint64_t> range_sizes;  // in turn; none: one piece. Before the fetch begins
   std::string bytes;
   std::vector<uint32_t> verified;  // in order
   std::shared_ptr<PieceMap> pieces;
   std::shared_ptr<const Manifest> manifest;
   std::function<void()> prepared;  // called at the end of Prepare
   std::function<void(uint32_t)> on_verified;
+
+ private:
+  std::map<uint64_t, std::string> ranges_;  // by the first byte's offset
 };
+// Sizes of ranges that end within frames, and several within one.
+inline const std::vector<uint64_t> kRaggedRanges = {1, 4095, 7, 262'139, 65'537, 13, 99'991, 524'287};
 
 // A node that serves what its source has.
 struct TestParent {

@@ -31,8 +31,9 @@ class Destination {
   // may offer of this object. An error ends the fetch with it.
   virtual absl::Status Prepare(const std::shared_ptr<const Manifest>& manifest,
                                const std::shared_ptr<PieceMap>& pieces) = 0;
-  // The memory of the bytes at [offset, offset + size), which lie within one piece. It stays the same memory until that
-  // piece is verified. What is written there counts for nothing until then.
+  // The memory of the bytes from `offset` on, `size` of them or fewer, at least one: an object's memory may lie in
+  // several ranges. All `size` are of one piece, and stay at the same memory until it is verified. What is written
+  // there counts for nothing until then.
   virtual base::MutableByteSpan At(uint64_t offset, uint64_t size) = 0;
   // The piece's bytes are the right ones, and are not written again. An error ends the fetch with it.
   virtual absl::Status Verified(uint32_t piece) = 0;
