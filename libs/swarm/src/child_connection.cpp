@@ -50,6 +50,7 @@ void ChildConnection::OnReady(bool input, bool output) {
 
 void ChildConnection::Resume() {
   paused_until_ = base::kNoDeadline;
+  machine_.OnResumed(id_, parts_.clock.Now());
   Read();
 }
 
@@ -140,6 +141,7 @@ ChildConnection::Got ChildConnection::ReadData() {
   const RateLimiter::Grant grant = parts_.limiter.Take(class_, chunk_->size, parts_.clock.Now());
   if (grant.bytes == 0) {
     paused_until_ = grant.try_again;
+    machine_.OnPaused(id_, parts_.clock.Now());
     return Got::kNothing;
   }
   std::array<std::byte, kReadSize> unwanted;

@@ -52,6 +52,7 @@ FetchMachine::FetchMachine(FetchRequest request, const FetcherOptions& options, 
       metrics_(metrics),
       random_(seed),
       progress_(now),
+      advanced_(now),
       next_sample_(now + kSampleEvery) {
   for (const Parent& parent : request_.parents) AddParent(parent, now);
 }
@@ -95,6 +96,7 @@ void FetchMachine::Disconnect(FetchParent& parent) {
   for (const Flight& flight : std::exchange(parent.flights, {})) ledger_->End(flight);
   parent.phase = FetchParent::Phase::kWaiting;
   parent.rate.reset();
+  parent.paused_since.reset();
   Do(Action::Kind::kClose, parent.id);
   changed_ = true;
 }
@@ -123,6 +125,18 @@ void FetchMachine::OnConnected(ParentId id, Now now) {
 
 void FetchMachine::OnClosed(ParentId id, const absl::Status& why, Now now) {
   if (FetchParent* parent = Find(id); parent != nullptr && parent->connected()) Fail(*parent, why, false, now);
+}
+
+void FetchMachine::OnPaused(ParentId id, Now now) {
+  FetchParent* parent = Find(id);
+  if (parent != nullptr && parent->connected() && !parent->paused_since) parent->paused_since = now;
+}
+
+void FetchMachine::OnResumed(ParentId id, Now now) {
+  FetchParent* parent = Find(id);
+  if (parent == nullptr || !parent->paused_since) return;
+  parent->last_byte += now - *std::exchange(parent->paused_since, std::nullopt);
+  parent->resumed = now;
 }
 
 void FetchMachine::OnBytes(ParentId id, Now now) {

@@ -46,6 +46,10 @@ class FetchMachine {
 
   void OnConnected(ParentId id, base::MonotonicTime now);
   void OnClosed(ParentId id, const absl::Status& why, base::MonotonicTime now);
+  // This node's rate limit keeps it from reading what the parent sends; and no more. None of that time counts against
+  // the parent, nor as time without progress.
+  void OnPaused(ParentId id, base::MonotonicTime now);
+  void OnResumed(ParentId id, base::MonotonicTime now);
   // Bytes came, of whatever.
   void OnBytes(ParentId id, base::MonotonicTime now);
   // A frame that cannot be: BAD_FRAME. The same for what else the parent sent wrongly.
@@ -86,6 +90,7 @@ class FetchMachine {
   void EndFlight(FetchParent& parent, uint32_t request, bool cancel);
   void CancelAll(FetchParent& parent);
   void PieceVerified(uint32_t piece);
+  void ForgivePauses(Now now);
   void DialDue(Now now);
   void CheckStall(FetchParent& parent, Now now);
   void SampleRates(Now now);
@@ -108,6 +113,8 @@ class FetchMachine {
   base::Sha256Digest manifest_digest_{};
   std::optional<PieceLedger> ledger_;
   Now progress_;
+  Now advanced_;         // when Advance was last called,
+  bool paused_ = false;  // and whether a parent was paused then
   Now next_sample_;
   bool changed_ = false;  // something that pieces may be asked for again
   std::vector<Action> actions_;

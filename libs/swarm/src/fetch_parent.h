@@ -35,6 +35,9 @@ struct FetchParent {
   base::MonotonicTime opened;     // when its manifest was asked for
   base::Duration round_trip{};
 
+  std::optional<base::MonotonicTime> paused_since;  // by this node's rate limit, which keeps it from reading
+  base::MonotonicTime resumed;                      // when that last ended
+
   base::MonotonicTime busy_since;  // without a pause in what it is asked for
   uint64_t bytes = 0;              // of pieces, since rates were last taken
   std::optional<double> rate;      // bytes per second, when it was last busy all the time
@@ -48,11 +51,13 @@ struct FetchParent {
     for (const Flight& flight : flights) pieces += flight.rest.count;
     return pieces;
   }
+  // How fast it is cannot be seen: it was paused after `since`.
+  bool limited(base::MonotonicTime since) const { return paused_since.has_value() || resumed > since; }
   // It waits, at the parent, for a piece that the parent does not have yet.
   bool awaits_arriving() const { return !flights.empty() && !Holds(flights.front().rest.first); }
   // When it was silent for too long; never while nothing is awaited.
   base::Deadline StallAt(base::Duration stall) const {
-    const bool awaited = connected() && (phase != Phase::kOpen || !flights.empty());
+    const bool awaited = connected() && !paused_since && (phase != Phase::kOpen || !flights.empty());
     return awaited ? base::DeadlineAfter(last_byte, stall) : base::kNoDeadline;
   }
 };

@@ -25,6 +25,7 @@ constexpr auto kSlowFor = std::chrono::seconds(10);
 
 void FetchMachine::Advance(Now now) {
   if (result_) return;
+  ForgivePauses(now);
   DialDue(now);
   for (auto& [id, parent] : parents_) CheckStall(parent, now);
   if (now >= next_sample_) SampleRates(now);
@@ -52,6 +53,12 @@ base::Deadline FetchMachine::next() const {
     next = std::min(next, parent.StallAt(options_.stall));
   }
   return next;
+}
+
+void FetchMachine::ForgivePauses(Now now) {
+  if (paused_) progress_ = std::min(now, progress_ + (now - advanced_));
+  paused_ = std::ranges::any_of(parents_, [](const auto& entry) { return entry.second.paused_since.has_value(); });
+  advanced_ = now;
 }
 
 void FetchMachine::DialDue(Now now) {
@@ -102,8 +109,8 @@ void FetchMachine::SampleRates(Now now) {
     }
     const auto median = others.begin() + static_cast<ptrdiff_t>(others.size() / 2);
     std::ranges::nth_element(others, median);
-    const bool slow =
-        !parent.flights.empty() && parent.rate && !others.empty() && *parent.rate * kStragglerRatio < *median;
+    const bool slow = !parent.flights.empty() && !parent.limited(begin) && parent.rate && !others.empty() &&
+                      *parent.rate * kStragglerRatio < *median;
     parent.slow = slow ? parent.slow + 1 : 0;
     if (parent.slow < kStragglerSamples) continue;
     parent.slow = 0;
@@ -187,6 +194,7 @@ std::vector<AssignView::InFlight> FetchMachine::EndgamePieces(const std::vector<
   if (in_all > kEndgamePieces) return pieces;
   for (uint32_t number = 0; number < open.size(); ++number) {
     const FetchParent& parent = *open[number];
+    if (parent.limited(now - kSampleEvery)) continue;  // another would not be faster
     const bool silent = now - parent.last_byte >= kEndgamePatience;
     if (!silent && (!parent.rate || *parent.rate * kEndgameRatio > best)) continue;
     for (const Flight& flight : parent.flights) {

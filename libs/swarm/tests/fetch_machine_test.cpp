@@ -149,6 +149,45 @@ TEST(FetchMachine, LeavesAParentThatIsSilentForTwoSeconds) {
   EXPECT_FALSE(swarm.failures[0].final);
 }
 
+TEST(FetchMachine, OnesOwnRateLimitIsNotAParentsStall) {
+  // The simulated parents send 64 KiB at once: read every 3.2 s; then every 32 s, longer than a fetch goes on without
+  // progress.
+  for (const uint64_t rate : {20 * kKiB, 2 * kKiB}) {
+    SimulatedSwarm swarm(SomeBytes(512 * kKiB), kPiece, 1);
+    swarm.limiter().SetRate(rate);
+    swarm.Add({.node = "a"});
+    swarm.Add({.node = "b"});
+    swarm.Begin();
+    swarm.Run();
+    ExpectWhole(swarm);
+    EXPECT_THAT(swarm.failures, testing::IsEmpty()) << rate;
+    EXPECT_EQ(swarm.sent["a"] + swarm.sent["b"], 512 * kKiB)
+        << "what is slow by one's own limit is not asked for twice";
+  }
+}
+
+TEST(FetchMachine, OnesOwnRateLimitMakesNoStragglers) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    SimulatedSwarm swarm(SomeBytes(8 * kMiB), kPiece, seed);
+    swarm.limiter().SetRate((seed % 5 + 1) * 512 * kKiB);
+    for (const char* node : {"a", "b", "c", "d", "e", "f"}) swarm.Add({.node = node});
+    swarm.Begin();
+    swarm.Run();
+    ExpectWhole(swarm);
+    EXPECT_EQ(swarm.Value("larder_swarm_stragglers_total"), 0) << seed;
+  }
+}
+
+TEST(FetchMachine, AParentThatIsSilentIsLeftAlsoUnderALimit) {
+  SimulatedSwarm swarm(SomeBytes(1 * kMiB), kPiece, 1);
+  swarm.limiter().SetRate(100 * kKiB);
+  swarm.Add({.node = "a", .fault = Fault::kStall, .after = 128 * kKiB});
+  swarm.Begin();
+  swarm.Run(seconds(4));  // 128 KiB are read in 1.3 s
+  ASSERT_EQ(swarm.failures.size(), 1);
+  EXPECT_THAT(swarm.failures[0].why, StatusIs(absl::StatusCode::kUnavailable, "STALLED"));
+}
+
 TEST(FetchMachine, SetsAParentThatLiesAsideAndSaysSo) {
   for (const Fault fault : {Fault::kLie, Fault::kDamage}) {
     SimulatedSwarm swarm(SomeBytes(8 * kMiB), kPiece, 1);

@@ -230,6 +230,19 @@ TEST(Loopback, ALimitHoldsInAndOut) {
   }
 }
 
+TEST(Loopback, OnesOwnLimitIsNotTheParentsStall) {
+  const std::string bytes = SomeBytes(2 * kPiece);
+  TestParent parent("node-a");
+  parent.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  // The second frame is read a second after the first.
+  TestChild child({.rate = kPiece, .stall = std::chrono::milliseconds(250)});
+  const auto destination = std::make_shared<TestDestination>();
+  ASSERT_THAT(child.Run(RequestFor(destination, {parent.Offer(kObject, kEpoch)})).status, IsOk());
+  EXPECT_TRUE(destination->bytes == bytes);
+  base::MutexLock lock(child.mutex);
+  EXPECT_THAT(child.failures, testing::IsEmpty());
+}
+
 TEST(Loopback, AnErrorOfTheDestinationIsTheFetchs) {
   TestParent parent("node-a");
   parent.source.Add(kObject, kEpoch, Sealed(SomeBytes(1 * kMiB), kPiece));

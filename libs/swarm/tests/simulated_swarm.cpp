@@ -210,34 +210,62 @@ void SimulatedSwarm::SendChunk(uint64_t id, uint32_t request, uint32_t size) {
     ++get.run.first;
     if (--get.run.count == 0) connection.requests.pop_front();
   }
-  Deliver(id, frame, data, size, crc);
+  Deliver(id, {.frame = frame, .bytes = std::move(data), .crc = crc});
   if (connections_.contains(id)) SendNext(id);
 }
 
-void SimulatedSwarm::Deliver(uint64_t id, const PieceFrame& frame, const std::string& data, uint32_t whole,
-                             std::optional<uint32_t> crc) {
+void SimulatedSwarm::Deliver(uint64_t id, Data data) {
   Schedule(
       now_ + ParentOf(id).latency,
-      [=, this] {
-        if (!connections_.contains(id)) return;
-        const FetchMachine::ParentId parent = connections_.at(id).parent;
-        machine_->OnBytes(parent, now_);
-        for (uint32_t part = 0; part < data.size();) {
-          const auto room = machine_->Room(parent, frame, part, whole - part);
-          ASSERT_THAT(room, base::IsOk());
-          if (room->empty()) return;
-          const base::ByteSpan rest = base::AsBytes(data).subspan(part);
-          std::ranges::copy(rest.first(room->size()), room->begin());
-          part += static_cast<uint32_t>(room->size());
-        }
-        const uint32_t came = base::Crc32c(base::AsBytes(data));
-        if (crc && came != *crc) {
-          machine_->OnDamaged(parent, now_);
-        } else {
-          machine_->OnData(parent, frame, static_cast<uint32_t>(data.size()), came, now_);
-        }
+      [this, id, data = std::move(data)] {
+        const auto found = connections_.find(id);
+        if (found == connections_.end()) return;
+        found->second.unread.push_back(data);
+        ReadAll(id);
       },
       id);
+}
+
+void SimulatedSwarm::ReadAll(uint64_t id) {
+  for (auto found = connections_.find(id); found != connections_.end(); found = connections_.find(id)) {
+    Connection& connection = found->second;
+    if (connection.paused || connection.unread.empty()) return;
+    const uint64_t size = connection.unread.front().bytes.size();
+    const RateLimiter::Grant grant = limiter_.Take(TransferClass::kForeground, size, now_);
+    if (grant.bytes == 0) {
+      connection.paused = true;
+      machine_->OnPaused(connection.parent, now_);
+      Schedule(grant.try_again, [this, id] {
+        const auto resumed = connections_.find(id);
+        if (resumed == connections_.end()) return;
+        resumed->second.paused = false;
+        machine_->OnResumed(resumed->second.parent, now_);
+        ReadAll(id);
+      });
+      return;
+    }
+    const Data data = std::move(connection.unread.front());
+    connection.unread.pop_front();
+    ReadOne(connection.parent, data);
+  }
+}
+
+void SimulatedSwarm::ReadOne(FetchMachine::ParentId parent, const Data& data) {
+  const auto size = static_cast<uint32_t>(data.bytes.size());
+  machine_->OnBytes(parent, now_);
+  for (uint32_t part = 0; part < size;) {
+    const auto room = machine_->Room(parent, data.frame, part, size - part);
+    ASSERT_THAT(room, base::IsOk());
+    if (room->empty()) return;
+    std::ranges::copy(base::AsBytes(data.bytes).subspan(part, room->size()), room->begin());
+    part += static_cast<uint32_t>(room->size());
+  }
+  const uint32_t came = base::Crc32c(base::AsBytes(data.bytes));
+  if (came != data.crc) {
+    machine_->OnDamaged(parent, now_);
+  } else {
+    machine_->OnData(parent, data.frame, size, came, now_);
+  }
 }
 
 void SimulatedSwarm::HangUp(uint64_t id) {

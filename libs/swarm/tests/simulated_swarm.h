@@ -55,6 +55,7 @@ class SimulatedSwarm {
   const std::optional<FetchResult>& result() const { return machine_->result(); }
   base::Duration now() const { return now_ - begin_; }
   FetchMachine& machine() { return *machine_; }
+  RateLimiter& limiter() { return limiter_; }  // of what the child reads
   base::MonotonicTime time() const { return now_; }
   TestDestination& destination() { return *destination_; }
   const std::string& bytes() const { return bytes_; }
@@ -72,6 +73,12 @@ class SimulatedSwarm {
   std::map<std::string, uint64_t> sent;  // bytes of pieces, by node
 
  private:
+  // A PIECE on its way.
+  struct Data {
+    PieceFrame frame;
+    std::string bytes;
+    uint32_t crc = 0;
+  };
   struct Connection {
     std::string node;
     FetchMachine::ParentId parent = 0;
@@ -79,6 +86,8 @@ class SimulatedSwarm {
     uint64_t sent = 0;
     bool sending = false;
     bool spoiled = false;  // it does what its fault is
+    std::deque<Data> unread;
+    bool paused = false;  // by the child's limit
   };
   // Of what happens at the same time, connections come in a random order, and what is of one in its own.
   struct Event {
@@ -99,8 +108,9 @@ class SimulatedSwarm {
   void SendControl(uint64_t connection, const std::string& frames);
   void SendNext(uint64_t connection);
   void SendChunk(uint64_t connection, uint32_t request, uint32_t size);
-  void Deliver(uint64_t id, const PieceFrame& frame, const std::string& data, uint32_t whole,
-               std::optional<uint32_t> crc);
+  void Deliver(uint64_t connection, Data data);
+  void ReadAll(uint64_t connection);
+  void ReadOne(FetchMachine::ParentId parent, const Data& data);
   void HangUp(uint64_t connection);
   // Does what the parent's fault is, when it is time; false: it says nothing now.
   bool Spoil(uint64_t connection);
@@ -120,6 +130,7 @@ class SimulatedSwarm {
   uint64_t next_event_ = 0;
   observe::Registry registry_;
   Metrics metrics_{registry_};
+  RateLimiter limiter_;
   std::shared_ptr<TestDestination> destination_ = std::make_shared<TestDestination>();
   std::unique_ptr<FetchMachine> machine_;
 };
