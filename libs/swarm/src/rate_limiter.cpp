@@ -8,6 +8,7 @@ namespace {
 
 constexpr double kBurstSeconds = 0.1;
 constexpr double kRepairShare = 0.3;
+constexpr double kLeastShare = 0.05;
 
 base::Duration Seconds(double seconds) {
   return std::chrono::ceil<base::Duration>(std::chrono::duration<double>(std::min(seconds, 3600.0)));
@@ -19,6 +20,7 @@ void RateLimiter::SetRate(uint64_t rate) {
   base::MutexLock lock(mutex_);
   rate_ = rate;
   all_ = repair_ = {};
+  shares_ = {};
 }
 
 void RateLimiter::Fill(Bucket& bucket, double rate, base::MonotonicTime now) {
@@ -32,32 +34,43 @@ void RateLimiter::Fill(Bucket& bucket, double rate, base::MonotonicTime now) {
   }
 }
 
+double RateLimiter::SecondsUntil(const Bucket& bucket, double rate, double bytes) {
+  return std::max(0.0, (std::min(rate * kBurstSeconds, bytes) - bucket.tokens) / rate);
+}
+
 RateLimiter::Grant RateLimiter::Take(TransferClass transfer_class, uint64_t want, base::MonotonicTime now) {
   base::MutexLock lock(mutex_);
   if (rate_ == 0) return {.bytes = want};
   const auto rate = static_cast<double>(rate_);
   const auto wanted = static_cast<double>(want);
-  base::Duration wait{};
-  // Seconds until `bucket` has what is wanted beside what must be left in it.
-  const auto await = [&](Bucket& bucket, double bucket_rate, double left) {
-    Fill(bucket, bucket_rate, now);
-    const double most = bucket_rate * kBurstSeconds;
-    const double missing = std::min(most, wanted + left) - bucket.tokens;
-    if (missing > 0) wait = std::max(wait, Seconds(missing / bucket_rate));
-  };
-  await(all_, rate, rate * kBurstSeconds * static_cast<uint8_t>(transfer_class) / kTransferClasses);
+  const auto number = static_cast<uint8_t>(transfer_class);
+  const bool lower = transfer_class != TransferClass::kForeground;
   const bool repair = transfer_class == TransferClass::kRepair;
-  if (repair) await(repair_, rate * kRepairShare, 0);
-  if (wait > base::Duration::zero()) return {.bytes = 0, .try_again = base::DeadlineAfter(now, wait)};
+  Bucket& share = shares_[number];
+  Fill(all_, rate, now);
+  Fill(share, rate * kLeastShare, now);
+  Fill(repair_, rate * kRepairShare, now);
+  // Beside what it takes, it must leave what is of the classes before it; more than its own quarter, it owes.
+  const double quarter = rate * kBurstSeconds / kTransferClasses;
+  double wait = SecondsUntil(all_, rate, number * quarter + std::min(wanted, quarter));
+  const bool of_share = lower && wait > 0;
+  if (of_share) wait = std::min(wait, SecondsUntil(share, rate * kLeastShare, wanted));
+  if (repair) wait = std::max(wait, SecondsUntil(repair_, rate * kRepairShare, wanted));
+  if (wait > 0) return {.bytes = 0, .try_again = base::DeadlineAfter(now, Seconds(wait))};
   all_.tokens -= wanted;
   if (repair) repair_.tokens -= wanted;
+  // What is plenty also counts towards the share, but nothing of it is owed.
+  share.tokens -= of_share ? wanted : std::clamp(share.tokens, 0.0, wanted);
   return {.bytes = want};
 }
 
 void RateLimiter::GiveBack(TransferClass transfer_class, uint64_t bytes) {
   base::MutexLock lock(mutex_);
-  all_.tokens += static_cast<double>(bytes);
-  if (transfer_class == TransferClass::kRepair) repair_.tokens += static_cast<double>(bytes);
+  const auto back = static_cast<double>(bytes);
+  all_.tokens += back;
+  if (transfer_class == TransferClass::kRepair) repair_.tokens += back;
+  Bucket& share = shares_[static_cast<uint8_t>(transfer_class)];
+  share.tokens = std::min(static_cast<double>(rate_) * kLeastShare * kBurstSeconds, share.tokens + back);
 }
 
 }  // namespace larder::swarm

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -12,8 +13,8 @@ enum class TransferClass : uint8_t { kForeground = 0, kAck = 1, kRepair = 2, kWa
 inline constexpr uint8_t kTransferClasses = 4;
 
 // A token bucket of bytes that holds 100 ms' worth at most. Who is of a lower class must leave some of it: 1/4 for each
-// class before it. So under a load of foreground transfers, which keep it empty, others wait; and what is left over is
-// theirs. Repair never takes more than 30 % of the rate, over a second. Thread-safe.
+// class before it. So what others leave over is theirs; and where these keep it empty, each lower class still gets 5 %
+// of the rate, which all owe. Repair never takes more than 30 % of the rate, over a second. Thread-safe.
 class RateLimiter {
  public:
   // Bytes per second; 0: no limit.
@@ -24,8 +25,8 @@ class RateLimiter {
     uint64_t bytes = 0;             // that may be moved now: 0 or `want`
     base::MonotonicTime try_again;  // when it is 0
   };
-  // `want` bytes of `transfer_class`, all or nothing. More than the bucket holds is granted when it is full, and is
-  // owed then, so that the rate holds whatever the sizes.
+  // `want` bytes of `transfer_class`, all or nothing. Of more than a quarter of what the bucket holds, only that must
+  // be there; the rest is owed, so that the rate holds whatever the sizes.
   Grant Take(TransferClass transfer_class, uint64_t want, base::MonotonicTime now) LARDER_EXCLUDES(mutex_);
   // Bytes that were taken and not moved.
   void GiveBack(TransferClass transfer_class, uint64_t bytes) LARDER_EXCLUDES(mutex_);
@@ -37,11 +38,14 @@ class RateLimiter {
     bool begun = false;
   };
   static void Fill(Bucket& bucket, double rate, base::MonotonicTime now);
+  // Until a filled bucket has `bytes`, or all that it holds.
+  static double SecondsUntil(const Bucket& bucket, double rate, double bytes);
 
   base::Mutex mutex_;
   uint64_t rate_ LARDER_GUARDED_BY(mutex_);
   Bucket all_ LARDER_GUARDED_BY(mutex_);
   Bucket repair_ LARDER_GUARDED_BY(mutex_);
+  std::array<Bucket, kTransferClasses> shares_ LARDER_GUARDED_BY(mutex_);  // that the lower classes get in any case
 };
 
 }  // namespace larder::swarm
