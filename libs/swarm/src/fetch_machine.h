@@ -99,6 +99,11 @@ class FetchMachine {
   bool AssignOnce(Now now);
   std::vector<AssignView::InFlight> EndgamePieces(const std::vector<FetchParent*>& open, Now now) const;
   uint32_t FreeOf(const FetchParent& parent, Now now) const;
+  // Somebody who is not slow has the piece.
+  bool BetterHas(uint32_t piece, Now now) const;
+  // What a slow parent may be asked for: what is wanted, and it alone or other slow ones have.
+  PieceSet ScarceAt(const FetchParent& parent, Now now) const;
+  void LeaveStraggler(FetchParent& parent, Now now);
   void Finish(absl::Status status);
   std::string WhyEach() const;
 

@@ -1,5 +1,6 @@
 // What a fetch does by time, and what it asks for.
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "larder/base/status.h"
@@ -97,10 +98,14 @@ void FetchMachine::SampleRates(Now now) {
   next_sample_ = now + kSampleEvery;
   changed_ = true;  // who was slow may be asked again, and the last pieces a second time
   for (auto& [id, parent] : parents_) {
-    const uint64_t bytes = std::exchange(parent.bytes, 0);
-    const bool busy = !parent.flights.empty() && parent.busy_since <= begin && !parent.awaits_arriving();
+    const auto bytes = static_cast<double>(std::exchange(parent.bytes, 0));
     // Of who is silent CheckStall takes care.
-    if (busy && bytes > 0) parent.rate = static_cast<double>(bytes) / seconds;
+    if (bytes == 0 || parent.awaits_arriving()) continue;
+    if (!parent.flights.empty()) {
+      if (parent.busy_since <= begin) parent.rate = bytes / seconds;
+    } else if (const Now from = std::max(parent.busy_since, begin); parent.last_byte > from) {
+      parent.rate = bytes / std::chrono::duration<double>(parent.last_byte - from).count();
+    }
   }
   for (auto& [id, parent] : parents_) {
     std::vector<double> others;
@@ -112,12 +117,37 @@ void FetchMachine::SampleRates(Now now) {
     const bool slow = !parent.flights.empty() && !parent.limited(begin) && parent.rate && !others.empty() &&
                       *parent.rate * kStragglerRatio < *median;
     parent.slow = slow ? parent.slow + 1 : 0;
-    if (parent.slow < kStragglerSamples) continue;
-    parent.slow = 0;
-    parent.slow_until = now + kSlowFor;
-    metrics_.Straggler();
-    CancelAll(parent);
+    if (parent.slow >= kStragglerSamples) LeaveStraggler(parent, now);
   }
+}
+
+void FetchMachine::LeaveStraggler(FetchParent& parent, Now now) {
+  parent.slow = 0;
+  parent.slow_until = now + kSlowFor;
+  std::vector<uint32_t> requests;
+  for (const Flight& flight : parent.flights) {
+    bool elsewhere = false;
+    for (uint32_t i = 0; i < flight.rest.count; ++i) elsewhere = elsewhere || BetterHas(flight.rest.first + i, now);
+    if (elsewhere) requests.push_back(flight.request);
+  }
+  for (const uint32_t request : requests) EndFlight(parent, request, true);
+  if (!requests.empty()) metrics_.Straggler();
+}
+
+bool FetchMachine::BetterHas(uint32_t piece, Now now) const {
+  return std::ranges::any_of(parents_, [&](const auto& entry) {
+    const FetchParent& parent = entry.second;
+    return parent.phase == FetchParent::Phase::kOpen && parent.slow_until <= now && parent.Holds(piece);
+  });
+}
+
+PieceSet FetchMachine::ScarceAt(const FetchParent& parent, Now now) const {
+  const PieceSet& wanted = ledger_->wanted();
+  PieceSet scarce(wanted.size());
+  for (uint32_t piece = wanted.NextFrom(0); piece < wanted.size(); piece = wanted.NextFrom(piece + 1)) {
+    if (parent.Holds(piece) && !BetterHas(piece, now)) scarce.Add(piece);
+  }
+  return scarce;
 }
 
 uint32_t FetchMachine::FreeOf(const FetchParent& parent, Now now) const {
@@ -126,12 +156,7 @@ uint32_t FetchMachine::FreeOf(const FetchParent& parent, Now now) const {
     const double ahead = *parent.rate * std::chrono::duration<double>(parent.round_trip).count();
     window = std::clamp(static_cast<uint32_t>(ahead / manifest_->piece_length) + 2, kWindow, kMaxWindow);
   }
-  if (parent.slow_until > now) {
-    const bool better = std::ranges::any_of(parents_, [&](const auto& entry) {
-      return entry.second.phase == FetchParent::Phase::kOpen && entry.second.slow_until <= now;
-    });
-    window = better ? 0 : 1;
-  }
+  if (parent.slow_until > now) window = 1;
   return window - std::min(window, parent.asked());
 }
 
@@ -142,14 +167,15 @@ void FetchMachine::AssignPieces(Now now) {
 
 bool FetchMachine::AssignOnce(Now now) {
   std::vector<FetchParent*> open;
+  std::deque<PieceSet> scarce;  // at slow parents
   std::vector<AssignView::Parent> parents;
   for (auto& [id, parent] : parents_) {
     if (parent.phase != FetchParent::Phase::kOpen) continue;
     open.push_back(&parent);
-    parents.push_back({.held = parent.held ? &*parent.held : nullptr,
-                       .arriving = &parent.arriving,
-                       .free = FreeOf(parent, now),
-                       .distance = parent.spec.distance});
+    const PieceSet* held = parent.held ? &*parent.held : nullptr;
+    if (parent.slow_until > now) held = &scarce.emplace_back(ScarceAt(parent, now));
+    parents.push_back(
+        {.held = held, .arriving = &parent.arriving, .free = FreeOf(parent, now), .distance = parent.spec.distance});
   }
   const std::vector<AssignView::InFlight> in_flight = EndgamePieces(open, now);
   const uint32_t pieces = manifest_->piece_count();
@@ -176,7 +202,10 @@ bool FetchMachine::AssignOnce(Now now) {
     flight.request = next_request_++;
     Do(Action::Kind::kSend, parent.id,
        Encode(GetFrame{.request = flight.request, .run = flight.rest, .start = flight.received}));
-    if (parent.flights.empty()) parent.last_byte = parent.busy_since = now;
+    if (parent.flights.empty()) {
+      parent.last_byte = parent.busy_since = now;
+      parent.bytes = 0;
+    }
     parent.flights.push_back(std::move(flight));
   }
   return all;

@@ -281,6 +281,31 @@ TEST(FetchMachine, LeavesAStragglerForTheOthers) {
   EXPECT_LE(swarm.now(), milliseconds(5900));
 }
 
+TEST(FetchMachine, StragglersAreLeftForOneThatWasDoneSoon) {
+  SimulatedSwarm swarm(SomeBytes(12 * kPiece), kPiece, 1);
+  swarm.Add({.node = "a", .fault = Fault::kTrickle, .after = 1});
+  swarm.Add({.node = "b", .fault = Fault::kTrickle, .after = 1});
+  swarm.Add({.node = "sound", .rate = 10e6});
+  swarm.Begin();
+  swarm.Run();
+  ExpectWhole(swarm);
+  EXPECT_LE(swarm.now(), seconds(3));
+}
+
+TEST(FetchMachine, AStragglerGivesWhatNobodyElseHas) {
+  SimulatedSwarm swarm(SomeBytes(400 * kMiB), 4 * kMiB, 1);
+  PieceSet most(100);
+  most.Add(PieceRun{0, 98});
+  swarm.Add({.node = "a", .rate = 40e6, .held = most});
+  swarm.Add({.node = "b", .rate = 40e6, .held = most});
+  swarm.Add({.node = "slow", .rate = 2e6});
+  swarm.Begin();
+  swarm.Run();
+  ExpectWhole(swarm);
+  // The 392 MiB of the others take 5.1 s, the 8 MiB that it alone has 4.2 s.
+  EXPECT_LE(swarm.now(), milliseconds(5500));
+}
+
 TEST(FetchMachine, AsksForTheLastPiecesTwiceAndThatIsAll) {
   SimulatedSwarm swarm(SomeBytes(256 * kMiB), 4 * kMiB, 1);
   swarm.Add({.node = "a", .rate = 100e6});
