@@ -10,6 +10,8 @@ import subprocess
 import tempfile
 import time
 
+from metrics import metric
+
 
 class Dev:
     """A running `larder dev`: `agents` as its ready file tells them, `dir` its data."""
@@ -74,8 +76,9 @@ class Agent:
         self.endpoint = f"uds://{directory}/run"
         self._log = directory / "log"
         directory.mkdir(exist_ok=True)
-        where = [f"--socket-dir={directory}/run", f"--data-dir={directory}/data", "--listen-admin=127.0.0.1:0"]
-        self._command = [str(binary), *where, "--log-format=json", *flags]
+        where = [f"--socket-dir={directory}/run", f"--data-dir={directory}/data"]
+        listen = ["--listen-admin=127.0.0.1:0", "--listen-pieces=127.0.0.1:0"]
+        self._command = [str(binary), *where, *listen, "--log-format=json", *flags]
         self.start()
 
     def start(self, seconds=30):
@@ -90,6 +93,10 @@ class Agent:
             if self._process.returncode is not None or time.monotonic() > until:
                 self._process.kill()
                 raise AssertionError("larder-agent did not start:\n" + self._log.read_text())
+
+    def metric(self, series):
+        port = re.search(r'"event":"admin port serving".*?"port":(\d+)', self._log.read_text()).group(1)
+        return metric(f"127.0.0.1:{port}", series)
 
     def end(self, by):
         """Waits for its end; a SIGTERM must give exit code 0."""

@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
+
+from metrics import metric
 
 RESP, RAFT, GRPC, ADMIN = 6379, 7411, 7410, 7419
 
@@ -126,14 +126,7 @@ class Tracker:
         assert code == 0, f"it ended with {code}:\n" + self.log.read_text()
 
     def metric(self, series):
-        """The value of a series of /metrics; None if it does not answer, or has none."""
-        try:
-            with urllib.request.urlopen(f"http://{self.host}:{ADMIN}/metrics", timeout=10) as page:
-                lines = page.read().decode().splitlines()
-        except (urllib.error.URLError, OSError):
-            return None
-        values = [float(line.rsplit(" ", 1)[1]) for line in lines if line.rsplit(" ", 1)[0] == series]
-        return values[0] if values else None
+        return metric(f"{self.host}:{ADMIN}", series)
 
     def leads(self):
         return self.running and self.metric("larder_raft_is_leader") == 1

@@ -22,12 +22,14 @@ class ScriptedCluster final : public ClusterRegistry {
     Ask("acquire " + id.key + (overwrite ? " over" : ""), std::move(done));
   }
   void Seal(Epoch epoch, const object::ObjectInfo& info, Done<absl::StatusOr<object::TrackedAs>> done) override {
+    told.push_back(info);
     Ask(fmt::format("seal {} {}", info.id.key, epoch.value),
         [epoch, done = std::move(done)](const absl::StatusOr<Epoch>& answer) {
           done(answer.ok() ? absl::StatusOr<object::TrackedAs>(Copy(epoch)) : answer.status());
         });
   }
   void Publish(const object::ObjectInfo& info, bool overwrite, Done<absl::StatusOr<object::TrackedAs>> done) override {
+    told.push_back(info);
     Ask("publish " + info.id.key + (overwrite ? " over" : ""),
         [done = std::move(done)](const absl::StatusOr<Epoch>& answer) {
           done(answer.ok() ? absl::StatusOr<object::TrackedAs>(Copy(*answer)) : answer.status());
@@ -98,6 +100,7 @@ class ScriptedCluster final : public ClusterRegistry {
   std::vector<std::pair<std::vector<std::pair<uint8_t, uint64_t>>, Done<absl::StatusOr<std::vector<uint8_t>>>>>
       confirmed;
   std::vector<std::pair<InventoryPage, Done<absl::StatusOr<InventoryAnswer>>>> pages;
+  std::vector<object::ObjectInfo> told;  // of what was sealed or published
   std::map<std::string, absl::StatusOr<Epoch>> answers;  // of questions that are answered within the call
 
  private:

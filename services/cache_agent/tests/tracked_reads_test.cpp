@@ -1,0 +1,311 @@
+#include "larder/base/units.h"
+#include "tests/scripted_fetcher.h"
+#include "tests/tracked_peer_fixture.h"
+
+// What is read here and lies on other nodes, and what others read from here.
+namespace larder::cache_agent {
+namespace {
+
+using base::IsOk;
+using base::kKiB;
+using base::kMiB;
+using base::StatusIs;
+using object::Epoch;
+using object::ReadGrant;
+using object::TrackedAs;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr uint32_t kPiece = 256 * kKiB;
+const object::ObjectId kK{"team-a", "k"};
+
+class TrackedReadsTest : public TrackedPeerTest, public testing::WithParamInterface<std::string> {
+ protected:
+  using Read = object::Answer<absl::StatusOr<ReadGrant>>;
+
+  TrackedReadsTest() : TrackedPeerTest(GetParam()) {
+    EXPECT_THAT(tickets_.SetKeys({{.id = 1, .secret = {7}}}), IsOk());
+    peer_->FetchBy(fetcher_, tickets_, log_);
+  }
+  ~TrackedReadsTest() override { peer_->StopFetching(); }
+
+  Read GetLater(base::Deadline deadline = base::kNoDeadline) {
+    Read answer;
+    peer_->Get(caller_->session(), "k", deadline, answer.Slot());
+    return answer;
+  }
+  static ClusterCopy At(const std::string& node) {
+    return {.node = node, .address = "127.0.0.1:1", .node_epoch = 5, .version = 9, .confirmed = true, .live = true};
+  }
+  // What the cluster says of an object with `bytes`, sealed under `epoch`, that these nodes have.
+  static ClusterObject On(const std::vector<std::string>& nodes, Epoch epoch = {7}) {
+    ClusterObject object;
+    object.info = {.id = kK,
+                   .state = object::ObjectState::kSealed,
+                   .epoch = epoch,
+                   .size = Bytes().size(),
+                   .digest = base::Crc32cDigest(base::Crc32c(base::AsBytes(Bytes()))),
+                   .meta = {.piece_length = kPiece},
+                   .tracked = ScriptedCluster::Copy(epoch)};
+    for (const std::string& node : nodes) object.copies.push_back(At(node));
+    return object;
+  }
+  static const std::string& Bytes() {
+    static const std::string bytes = [] {
+      const std::vector<std::byte> sample = object::SampleBytes(kMiB + 77);
+      return std::string(base::AsText(sample));
+    }();
+    return bytes;
+  }
+  // A read that the cluster sends to node b, whose fetch has begun.
+  Read Begin() {
+    Read read = GetLater();
+    AnswerLocate(std::vector{On({"b"})});
+    return read;
+  }
+  ScriptedFetcher::Begun& fetch() { return *fetcher_.fetches.back(); }
+  void ExpectNothingLeft() {
+    EXPECT_EQ(peer_->usage().objects, 0u);
+    EXPECT_EQ(node_->Used(), used_at_start_);
+  }
+
+  ScriptedFetcher fetcher_;
+  swarm::TicketSigner tickets_;
+  observe::Logger log_{{.output = [](std::string_view) {}}, node_->clock()};
+  const uint64_t used_at_start_ = node_->Used();
+};
+
+TEST_P(TrackedReadsTest, WhatAnotherNodeHasIsBroughtHereAndTheClusterHearsOfIt) {
+  Read read = Begin();
+  EXPECT_THAT(fetch().Parents(), ElementsAre("b"));
+  EXPECT_EQ(fetch().request.epoch, Epoch{7});
+  EXPECT_FALSE(read.ready());
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
+  EXPECT_FALSE(peer_->FindSealed(kK)) << "not before all is there";
+  fetch().End(absl::OkStatus());
+  LARDER_ASSERT_OK_AND_ASSIGN(const ReadGrant grant, read.Get());
+  EXPECT_TRUE(base::AsText(object::BytesOf(*grant.view)) == Bytes());
+  EXPECT_TRUE(grant.brought) << "a miss";
+  EXPECT_THAT(cluster_.open(), ElementsAre("add 107 7"));
+  cluster_.Answer("add 107 7");
+  EXPECT_FALSE(GetLater().Get()->brought) << "a hit";
+}
+
+TEST_P(TrackedReadsTest, ATicketIsForThisObjectFromThatRegistration) {
+  Begin();
+  LARDER_ASSERT_OK_AND_ASSIGN(const swarm::PieceTicket ticket,
+                              tickets_.Verify(base::AsBytes(fetch().request.parents[0].ticket), node_->clock().WallNow()));
+  EXPECT_EQ(ticket.id, kK);
+  EXPECT_EQ(ticket.epoch, Epoch{7});
+  EXPECT_EQ(ticket.child, "a");
+  EXPECT_EQ(ticket.parent, swarm::NodeEpoch{5});
+}
+
+TEST_P(TrackedReadsTest, AllWhoReadItAtOnceShareOneFetch) {
+  Read first = Begin();
+  Read second = GetLater();
+  EXPECT_THAT(fetcher_.fetches, SizeIs(1));
+  EXPECT_THAT(cluster_.located, IsEmpty());
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
+  fetch().End(absl::OkStatus());
+  EXPECT_THAT(first.Get().status(), IsOk());
+  EXPECT_THAT(second.Get().status(), IsOk());
+}
+
+TEST_P(TrackedReadsTest, WhatNobodyHasIsNotFound) {
+  Read read = GetLater();
+  AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
+  EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(fetcher_.fetches, IsEmpty());
+}
+
+TEST_P(TrackedReadsTest, WithoutTheClusterAMissSaysSo) {
+  Read read = GetLater();
+  AnswerLocate(ClusterDown());
+  EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+}
+
+TEST_P(TrackedReadsTest, WhoDoesNotHaveItIsReportedAndOthersAreAsked) {
+  Read read = GetLater();
+  AnswerLocate(std::vector{On({"b", "c"})});
+  EXPECT_THAT(fetch().Parents(), ElementsAre("b", "c"));
+  fetch().Fail("b", base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "not here"));
+  EXPECT_THAT(cluster_.open(), ElementsAre("bad 107 7 b 5 9"));
+  Pass(milliseconds(50));
+  AnswerLocate(std::vector{On({"c", "d"})});
+  EXPECT_THAT(fetch().Parents(), ElementsAre("b", "c", "d")) << "who has it by now";
+  EXPECT_FALSE(read.ready());
+}
+
+TEST_P(TrackedReadsTest, WhenNobodyIsLeftTheErrorNamesEach) {
+  Read read = GetLater();
+  AnswerLocate(std::vector{On({"b"})});
+  fetch().Fail("b", base::Error(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH", "piece 3"));
+  EXPECT_THAT(cluster_.open(), IsEmpty()) << "one child's word is not enough to take a copy off the list";
+  Pass(milliseconds(50));
+  AnswerLocate(std::vector{On({"b"})});
+  EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kUnavailable, "NO_HOLDER",
+                                   AllOf(HasSubstr("b, seen"), HasSubstr("DIGEST_MISMATCH: piece 3"))));
+  EXPECT_TRUE(fetch().cancelled);
+  fetch().End(absl::CancelledError());
+  ExpectNothingLeft();
+}
+
+TEST_P(TrackedReadsTest, AParentThatRegistersAnewIsAskedAgainUnderThat) {
+  Read read = Begin();
+  fetch().Fail("b", base::Error(absl::StatusCode::kAborted, "NODE_EPOCH_STALE", "registered anew"));
+  Pass(milliseconds(50));
+  AnswerLocate(std::vector{On({"b"})});
+  EXPECT_FALSE(read.ready()) << "the cluster has not heard of it yet";
+  Pass(Fetches::kAskAgain);
+  ClusterObject anew = On({"b"});
+  anew.copies[0].node_epoch = 6;
+  AnswerLocate(std::vector{anew});
+  ASSERT_THAT(fetch().request.parents, SizeIs(2));
+  EXPECT_EQ(fetch().request.parents[1].node_epoch, swarm::NodeEpoch{6});
+}
+
+TEST_P(TrackedReadsTest, WhatWasReplacedMeanwhileIsFetchedAsItIsNow) {
+  Read read = Begin();
+  fetch().Fail("b", base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "another epoch"));
+  cluster_.Answer("bad 107 7 b 5 9");
+  Pass(milliseconds(50));
+  AnswerLocate(std::vector{On({"c"}, {8})});
+  ASSERT_THAT(fetcher_.fetches, SizeIs(2));
+  EXPECT_TRUE(fetcher_.fetches[0]->cancelled);
+  fetcher_.fetches[0]->End(absl::CancelledError());
+  EXPECT_EQ(fetch().request.epoch, Epoch{8});
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
+  fetch().End(absl::OkStatus());
+  EXPECT_THAT(read.Get().status(), IsOk());
+  EXPECT_EQ(peer_->FindSealed(kK)->tracked, ScriptedCluster::Copy({8}));
+}
+
+TEST_P(TrackedReadsTest, WhatWasDeletedMeanwhileIsNotFoundAndLeavesNothing) {
+  Read read = Begin();
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece, 2), IsOk());
+  fetch().Fail("b", base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "deleted"));
+  Pass(milliseconds(50));
+  AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
+  EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  fetch().End(absl::CancelledError());
+  ExpectNothingLeft();
+}
+
+TEST_P(TrackedReadsTest, ACopyOfWhatTheClusterNoLongerWantsGoes) {
+  for (const auto& refusal : {base::Error(absl::StatusCode::kNotFound, "DELETED", "deleted"),
+                              base::Error(absl::StatusCode::kFailedPrecondition, "SUPERSEDED", "overwritten")}) {
+    Read read = Begin();
+    ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
+    fetch().End(absl::OkStatus());
+    {
+      ASSERT_THAT(read.Get().status(), IsOk());
+      caller_->Release(*read.Get());
+    }
+    cluster_.Answer("add 107 7", refusal);
+    EXPECT_FALSE(peer_->FindSealed(kK));
+  }
+}
+
+TEST_P(TrackedReadsTest, WrongListsOfPiecesAreNotTaken) {
+  Read read = Begin();
+  EXPECT_THAT(fetch().Send(Bytes().substr(1), kPiece), StatusIs(absl::StatusCode::kDataLoss, "BAD_MANIFEST"));
+  std::string other = Bytes();
+  other[5] ^= 1;
+  EXPECT_THAT(fetch().Send(other, kPiece), StatusIs(absl::StatusCode::kDataLoss, "BAD_MANIFEST"));
+  EXPECT_THAT(fetch().Send(Bytes(), 2 * kPiece), StatusIs(absl::StatusCode::kDataLoss, "BAD_MANIFEST"));
+}
+
+TEST_P(TrackedReadsTest, WhoWaitsTooLongHearsSoAndTheFetchGoesOnForAWhile) {
+  Read read = GetLater(In(seconds(1)));
+  AnswerLocate(std::vector{On({"b"})});
+  Pass(seconds(2));
+  EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kDeadlineExceeded, "FETCHING"));
+  EXPECT_FALSE(fetch().cancelled);
+  Read later = GetLater();
+  EXPECT_THAT(fetcher_.fetches, SizeIs(1)) << "the same";
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
+  fetch().End(absl::OkStatus());
+  EXPECT_THAT(later.Get().status(), IsOk());
+}
+
+TEST_P(TrackedReadsTest, AFetchForASessionThatEndedStops) {
+  Read read = Begin();
+  caller_->Close();
+  Pass(milliseconds(50));
+  EXPECT_FALSE(fetch().cancelled);
+  Pass(Fetches::kLinger);
+  EXPECT_TRUE(fetch().cancelled);
+  fetch().End(absl::CancelledError());
+  ExpectNothingLeft();
+}
+
+TEST_P(TrackedReadsTest, OnlySoManyAreUnderWayAtOnceAndTheOthersHaveTheirTurn) {
+  std::vector<Read> reads(Fetches::kAtOnce + 2);
+  for (size_t i = 0; i < reads.size(); ++i) {
+    peer_->Get(caller_->session(), "k" + std::to_string(i), base::kNoDeadline, reads[i].Slot());
+  }
+  EXPECT_THAT(cluster_.located, SizeIs(Fetches::kAtOnce));
+  while (!cluster_.located.empty()) {
+    AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
+  }
+  for (const Read& read : reads) EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+}
+
+TEST_P(TrackedReadsTest, WhatDoesNotFitIsRefused) {
+  rules_["team-a"] = {.memory = kMiB, .disk = kMiB};
+  Read read = GetLater();
+  AnswerLocate(std::vector{On({"b"})});
+  EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kResourceExhausted, "QUOTA_EXCEEDED"));
+  EXPECT_THAT(fetcher_.fetches, IsEmpty());
+  ExpectNothingLeft();
+}
+
+TEST_P(TrackedReadsTest, WhoStopsAnswersAllWhoWait) {
+  Read read = Begin();
+  peer_->StopFetching();
+  EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kUnavailable, "STOPPING"));
+  EXPECT_TRUE(fetch().cancelled);
+  fetch().End(absl::CancelledError());
+  EXPECT_THAT(GetLater().Get(), StatusIs(absl::StatusCode::kUnavailable, "STOPPING"));
+  ExpectNothingLeft();
+}
+
+// ---- what others read from here
+
+TEST_P(TrackedReadsTest, OthersAreGivenWhatTheClusterKnowsThisNodeToHave) {
+  const object::SealResult put = PutTracked("k", "hello");
+  LARDER_ASSERT_OK_AND_ASSIGN(const TrackedPeer::Served served, peer_->Serve(kK, {7}));
+  EXPECT_EQ(served.info.epoch, put.info.epoch);
+  EXPECT_EQ(base::AsText(object::BytesOf(*served.view)), "hello");
+  EXPECT_THAT(peer_->Serve(kK, {8}), StatusIs(absl::StatusCode::kAborted, "EPOCH_STALE"));
+  EXPECT_THAT(peer_->Serve({"team-b", "k"}, {7}), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(peer_->Serve({"team-a", "l"}, {7}), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+}
+
+TEST_P(TrackedReadsTest, WhatTheClusterIsBeingToldOfIsNotSaidToBeMissing) {
+  PutLocal("k", "hello");
+  EXPECT_THAT(peer_->Serve(kK, {7}), StatusIs(absl::StatusCode::kUnavailable, "NOT_YET"));
+  cluster_.Answer("publish k", Epoch{7});
+  EXPECT_THAT(peer_->Serve(kK, {7}).status(), IsOk());
+}
+
+TEST_P(TrackedReadsTest, TheNameOfItsListOfPiecesIsPublishedWithAnObject) {
+  PutTracked("k", "hello");
+  object::GrainSums sums;
+  sums.Append(base::AsBytes(std::string_view("hello")));
+  const auto manifest = swarm::MakeManifest(5, sums.grains(), 0, {});
+  ASSERT_THAT(cluster_.told, SizeIs(1));
+  EXPECT_EQ(cluster_.told[0].manifest, swarm::ManifestDigest(*manifest));
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, TrackedReadsTest, testing::Values("memory", "file"),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace larder::cache_agent
