@@ -1,0 +1,118 @@
+#pragma once
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/mass_loss.h"
+#include "core/node.h"
+#include "larder/base/clock.h"
+
+namespace larder::peer_manager {
+
+// What became of an order to fence.
+enum class FenceOutcome : uint8_t {
+  kFenced,
+  kRefused,  // nothing was done: ask again later
+  kUnknown,  // it may be done, now or later
+};
+
+// All nodes and who of them is alive: what agents say in their sessions, beside what the tracker has on record.
+//
+// Two rules make fencing safe. A beat is taken for a registration only while that is neither over nor about to be: from
+// TakeFences to EndFence none is. And TakeFences names no registration of which a beat was taken within T_s, or that
+// this manager knows for less, or as long as it leads for less than T_s, since it does not know whom the leader before
+// it answered.
+//
+// Pure: the time is the caller's (base::Clock::BootNow), and never goes back. One thread at a time.
+class Members {
+ public:
+  // `session` is T_s. Above `most` nodes, those that the tracker does not know of are refused.
+  Members(base::Duration session, size_t most) : session_(session), most_(most), mass_loss_(session) {}
+
+  // A session begins; the first beat came with it. What it takes the place of, if anything, is to be ended: nothing
+  // that comes from there is taken any more. FAILED_PRECONDITION (NODE_EPOCH_STALE, INCARNATION_STALE), UNAVAILABLE
+  // (NODE_FENCED), RESOURCE_EXHAUSTED (TOO_MANY_SESSIONS).
+  absl::StatusOr<std::optional<SessionId>> Enter(SessionId session, const Introduction& said, const Beat& beat,
+                                                 base::MonotonicTime now);
+  // The node lives on. The session is to be ended with what else than OK it returns: ABORTED (SESSION_REPLACED) and as
+  // Enter.
+  absl::Status Take(const std::string& node, SessionId session, const Beat& beat, base::MonotonicTime now);
+  // The session is over. Nothing if it was replaced.
+  void Leave(const std::string& node, SessionId session, base::MonotonicTime now);
+
+  // All that the tracker has on record. A node that it does not know is forgotten, unless it has a session.
+  void OnTracked(std::span<const TrackedNode> nodes, base::MonotonicTime now);
+
+  // This manager leads from now on; or no more: fences that are under way are no longer its business, as the tracker
+  // refuses what comes of an earlier term.
+  void Lead(base::MonotonicTime now);
+  void StopLeading();
+  // It has led for T_s.
+  bool MayFence(base::MonotonicTime now) const;
+  // Registrations to be fenced now, `most` at most. Each is under way until EndFence, and told again some time after an
+  // outcome that is unknown.
+  std::vector<NodeRef> TakeFences(size_t most, base::MonotonicTime now);
+  void EndFence(const NodeRef& fenced, FenceOutcome outcome, base::MonotonicTime now);
+
+  // Notes who fell silent meanwhile.
+  void Advance(base::MonotonicTime now);
+
+  // As of the last event or Advance. By name, those after `after`, `most` at most.
+  std::vector<NodeView> List(const std::string& after, size_t most, base::MonotonicTime now) const;
+  size_t Count(NodeState state) const { return counts_[static_cast<size_t>(state)]; }
+  bool mass_loss() const { return mass_loss_.is_on(); }
+
+ private:
+  struct Fence {
+    bool asked = false;  // else its outcome is unknown
+    base::MonotonicTime again{};
+  };
+  struct Member {
+    SessionId session;  // 0: none
+    uint64_t incarnation = 0;
+    Place place;
+    std::optional<Capacity> capacity;
+    std::optional<Load> load;
+    std::optional<base::MonotonicTime> seen;
+    bool tracked = false;  // the tracker has it on record
+    bool draining = false;
+    bool quarantined = false;
+
+    NodeEpoch epoch;                    // the latest that anybody told of
+    NodeEpoch beaten;                   // of the last beat
+    NodeEpoch fenced;                   // the latest that is known to be over
+    base::MonotonicTime counts_from{};  // the last beat of `epoch`, or since it is known
+    std::optional<Fence> fence;         // of `epoch`, under way
+    base::MonotonicTime not_before{};   // a refused fence is asked for again
+
+    NodeState state = NodeState::kSuspect;
+    base::MonotonicTime state_since{};
+  };
+
+  // May this be said of the node?
+  absl::Status Check(const std::string& node, const Member& member, NodeEpoch said) const;
+  void Learn(Member& member, NodeEpoch epoch, base::MonotonicTime now);
+  void Hear(Member& member, const Beat& beat, base::MonotonicTime now);
+  NodeState StateOf(const Member& member, base::MonotonicTime now) const;
+  void Judge(const std::string& node, Member& member, base::MonotonicTime now);
+  Member& Make(const std::string& node, base::MonotonicTime now);
+  Member* Find(const std::string& node);
+  void ForgetStrangers();
+
+  const base::Duration session_;
+  const size_t most_;
+  MassLoss mass_loss_;
+  std::map<std::string, Member> members_;
+  std::array<size_t, kNodeStates.size()> counts_{};
+  std::optional<base::MonotonicTime> leads_since_;
+};
+
+}  // namespace larder::peer_manager
