@@ -2,12 +2,10 @@
 
 import pathlib
 import random
-import signal
 import socket
-import subprocess
 import time
 
-from metrics import metric
+from services import Service
 
 RESP, RAFT, GRPC, ADMIN = 6379, 7411, 7410, 7419
 
@@ -54,79 +52,22 @@ class Redis:
         return body[:-2]
 
 
-class Tracker:
+class Tracker(Service):
     """A `larder-tracker`, which can be ended and started again on its directory."""
 
     def __init__(self, binary, directory, raft_id, host, cluster, name="e2e"):
         self.raft_id = raft_id
-        self.host = host
         self.resp = (host, RESP)
         self.data = directory / "data"
-        self.log = directory / "log"
-        directory.mkdir()
-        ports = {"raft": RAFT, "resp": RESP, "grpc": GRPC, "admin": ADMIN}
-        self._binary = str(binary)
-        self._flags = {
+        ports = {"raft": RAFT, "resp": RESP, "grpc": GRPC}
+        flags = {
             "data-dir": str(self.data),
             "raft-id": str(raft_id),
             "initial-cluster": cluster,
             "cluster": name,
-            "log-format": "json",
             **{f"listen-{which}": f"{host}:{port}" for which, port in ports.items()},
         }
-        self._process = None
-
-    def _command(self, **other):
-        flags = {**self._flags, **{name.replace("_", "-"): value for name, value in other.items()}}
-        return [self._binary, *(word for name, value in flags.items() for word in (f"--{name}", value))]
-
-    def start(self, seconds=60):
-        """Returns once it serves, with or without a quorum."""
-        with open(self.log, "ab") as log:
-            seen = log.tell()
-            self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until = time.monotonic() + seconds
-        while b'"event":"started"' not in self.log.read_bytes()[seen:]:
-            try:
-                self._process.wait(0.02)
-            except subprocess.TimeoutExpired:
-                pass
-            if self._process.returncode is not None or time.monotonic() > until:
-                self.kill()
-                raise AssertionError("larder-tracker did not start:\n" + self.log.read_text())
-
-    def run_to_its_end(self, seconds=60, **flags):
-        """Of one that must not start, with other flags: its exit code and what it says."""
-        ended = subprocess.run(self._command(**flags), capture_output=True, text=True, timeout=seconds)
-        return ended.returncode, ended.stderr
-
-    @property
-    def running(self):
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self):
-        return self._process.pid
-
-    def signal(self, number):
-        self._process.send_signal(number)
-
-    def wait(self, seconds=60):
-        return self._process.wait(seconds)
-
-    def kill(self):
-        if self.running:
-            self._process.kill()
-            self._process.wait()
-
-    def stop(self):
-        """SIGTERM, which must give exit code 0."""
-        self.signal(signal.SIGTERM)
-        code = self.wait()
-        assert code == 0, f"it ended with {code}:\n" + self.log.read_text()
-
-    def metric(self, series):
-        return metric(f"{self.host}:{ADMIN}", series)
+        super().__init__(binary, directory, host, ADMIN, flags)
 
     def leads(self):
         return self.running and self.metric("larder_raft_is_leader") == 1

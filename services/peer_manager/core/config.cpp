@@ -29,7 +29,7 @@ void Declare(config::Binder& binder, Config& config) {
                .check = CheckTracker});
   binder.Time("node.session_timeout", &config.node_session,
               {.help = "A node that is silent for so long is fenced; agents beat five times as often. The same on each "
-                       "manager, and not below the trackers' setting of that name.",
+                       "manager and tracker.",
                .min = kShortestSession,
                .max = kLongestSession});
   binder.Time("leader.ttl", &config.leader_ttl,
