@@ -20,6 +20,10 @@ class Dev(CliCase):
         self.assertTrue(ready.exists(), process.stdout.read() if process.poll() is not None else "")
         return process, json.loads(ready.read_text()), ready
 
+    def page(self, url):
+        with urllib.request.urlopen(url, timeout=PATIENCE) as page:
+            return page.read().decode()
+
     def stop(self, process, number=signal.SIGTERM):
         begin = time.monotonic()
         process.send_signal(number)
@@ -37,7 +41,11 @@ class Dev(CliCase):
                 self.assertEqual(page.status, 200)
             with urllib.request.urlopen(f"http://{agent['admin']}/configz", timeout=PATIENCE) as page:
                 self.assertIn("arena: 256MiB", page.read().decode())
+        self.assertEqual(sorted(ready["peer_manager"]), ["admin", "grpc"])
+        leads = f"http://{ready['peer_manager']['admin']}/metrics"
+        self.until(lambda: "\nlarder_peers_is_leader 1\n" in self.page(leads), "its peer manager leads")
         told = self.stop(process)
+        self.assertIn(ready["peer_manager"]["grpc"], told)
         self.assertFalse(file.exists())
         for agent in ready["agents"]:
             self.assertIn(agent["socket_dir"], told)
@@ -114,6 +122,8 @@ class Dev(CliCase):
         base = 11_000 + os.getpid() % 100 * 200  # below the ports that the kernel gives out
         process, ready, _ = self.run_dev("--agents", "2", "--port-base", str(base))
         self.assertEqual([a["admin"] for a in ready["agents"]], [f"127.0.0.1:{base + 69}", f"127.0.0.1:{base + 169}"])
+        at = {"grpc": f"127.0.0.1:{base + 20}", "admin": f"127.0.0.1:{base + 29}"}
+        self.assertEqual(ready["peer_manager"], at)
         self.stop(process)
 
     def test_what_cannot_be_is_refused(self):
@@ -125,6 +135,8 @@ class Dev(CliCase):
         self.fails(2, "dev", "--config", "none.yaml", says="none.yaml")
         config = self.file("dev.yaml", b"cache_agent:\n  arna: 64MiB\n")
         self.fails(2, "dev", "--config", config, says="dev.yaml:2: arna: unknown key (did you mean arena?)")
+        config = self.file("dev.yaml", b"peer_manager:\n  leader:\n    tl: 5s\n")
+        self.fails(2, "dev", "--config", config, says="leader.tl: unknown key (did you mean leader.ttl?)")
         self.env["LARDER_CACHE_AGENT_ARNA"] = "64MiB"
         self.fails(2, "dev", says="did you mean LARDER_CACHE_AGENT_ARENA?")
 

@@ -5,12 +5,16 @@
 #include "larder/base/status.h"
 #include "larder/base/units.h"
 #include "larder/cache_agent/app.h"
+#include "larder/peer_manager/app.h"
 #include "larder/rpc/process.h"
 #include "larder/rpc/run_service.h"
 #include "larder/tracker/app.h"
 
 namespace larder::cli_dev {
 namespace {
+
+// Where nothing listens.
+constexpr std::string_view kNowhere = "127.0.0.1:1";
 
 template <rpc::ServiceApp App>
 absl::StatusOr<Declarations> DeclarationsOf(const typename App::Config& config) {
@@ -38,6 +42,9 @@ absl::StatusOr<std::vector<Declarations>> DeclarationsOfAll(const std::string& d
       DeclarationsOf<tracker::App>(
           {.data_dir = dir + "/tracker", .grpc = "127.0.0.1:0", .raft = "127.0.0.1:0", .resp = "127.0.0.1:0"}));
   all.push_back(std::move(tracker));
+  LARDER_ASSIGN_OR_RETURN(Declarations peer_manager, DeclarationsOf<peer_manager::App>(
+                                                         {.grpc = "127.0.0.1:0", .trackers = {std::string(kNowhere)}}));
+  all.push_back(std::move(peer_manager));
   return all;
 }
 

@@ -28,6 +28,7 @@ constexpr int kAgentPieces = 7461;
 constexpr int kTrackerGrpc = 7410;
 constexpr int kTrackerRaft = 7411;
 constexpr int kTrackerResp = 7412;  // in place of Redis's own, which lies elsewhere
+constexpr int kPeerManagerGrpc = 7420;
 // What a service puts below DIR at most: "/node-63/sockets/control.sock" and a suffix while it is being bound.
 constexpr size_t kSocketPath = 107;
 constexpr size_t kBelowDir = 40;
@@ -104,15 +105,19 @@ class Cluster {
   ~Cluster() {
     const base::Deadline deadline = base::DeadlineAfter(base::SystemClock().Now(), kStopTime);
     for (auto agent = agents_.rbegin(); agent != agents_.rend(); ++agent) (*agent)->Stop(deadline);
+    if (peer_manager_ != nullptr) peer_manager_->Stop(deadline);
     if (tracker_ != nullptr) tracker_->Stop(deadline);
   }
 
   absl::Status Start(const Options& options, const std::string& home) {
-    // All settings are looked at before anything starts; where the tracker answers is known when it does.
+    // All settings are looked at before anything starts; where the others answer is known when they do.
     LARDER_RETURN_IF_ERROR(MakeTracker(options, home));
+    LARDER_RETURN_IF_ERROR(MakePeerManager(options, kNowhereYet));
     LARDER_RETURN_IF_ERROR(MakeAgents(options, home, kNowhereYet));
     agents_.clear();
     LARDER_RETURN_IF_ERROR(base::Annotate(tracker_->Start(), tracker_->name()));
+    LARDER_RETURN_IF_ERROR(MakePeerManager(options, tracker_->app().grpc_address()));
+    LARDER_RETURN_IF_ERROR(base::Annotate(peer_manager_->Start(), peer_manager_->name()));
     LARDER_RETURN_IF_ERROR(MakeAgents(options, home, tracker_->app().grpc_address()));
     for (const auto& agent : agents_) LARDER_RETURN_IF_ERROR(base::Annotate(agent->Start(), agent->name()));
     return absl::OkStatus();
@@ -127,7 +132,10 @@ class Cluster {
     const nlohmann::ordered_json tracker = {{"grpc", tracker_->app().grpc_address()},
                                             {"resp", tracker_->app().resp_address()},
                                             {"admin", tracker_->admin()}};
-    return nlohmann::ordered_json{{"agents", agents}, {"tracker", tracker}}.dump() + "\n";
+    const nlohmann::ordered_json peer_manager = {{"grpc", peer_manager_->app().grpc_address()},
+                                                 {"admin", peer_manager_->admin()}};
+    return nlohmann::ordered_json{{"agents", agents}, {"tracker", tracker}, {"peer_manager", peer_manager}}.dump() +
+           "\n";
   }
 
   // For people.
@@ -141,12 +149,15 @@ class Cluster {
     }
     text +=
         fmt::format("  tracker  redis://{}  http://{}/metrics\n", tracker_->app().resp_address(), tracker_->admin());
+    text += fmt::format("  peer manager  {}  http://{}/metrics\n", peer_manager_->app().grpc_address(),
+                        peer_manager_->admin());
     return text + "ready; a signal (Ctrl-C) stops it\n";
   }
 
  private:
   using Agent = Hosted<cache_agent::App>;
   using Tracker = Hosted<tracker::App>;
+  using PeerManager = Hosted<peer_manager::App>;
 
   // Its only voter, whatever the number of agents.
   absl::Status MakeTracker(const Options& options, const std::string& home) {
@@ -161,6 +172,19 @@ class Cluster {
                                            {"listen.raft", Address(options, kTrackerRaft)},
                                            {"listen.resp", Address(options, kTrackerResp)},
                                            {"listen.admin", Address(options, tracker::App::kInfo.admin_port)}}}));
+    return absl::OkStatus();
+  }
+
+  absl::Status MakePeerManager(const Options& options, const std::string& tracker) {
+    const std::string name(peer_manager::App::kInfo.service);
+    LARDER_ASSIGN_OR_RETURN(
+        peer_manager_,
+        PeerManager::Make(name, PeerManagerLoader(name),
+                          {.file = options.config_file,
+                           .env = options.env,
+                           .flags = {{"tracker", tracker},
+                                     {"listen.grpc", Address(options, kPeerManagerGrpc)},
+                                     {"listen.admin", Address(options, peer_manager::App::kInfo.admin_port)}}}));
     return absl::OkStatus();
   }
 
@@ -184,6 +208,7 @@ class Cluster {
   }
 
   std::unique_ptr<Tracker> tracker_;
+  std::unique_ptr<PeerManager> peer_manager_;
   std::vector<std::unique_ptr<Agent>> agents_;
 };
 

@@ -36,4 +36,8 @@ config::Loader<rpc::ServiceConfig<tracker::Config>> TrackerLoader(const std::str
   return LoaderOf<tracker::App>(section, {});
 }
 
+config::Loader<rpc::ServiceConfig<peer_manager::Config>> PeerManagerLoader(const std::string& section) {
+  return LoaderOf<peer_manager::App>(section, {});
+}
+
 }  // namespace larder::cli_dev

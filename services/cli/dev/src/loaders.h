@@ -3,6 +3,7 @@
 
 #include "larder/cache_agent/app.h"
 #include "larder/config/loader.h"
+#include "larder/peer_manager/app.h"
 #include "larder/rpc/run_service.h"
 #include "larder/tracker/app.h"
 
@@ -12,5 +13,6 @@ namespace larder::cli_dev {
 // service's, and its own defaults hold.
 config::Loader<rpc::ServiceConfig<cache_agent::Config>> AgentLoader(const std::string& section);
 config::Loader<rpc::ServiceConfig<tracker::Config>> TrackerLoader(const std::string& section);
+config::Loader<rpc::ServiceConfig<peer_manager::Config>> PeerManagerLoader(const std::string& section);
 
 }  // namespace larder::cli_dev

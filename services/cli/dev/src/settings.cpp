@@ -34,7 +34,8 @@ const Service* FindService(std::span<const Service> services, std::string_view n
 }
 
 std::vector<Service> Services() {
-  return {ServiceOf<cache_agent::App>(AgentLoader), ServiceOf<tracker::App>(TrackerLoader)};
+  return {ServiceOf<cache_agent::App>(AgentLoader), ServiceOf<tracker::App>(TrackerLoader),
+          ServiceOf<peer_manager::App>(PeerManagerLoader)};
 }
 
 }  // namespace

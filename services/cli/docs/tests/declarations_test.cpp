@@ -15,9 +15,11 @@ TEST(DeclarationsOfAll, HasWhatARunningServiceDeclares) {
   const base::TempDir dir;
   const auto all = DeclarationsOfAll(dir.path().string());
   ASSERT_THAT(all, base::IsOk());
-  ASSERT_EQ(all->size(), 2u);
-  EXPECT_EQ(all->back().service, "tracker");
-  EXPECT_THAT(all->back().metrics, Contains(Field(&observe::Declaration::name, "larder_raft_is_leader")));
+  ASSERT_EQ(all->size(), 3u);
+  EXPECT_EQ(all->at(1).service, "tracker");
+  EXPECT_THAT(all->at(1).metrics, Contains(Field(&observe::Declaration::name, "larder_raft_is_leader")));
+  EXPECT_EQ(all->back().service, "peer_manager");
+  EXPECT_THAT(all->back().metrics, Contains(Field(&observe::Declaration::name, "larder_peers_nodes")));
   EXPECT_EQ(all->front().service, "cache_agent");
   // Its own, of what it starts, and of every process.
   EXPECT_THAT(all->front().settings, Contains(Field(&config::Setting::path, "arena")));
