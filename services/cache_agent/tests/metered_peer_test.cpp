@@ -44,6 +44,10 @@ class MockPeer : public object::Peer {
   MOCK_METHOD(void, SetPinned, (SessionId, const std::string&, bool, Done<absl::Status>), (override));
   MOCK_METHOD(std::vector<object::ObjectInfo>, ListSealed, (const object::ObjectId&, size_t), (const, override));
   MOCK_METHOD(std::optional<object::ObjectInfo>, FindSealed, (const object::ObjectId&), (const, override));
+  MOCK_METHOD(std::shared_ptr<const object::BlobView>, SealedView, (const object::ObjectId&, Epoch), (override));
+  MOCK_METHOD(void, Receive,
+              (const object::ObjectInfo&, base::Deadline, Done<absl::StatusOr<std::unique_ptr<object::IncomingCopy>>>),
+              (override));
   MOCK_METHOD(absl::Status, SetTracked, (const object::ObjectId&, Epoch, const object::TrackedAs&), (override));
   MOCK_METHOD(absl::Status, Drop, (const object::ObjectId&, Epoch), (override));
   MOCK_METHOD(void, OnDropped, (object::DroppedFn), (override));
