@@ -195,10 +195,10 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
                                                             .incarnation = incarnation,
                                                             .lease = config_.lease_ttl},
                                              DialTrackerByGrpc, process_.clock(), process_.log(),
-                                             [this](const Registration& registration) {
+                                             NodeEvents{.registered = [this](const Registration& registration) {
                                                pieces_->OnRegistered(registration);
                                                tracked_->Compare();
-                                             });
+                                             }});
   publisher_ = std::make_unique<Publisher>(*tracker_, process_.clock());
   auto tracked =
       std::make_unique<TrackedPeer>(node_, std::move(peer), *tracker_, *publisher_, *executor_, process_.clock());

@@ -37,6 +37,10 @@ void Call(const Completions& completions) {
 
 std::string NameOf(const ObjectId& id) { return id.ns + '/' + id.key; }
 
+absl::Status NoLink() {
+  return base::Error(absl::StatusCode::kUnavailable, "NO_TRACKER", "there is no link to a tracker now");
+}
+
 absl::Status CheckIds(const std::vector<ObjectId>& ids) {
   if (ids.empty() || ids.size() > kMaxIds) {
     return base::InvalidArgument("BAD_BATCH", "{} objects asked for; 1 to {} are possible", ids.size(), kMaxIds);
@@ -67,7 +71,7 @@ bool IsGone(const absl::Status& status) {
 }  // namespace
 
 TrackerClient::TrackerClient(std::vector<std::string> addresses, TrackerOptions options, DialTracker dial,
-                             const base::Clock& clock, observe::Logger& log, Done<Registration> registered)
+                             const base::Clock& clock, observe::Logger& log, NodeEvents events)
     : addresses_(std::move(addresses)),
       node_(options.node),
       lease_(options.lease),
@@ -75,11 +79,14 @@ TrackerClient::TrackerClient(std::vector<std::string> addresses, TrackerOptions 
       dial_(std::move(dial)),
       clock_(clock),
       log_(log),
-      conversation_(std::move(options),
-                    [this, registered = std::move(registered)](const Registration& told) {
-                      log_.Info("node registered with the tracker", {{"node", node_}, {"node_epoch", told.node_epoch}});
-                      if (registered) registered(told);
-                    }),
+      conversation_(
+          std::move(options),
+          {.registered =
+               [this, registered = std::move(events.registered)](const Registration& told) {
+                 log_.Info("node registered with the tracker", {{"node", node_}, {"node_epoch", told.node_epoch}});
+                 if (registered) registered(told);
+               },
+           .fenced = std::move(events.fenced)}),
       worker_("tracker-client", [this] { return Round(); }) {}
 
 TrackerClient::~TrackerClient() { Stop(); }
@@ -192,7 +199,50 @@ void TrackerClient::GetInventory(Done<absl::StatusOr<object::InventorySums>> don
       return;
     }
   }
-  done(base::Error(absl::StatusCode::kUnavailable, "NO_TRACKER", "there is no link to a tracker now"));
+  done(NoLink());
+}
+
+void TrackerClient::AskAlive(base::Duration timeout, Done<absl::StatusOr<Alive>> done) {
+  {
+    base::MutexLock lock(mutex_);
+    if (const uint64_t node_epoch = conversation_.node_epoch(); link_ != nullptr && node_epoch != 0) {
+      v1::NodeAliveRequest request;
+      request.mutable_node()->set_node(node_);
+      request.mutable_node()->set_epoch(node_epoch);
+      link_->NodeAlive(std::move(request), timeout,
+                       [this, node_epoch, link = link_number_,
+                        done = std::move(done)](const absl::StatusOr<v1::NodeAliveResponse>& response) {
+                         if (!response.ok()) {
+                           OnAliveFailed(link, node_epoch, response.status());
+                           return done(response.status());
+                         }
+                         done(Alive{node_epoch, std::chrono::milliseconds(response->session_ms())});
+                       });
+      return;
+    }
+  }
+  done(NoLink());
+}
+
+void TrackerClient::OnAliveFailed(uint64_t link, uint64_t node_epoch, const absl::Status& why) {
+  Completions completions;
+  {
+    base::MutexLock lock(mutex_);
+    if (stopped_ || link != link_number_) return;
+    conversation_.OnAliveFailed(node_epoch, why);
+    completions = Proceed();
+    if (conversation_.busy() && !awake_) Wake();
+  }
+  Call(completions);
+}
+
+void TrackerClient::ListNodes(v1::ListNodesRequest request, base::Duration timeout,
+                              Done<absl::StatusOr<v1::ListNodesResponse>> done) {
+  {
+    base::MutexLock lock(mutex_);
+    if (link_ != nullptr) return link_->ListNodes(std::move(request), timeout, std::move(done));
+  }
+  done(NoLink());
 }
 
 void TrackerClient::Locate(std::vector<ObjectId> ids, Done<absl::StatusOr<std::vector<ClusterObject>>> done) {

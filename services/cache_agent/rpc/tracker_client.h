@@ -21,10 +21,10 @@ namespace larder::cache_agent {
 // to know of, or that was abandoned while no tracker answered, is given back as soon as one does.
 class TrackerClient final : public ClusterRegistry {
  public:
-  // `addresses`: HOST:PORT of one or more trackers. Borrows clock and log. `registered` hears of each registration, on
-  // a thread of the client; what the registry knew of this node's copies is unconfirmed then. May be empty.
+  // `addresses`: HOST:PORT of one or more trackers. Borrows clock and log. `events` come on a thread of the client;
+  // what the registry knew of this node's copies is unconfirmed once it is registered anew.
   TrackerClient(std::vector<std::string> addresses, TrackerOptions options, DialTracker dial, const base::Clock& clock,
-                observe::Logger& log, object::Done<Registration> registered = nullptr);
+                observe::Logger& log, NodeEvents events = {});
   ~TrackerClient() override;  // stops
 
   // From one thread. What is asked before Start waits for it; after Stop, it is refused on the caller's thread.
@@ -58,6 +58,19 @@ class TrackerClient final : public ClusterRegistry {
   void List(const std::string& ns, const object::ListRequest& request,
             object::Done<absl::StatusOr<ClusterPage>> done) override;
 
+  // What a tracker says of this node's registration.
+  struct Alive {
+    uint64_t node_epoch = 0;
+    base::Duration session{};  // it is not fenced for so long
+  };
+  // Whether the registration is in force. UNAVAILABLE (NODE_FENCED): it is over, and the next is asked for; UNAVAILABLE
+  // (NO_TRACKER) at once, also on the caller's thread, while there is none, or no link. A tracker that says nothing for
+  // `timeout` is left for the next one.
+  void AskAlive(base::Duration timeout, object::Done<absl::StatusOr<Alive>> done) LARDER_EXCLUDES(mutex_);
+  // The nodes that the registry knows. UNAVAILABLE (NO_TRACKER) likewise.
+  void ListNodes(tracker::v1::ListNodesRequest request, base::Duration timeout,
+                 object::Done<absl::StatusOr<tracker::v1::ListNodesResponse>> done) LARDER_EXCLUDES(mutex_);
+
  private:
   // `question` puts one to the conversation; `refused` hears if it could not.
   using Question = std::function<absl::Status(TrackerConversation&, base::MonotonicTime)>;
@@ -65,6 +78,8 @@ class TrackerClient final : public ClusterRegistry {
   void Ask(AskedCommand asked);
   void OnListed(const std::shared_ptr<TrackerConversation::ListQuestion>& question,
                 absl::StatusOr<tracker::v1::ListResponse> response) LARDER_EXCLUDES(mutex_);
+  // That question, on that link, ended so.
+  void OnAliveFailed(uint64_t link, uint64_t node_epoch, const absl::Status& why) LARDER_EXCLUDES(mutex_);
 
   base::Duration Round() LARDER_EXCLUDES(mutex_);
   void LeaveLink() LARDER_EXCLUDES(mutex_);

@@ -39,9 +39,9 @@ v1::StreamRequest Probe() {
 
 }  // namespace
 
-TrackerConversation::TrackerConversation(TrackerOptions options, object::Done<Registration> registered)
+TrackerConversation::TrackerConversation(TrackerOptions options, NodeEvents events)
     : options_(std::move(options)),
-      registered_(std::move(registered)),
+      events_(std::move(events)),
       commands_(options_.commands, *this),
       locates_(options_.locates) {}
 
@@ -164,11 +164,11 @@ void TrackerConversation::OnHandshake(const v1::StreamResponse& response, base::
     const v1::NodeRegistered& registered = result.node_registered();
     node_epoch_ = registered.node_epoch();
     rights_.clear();
-    if (!registered_) continue;
+    if (!events_.registered) continue;
     completions_.push_back(
         [this, told = Registration{.node_epoch = registered.node_epoch(),
                                    .piece_key = registered.piece_key(),
-                                   .piece_key_id = registered.piece_key_id()}] { registered_(told); });
+                                   .piece_key_id = registered.piece_key_id()}] { events_.registered(told); });
   }
   if (Registered()) {
     hello_failures_ = 0;
@@ -177,15 +177,31 @@ void TrackerConversation::OnHandshake(const v1::StreamResponse& response, base::
   hello_not_before_ = now + base::BackoffDelay(hello_failures_++, kFirstPause, kLongestPause, base::BackoffRandom());
 }
 
+void TrackerConversation::EndRegistration() {
+  if (node_epoch_ == 0) return;
+  if (events_.fenced) completions_.push_back([this, epoch = node_epoch_] { events_.fenced(epoch); });
+  node_epoch_ = 0;
+  rights_.clear();
+}
+
+void TrackerConversation::OnAliveFailed(uint64_t node_epoch, const absl::Status& why) {
+  const std::string reason = base::Reason(why);
+  if (reason == "NODE_FENCED") {
+    if (node_epoch == node_epoch_) EndRegistration();
+    return;
+  }
+  if (!linked_) return;
+  Note(why);
+  // Nobody answered at all: another tracker may.
+  if (reason.empty() && (absl::IsUnavailable(why) || absl::IsDeadlineExceeded(why))) leaving_ = true;
+}
+
 void TrackerConversation::OnSessionLost(uint64_t session) {
   if (session == session_) session_ = 0;
 }
 
 void TrackerConversation::OnResult(const AskedCommand& asked, const v1::Result& result) {
-  if (result.refusal().reason() == "NODE_FENCED" && ActorEpoch(asked.command) == node_epoch_) {
-    node_epoch_ = 0;
-    rights_.clear();
-  }
+  if (result.refusal().reason() == "NODE_FENCED" && ActorEpoch(asked.command) == node_epoch_) EndRegistration();
   if (asked.command.has_seal()) rights_.erase(asked.command.seal().epoch());
   if (!result.has_create_granted()) return;
   const object::Epoch epoch{result.create_granted().epoch()};

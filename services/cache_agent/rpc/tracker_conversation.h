@@ -41,6 +41,12 @@ struct TrackerOptions {
   size_t lists = 256;  // queued or under way
 };
 
+// What becomes of this node's registrations; under no lock. Each may be empty.
+struct NodeEvents {
+  object::Done<Registration> registered;
+  object::Done<uint64_t> fenced;  // the tracker says that the one of this node epoch is over; the next is asked for
+};
+
 // What is said on links to trackers, one after the other: the node's registration and the client session first, then
 // commands, questions and the renewal of rights. Says also when a link should be given up. No I/O, no threads: the
 // caller's lock, and the caller's clock, are around it.
@@ -59,8 +65,7 @@ class TrackerConversation final : CommandBatches::Observer {
     bool leave = false;                                // end this link; then OnLinkLost
   };
 
-  // `registered` is told each new registration, under no lock; may be empty.
-  TrackerConversation(TrackerOptions options, object::Done<Registration> registered);
+  TrackerConversation(TrackerOptions options, NodeEvents events);
 
   // RESOURCE_EXHAUSTED (TRACKER_BUSY): too much is asked already. Deadlines are set here.
   absl::Status Ask(AskedCommand asked, base::MonotonicTime now);
@@ -73,6 +78,10 @@ class TrackerConversation final : CommandBatches::Observer {
   void OnListed(const std::shared_ptr<ListQuestion>& question, absl::StatusOr<tracker::v1::ListResponse> response,
                 base::MonotonicTime now);
   void OnLinkLost(const absl::Status& why);
+  // A question beside the stream, whether the node is alive in that node epoch, ended with an error.
+  void OnAliveFailed(uint64_t node_epoch, const absl::Status& why);
+  // The registration in force; 0: none.
+  uint64_t node_epoch() const { return node_epoch_; }
 
   Step Next(base::MonotonicTime now);
   // Whether anybody waits for anything, or should: Next is to be called again within tens of milliseconds.
@@ -88,6 +97,7 @@ class TrackerConversation final : CommandBatches::Observer {
   void OnHandshake(const tracker::v1::StreamResponse& response, base::MonotonicTime now);
   void Note(const absl::Status& failure);
   bool Registered() const { return session_ != 0 && node_epoch_ != 0; }
+  void EndRegistration();
   void SayHello(base::MonotonicTime now, Step& step);
   void Renew(base::MonotonicTime now);
   // Whether the link should be given up: it owes an answer and says nothing.
@@ -100,7 +110,7 @@ class TrackerConversation final : CommandBatches::Observer {
   }
 
   const TrackerOptions options_;
-  const object::Done<Registration> registered_;
+  const NodeEvents events_;
   CommandBatches commands_;
   LocateBatches locates_;
   std::deque<std::shared_ptr<ListQuestion>> lists_;  // not asked now

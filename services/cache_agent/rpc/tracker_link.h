@@ -32,6 +32,10 @@ class TrackerLink {
   // Likewise.
   virtual void GetInventory(tracker::v1::GetInventoryRequest request, base::Duration timeout,
                             object::Done<absl::StatusOr<tracker::v1::GetInventoryResponse>> done) = 0;
+  virtual void NodeAlive(tracker::v1::NodeAliveRequest request, base::Duration timeout,
+                         object::Done<absl::StatusOr<tracker::v1::NodeAliveResponse>> done) = 0;
+  virtual void ListNodes(tracker::v1::ListNodesRequest request, base::Duration timeout,
+                         object::Done<absl::StatusOr<tracker::v1::ListNodesResponse>> done) = 0;
 };
 
 // Begins a link to HOST:PORT. Never fails: the link ends.

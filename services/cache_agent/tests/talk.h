@@ -139,6 +139,7 @@ class Talk {
   std::deque<std::shared_ptr<TrackerConversation::ListQuestion>> lists;
   std::vector<std::string> told;
   std::vector<Registration> registered;
+  std::vector<uint64_t> fenced;
   bool left = false;
 
  private:
@@ -150,7 +151,9 @@ class Talk {
   const TrackerOptions options_;
 
  public:
-  TrackerConversation talk{options_, [this](const Registration& told) { registered.push_back(told); }};
+  TrackerConversation talk{options_,
+                           {.registered = [this](const Registration& told) { registered.push_back(told); },
+                            .fenced = [this](uint64_t epoch) { fenced.push_back(epoch); }}};
 };
 
 // The keys of a request's commands.

@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "larder/base/mutex.h"
+#include "larder/base/status.h"
 #include "larder/base/testing/status_matchers.h"
 #include "larder/tracker/v1/tracker.grpc.pb.h"
 #include "rpc/grpc_tracker_link.h"
+#include "tests/scripted_tracker.h"
 #include "tests/talk.h"
 
 namespace larder::cache_agent {
@@ -120,6 +122,19 @@ class OneObject final : public v1::Tracker::Service {
     for (uint64_t bucket = 0; bucket < object::kInventoryBuckets; ++bucket) response->add_sums(10 * bucket);
     return grpc::Status::OK;
   }
+  grpc::Status NodeAlive(grpc::ServerContext*, const v1::NodeAliveRequest* request,
+                         v1::NodeAliveResponse* response) override {
+    if (request->node().node() != "n" || request->node().epoch() != 5) {
+      return {grpc::StatusCode::NOT_FOUND, "another node"};
+    }
+    response->set_session_ms(10000);
+    return grpc::Status::OK;
+  }
+  grpc::Status ListNodes(grpc::ServerContext*, const v1::ListNodesRequest* request,
+                         v1::ListNodesResponse* response) override {
+    response->add_nodes()->set_name("n" + request->page_token());
+    return grpc::Status::OK;
+  }
 };
 
 // What came of a call, once it came.
@@ -140,20 +155,30 @@ class SilentLink final : public TrackerLink {
  public:
   void Send(v1::StreamRequest) override {}
   void List(v1::ListRequest, base::Duration, object::Done<absl::StatusOr<v1::ListResponse>> done) override {
-    lists_.push_back(std::move(done));
+    Keep(std::move(done));
   }
   void GetInventory(v1::GetInventoryRequest, base::Duration,
                     object::Done<absl::StatusOr<v1::GetInventoryResponse>> done) override {
-    inventories_.push_back(std::move(done));
+    Keep(std::move(done));
+  }
+  void NodeAlive(v1::NodeAliveRequest, base::Duration,
+                 object::Done<absl::StatusOr<v1::NodeAliveResponse>> done) override {
+    Keep(std::move(done));
+  }
+  void ListNodes(v1::ListNodesRequest, base::Duration,
+                 object::Done<absl::StatusOr<v1::ListNodesResponse>> done) override {
+    Keep(std::move(done));
   }
   ~SilentLink() override {
-    for (const auto& done : inventories_) done(absl::CancelledError("the link ends"));
-    for (const auto& done : lists_) done(absl::CancelledError("the link ends"));
+    for (const auto& end : open_) end(absl::CancelledError("the link ends"));
   }
 
  private:
-  std::deque<object::Done<absl::StatusOr<v1::ListResponse>>> lists_;
-  std::deque<object::Done<absl::StatusOr<v1::GetInventoryResponse>>> inventories_;
+  template <typename Response>
+  void Keep(object::Done<absl::StatusOr<Response>> done) {
+    open_.push_back([done = std::move(done)](const absl::Status& why) { done(why); });
+  }
+  std::deque<std::function<void(const absl::Status&)>> open_;
 };
 
 class TrackerClientTest : public testing::Test {
@@ -184,6 +209,12 @@ TEST_F(TrackerClientTest, StopAnswersAllWhoWaitAndRefusesWhoComesLater) {
   EXPECT_EQ(base::Reason(given_up.get()), "NO_TRACKER");
   client.GetInventory(inventory.done());
   EXPECT_EQ(base::Reason(inventory.get().status()), "NO_TRACKER");
+  Answer<absl::StatusOr<TrackerClient::Alive>> alive;
+  client.AskAlive(std::chrono::seconds(1), alive.done());
+  EXPECT_EQ(base::Reason(alive.get().status()), "NO_TRACKER");
+  Answer<absl::StatusOr<v1::ListNodesResponse>> nodes;
+  client.ListNodes({}, std::chrono::seconds(1), nodes.done());
+  EXPECT_EQ(base::Reason(nodes.get().status()), "NO_TRACKER");
   Answer<absl::Status> late;
   client.Delete({"a", "k"}, late.done());
   EXPECT_EQ(base::Reason(late.get()), "NO_TRACKER");
@@ -200,6 +231,37 @@ TEST_F(TrackerClientTest, NamesThatAreNoneAreRefusedBeforeTheySpoilABatch) {
   client.Stop();
 }
 
+TEST_F(TrackerClientTest, ATrackerThatSaysNothingOfTheNodeIsLeftAndOneThatSaysItIsFencedRegistersItAnew) {
+  ScriptedTracker tracker;
+  Answer<Registration> registered;
+  Answer<uint64_t> fenced;
+  TrackerClient client({"a:1", "b:1"}, options_, tracker.dial(), clock_, log_,
+                       {.registered = registered.done(), .fenced = fenced.done()});
+  client.Start();
+  const ScriptedTracker::Link first = tracker.TakeLink();
+  EXPECT_EQ(first.address, "a:1");
+  first.events.received(Applied(tracker.TakeRequest(), {SessionResult(1), RegisteredResult(5)}));
+  EXPECT_EQ(registered.get().node_epoch, 5u);
+
+  Answer<absl::StatusOr<TrackerClient::Alive>> silent;
+  client.AskAlive(std::chrono::seconds(1), silent.done());
+  tracker.TakeQuestion()(absl::DeadlineExceededError("nothing came"));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(silent.get().status()));
+  EXPECT_EQ(tracker.TakeLink().address, "b:1");
+
+  // Once it is on that link.
+  Answer<absl::StatusOr<std::vector<ClusterObject>>> located;
+  client.Locate({{"a", "k"}}, located.done());
+  EXPECT_TRUE(tracker.TakeRequest().has_locate()) << "the registration goes on";
+  Answer<absl::StatusOr<TrackerClient::Alive>> over;
+  client.AskAlive(std::chrono::seconds(1), over.done());
+  tracker.TakeQuestion()(base::Error(absl::StatusCode::kUnavailable, "NODE_FENCED", "fenced"));
+  EXPECT_EQ(base::Reason(over.get().status()), "NODE_FENCED");
+  EXPECT_EQ(fenced.get(), 5u);
+  EXPECT_TRUE(tracker.TakeRequest().apply().commands(0).has_register_node());
+  client.Stop();
+}
+
 TEST_F(TrackerClientTest, GoesOnWithTheNextTrackerAndServesOverGrpc) {
   OneObject service;
   int port = 0;
@@ -211,7 +273,7 @@ TEST_F(TrackerClientTest, GoesOnWithTheNextTrackerAndServesOverGrpc) {
   Answer<Registration> registered;
   // Nobody listens on the first.
   TrackerClient client({"127.0.0.1:1", "127.0.0.1:" + std::to_string(port)}, options_, DialTrackerByGrpc, clock_, log_,
-                       registered.done());
+                       {.registered = registered.done()});
   client.Start();
   EXPECT_EQ(registered.get(), (Registration{5, "the cluster's", 1}));
 
@@ -261,6 +323,16 @@ TEST_F(TrackerClientTest, GoesOnWithTheNextTrackerAndServesOverGrpc) {
   const InventoryAnswer answer = synced.get().value();
   EXPECT_EQ(answer.next, object::BlobId{50});
   EXPECT_THAT(answer.over, ElementsAre(object::TrackedAs{{2}, {7}}, object::TrackedAs{{3}, {7}}));
+  Answer<absl::StatusOr<TrackerClient::Alive>> alive;
+  client.AskAlive(std::chrono::seconds(10), alive.done());
+  LARDER_ASSERT_OK_AND_ASSIGN(const TrackerClient::Alive now, alive.get());
+  EXPECT_EQ(now.node_epoch, 5u);
+  EXPECT_EQ(now.session, std::chrono::seconds(10));
+  Answer<absl::StatusOr<v1::ListNodesResponse>> nodes;
+  v1::ListNodesRequest page_of_nodes;
+  page_of_nodes.set_page_token("1");
+  client.ListNodes(page_of_nodes, std::chrono::seconds(10), nodes.done());
+  EXPECT_EQ(nodes.get().value().nodes(0).name(), "n1");
   client.Stop();
   server->Shutdown();
 }

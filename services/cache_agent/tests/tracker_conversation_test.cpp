@@ -214,7 +214,48 @@ TEST(TrackerConversation, AFencedNodeRegistersAnewBeforeItGoesOn) {
   talk.Say(Applied(b, {RefusedResult(StatusCode::kUnavailable, "NODE_FENCED")}));
   EXPECT_THAT(talk.sent, IsEmpty());
   EXPECT_THAT(talk.registered, ElementsAre(Registration{5, "the cluster's", 1}, Registration{6, "the cluster's", 1}));
+  EXPECT_THAT(talk.fenced, ElementsAre(5u));
   EXPECT_THAT(talk.told, ElementsAre("a: NODE_FENCED", "b: NODE_FENCED"));
+}
+
+TEST(TrackerConversation, ANodeThatIsToldBesideTheStreamThatItIsFencedRegistersAnew) {
+  Talk talk;
+  talk.Register(1, 5);
+  const absl::Status fenced = base::Error(StatusCode::kUnavailable, "NODE_FENCED", "fenced");
+  talk.talk.OnAliveFailed(4, fenced);
+  talk.Proceed();
+  EXPECT_THAT(talk.sent, IsEmpty()) << "of the epoch before";
+  talk.talk.OnAliveFailed(5, fenced);
+  talk.Proceed();
+  EXPECT_TRUE(talk.Take().apply().commands(0).has_register_node());
+  EXPECT_THAT(talk.fenced, ElementsAre(5u));
+  EXPECT_EQ(talk.talk.node_epoch(), 0u);
+  talk.talk.OnAliveFailed(5, fenced);
+  talk.Proceed();
+  EXPECT_THAT(talk.sent, IsEmpty()) << "it is registering already";
+  EXPECT_THAT(talk.fenced, ElementsAre(5u));
+}
+
+TEST(TrackerConversation, ATrackerThatSaysNothingOfTheNodeIsLeft) {
+  const std::vector<std::pair<absl::Status, bool>> cases = {
+      {absl::DeadlineExceededError("nothing came"), true},
+      {absl::UnavailableError("connection reset"), true},
+      {base::Error(StatusCode::kUnavailable, "TRACKER_NO_QUORUM", "no leader"), true},
+      {base::Error(StatusCode::kUnavailable, "LEADER_CHANGED", "ask again"), false},
+      {absl::UnimplementedError("an old tracker"), false},
+  };
+  for (const auto& [why, leaves] : cases) {
+    Talk talk;
+    talk.Register();
+    talk.talk.OnAliveFailed(5, why);
+    talk.Proceed();
+    EXPECT_EQ(talk.left, leaves) << why;
+    EXPECT_EQ(talk.talk.node_epoch(), 5u) << "the registration may well be in force";
+    talk.Lose();
+    talk.talk.OnAliveFailed(5, why);
+    talk.Link();
+    EXPECT_FALSE(talk.left) << "of a link that is over: " << why;
+  }
 }
 
 TEST(TrackerConversation, ALaterAgentOfTheSameNameKeepsThisOneOut) {
