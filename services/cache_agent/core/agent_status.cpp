@@ -42,8 +42,9 @@ AgentStatus StatusReader::ReadFor(const std::string& ns) const {
                      .connections = parts_.connections->connections(),
                      .denied = parts_.connections->denied(),
                      .requests = parts_.peer->totals(),
-                     .disk = ReadDisk(),
+                     .disk = ReadDisk(*parts_.config, *parts_.backend),
                      .open_files = ReadOpenFiles()};
+  if (parts_.membership) status.membership = parts_.membership();
   // Where identity is open, anybody may say to be of any namespace.
   const bool all = parts_.config->identity == Identity::kOpen;
   status.namespaces = SumByNamespace(std::exchange(status.peer.stored, {}), all ? "" : ns);
@@ -56,14 +57,14 @@ AgentStatus StatusReader::ReadFor(const std::string& ns) const {
   return status;
 }
 
-std::optional<AgentStatus::Disk> StatusReader::ReadDisk() const {
-  if (parts_.config->data_dir.empty()) return std::nullopt;
-  const absl::StatusOr<DiskSpace> space = ReadDiskSpace(parts_.config->data_dir);
+std::optional<AgentStatus::Disk> ReadDisk(const Config& config, const object::Backend& backend) {
+  if (config.data_dir.empty()) return std::nullopt;
+  const absl::StatusOr<DiskSpace> space = ReadDiskSpace(config.data_dir);
   if (!space.ok()) return std::nullopt;  // nothing was ever kept there
-  AgentStatus::Disk disk{.data_dir = parts_.config->data_dir, .space = *space};
-  if (parts_.backend->durability() != object::Durability::kMemory) {
-    disk.used = parts_.backend->usage().used;
-    disk.limit = parts_.backend->usage().limit;
+  AgentStatus::Disk disk{.data_dir = config.data_dir, .space = *space};
+  if (backend.durability() != object::Durability::kMemory) {
+    disk.used = backend.usage().used;
+    disk.limit = backend.usage().limit;
   }
   return disk;
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "core/connection_metrics.h"
 #include "core/machine.h"
+#include "core/membership_metrics.h"
 #include "core/metered_peer.h"
 #include "core/namespace_table.h"
 #include "larder/arena/arena.h"
@@ -46,7 +48,11 @@ struct AgentStatus {
   };
   std::optional<Disk> disk;
   OpenFiles open_files;
+  std::optional<MembershipView> membership;  // none without a tracker
 };
+
+// None without a data directory, or before anything was kept in it. May wait for the disk.
+std::optional<AgentStatus::Disk> ReadDisk(const Config& config, const object::Backend& backend);
 
 // What each namespace holds, whatever tiers it lies in: `only` that one, or all if it is empty.
 std::map<std::string, AgentStatus::Namespace> SumByNamespace(const std::vector<object::PeerUsage::Stored>& stored,
@@ -64,6 +70,7 @@ class StatusReader {
     const MeteredPeer* peer;
     const NamespaceTable* namespaces;
     const ConnectionMetrics* connections;
+    std::function<MembershipView()> membership;  // empty without a tracker
   };
   // Borrows all of them. The agent's uptime begins now.
   explicit StatusReader(Parts parts);
@@ -72,8 +79,6 @@ class StatusReader {
   AgentStatus ReadFor(const std::string& ns) const;
 
  private:
-  std::optional<AgentStatus::Disk> ReadDisk() const;
-
   const Parts parts_;
   const base::MonotonicTime begun_;
 };

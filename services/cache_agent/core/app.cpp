@@ -11,6 +11,7 @@
 #include "core/incarnation.h"
 #include "core/live_sessions.h"
 #include "core/machine.h"
+#include "core/membership_metrics.h"
 #include "core/metered_peer.h"
 #include "core/namespace_table.h"
 #include "core/piece_exchange.h"
@@ -27,6 +28,9 @@
 #include "larder/transport/register_all.h"
 #include "rpc/agent_rpc.h"
 #include "rpc/grpc_tracker_link.h"
+#include "rpc/membership.h"
+#include "rpc/node_list.h"
+#include "rpc/node_room.h"
 #include "rpc/registry_watch.h"
 #include "rpc/tracker_client.h"
 
@@ -164,7 +168,9 @@ absl::Status App::OpenStore() {
   stops_.Push("executor", [this](base::Deadline) { executor_->Stop(); });
   // Whoever waits for the cluster is answered, while there is a peer to be told.
   stops_.Push("tracker", [this](base::Deadline) {
+    membership_metrics_.reset();
     if (watch_ != nullptr) watch_->Stop();
+    if (membership_ != nullptr) membership_->Stop();
     if (tracker_ != nullptr) tracker_->Stop();
   });
   stops_.Push("pieces", [this](base::Deadline) {
@@ -175,7 +181,10 @@ absl::Status App::OpenStore() {
 }
 
 absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<object::Peer> peer) {
-  LARDER_ASSIGN_OR_RETURN(std::vector<std::string> trackers, ParseTrackers(config_.tracker));
+  LARDER_ASSIGN_OR_RETURN(std::vector<std::string> trackers, ParseAddresses(config_.tracker));
+  const auto view = [this] { return membership_ == nullptr ? MembershipView() : membership_->view(); };
+  membership_metrics_ = std::make_unique<MembershipMetrics>(view, process_.metrics());
+  node_list_ = std::make_unique<NodeList>();
   if (trackers.empty()) return peer;
   LARDER_ASSIGN_OR_RETURN(const uint64_t incarnation, NextIncarnation(config_.data_dir, process_.clock().WallNow()));
   absl::StatusOr<std::unique_ptr<PieceExchange>> pieces = PieceExchange::Start(
@@ -187,32 +196,61 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
       process_.metrics(), process_.clock(), process_.log());
   if (!pieces.ok()) return base::Annotate(pieces.status(), "listen.pieces " + config_.pieces);
   pieces_ = *std::move(pieces);
-  tracker_ = std::make_unique<TrackerClient>(std::move(trackers),
-                                             TrackerOptions{.node = node_,
-                                                            .piece_address = pieces_->address(),
-                                                            .zone = config_.zone,
-                                                            .rack = config_.rack,
-                                                            .incarnation = incarnation,
-                                                            .lease = config_.lease_ttl},
-                                             DialTrackerByGrpc, process_.clock(), process_.log(),
-                                             NodeEvents{.registered = [this](const Registration& registration) {
-                                               pieces_->OnRegistered(registration);
-                                               tracked_->Compare();
-                                             }});
+  const TrackerOptions self = {.node = node_,
+                               .piece_address = pieces_->address(),
+                               .zone = config_.zone,
+                               .rack = config_.rack,
+                               .incarnation = incarnation,
+                               .lease = config_.lease_ttl};
+  LARDER_RETURN_IF_ERROR(MakeMembership(self));
+  tracker_ = std::make_unique<TrackerClient>(
+      std::move(trackers), self, DialTrackerByGrpc, process_.clock(), process_.log(),
+      NodeEvents{.registered =
+                     [this](const Registration& registration) {
+                       membership_->OnRegistered(registration.node_epoch);
+                       pieces_->OnRegistered(registration);
+                       tracked_->Compare();
+                     },
+                 .fenced = [this](uint64_t node_epoch) { membership_->OnFenced(node_epoch); }});
   publisher_ = std::make_unique<Publisher>(*tracker_, process_.clock());
-  auto tracked =
-      std::make_unique<TrackedPeer>(node_, std::move(peer), *tracker_, *publisher_, *executor_, process_.clock());
+  auto tracked = std::make_unique<TrackedPeer>(node_, std::move(peer), *tracker_, *publisher_, *executor_,
+                                               process_.clock(), [this] { return membership_->MayAsk(); });
   tracked_ = tracked.get();
   tracked_->FetchBy(pieces_->fetcher(), pieces_->tickets(), process_.log());
   tracked_->PublishUntracked();
   tracker_->Start();
+  membership_->Start();
   watch_ = std::make_unique<RegistryWatch>(
-      *ParseTrackers(config_.tracker),
+      *ParseAddresses(config_.tracker),
       RegistryWatch::Events{.changed = [this](const object::ObjectId& id) { tracked_->Recheck(id); },
                             .missed = [this] { tracked_->Compare(); }},
       process_.log());
   watch_->Start();
   return tracked;
+}
+
+absl::Status App::MakeMembership(const TrackerOptions& self) {
+  LARDER_ASSIGN_OR_RETURN(std::vector<std::string> managers, ParseAddresses(config_.peer_manager));
+  MembershipOptions options = {.managers = std::move(managers)};
+  options.who.set_node(self.node);
+  options.who.set_incarnation(self.incarnation);
+  options.who.set_address(self.piece_address);
+  options.who.set_zone(self.zone);
+  options.who.set_rack(self.rack);
+  options.room = [this] {
+    const bool on_disk = backend_->durability() != object::Durability::kMemory;
+    return RoomOf(arena_->usage(), on_disk ? ReadDisk(config_, *backend_) : std::nullopt);
+  };
+  membership_ = std::make_unique<Membership>(
+      std::move(options), [this](base::Duration timeout, auto done) { tracker_->AskAlive(timeout, std::move(done)); },
+      DialPeerManagerByGrpc, process_.clock(), process_.log());
+  node_list_ =
+      std::make_unique<NodeList>([this](const auto& request, base::Duration timeout,
+                                        auto done) { membership_->ListNodes(request, timeout, std::move(done)); },
+                                 [this](auto request, base::Duration timeout, auto done) {
+                                   tracker_->ListNodes(std::move(request), timeout, std::move(done));
+                                 });
+  return absl::OkStatus();
 }
 
 absl::Status App::Listen() {
@@ -242,6 +280,8 @@ absl::Status App::Listen() {
 }
 
 absl::Status App::ListenForCalls(const std::string& socket) {
+  std::function<MembershipView()> membership;
+  if (membership_ != nullptr) membership = [this] { return membership_->view(); };
   status_ = std::make_unique<StatusReader>(StatusReader::Parts{.node = node_,
                                                                .config = &config_,
                                                                .clock = &process_.clock(),
@@ -249,9 +289,10 @@ absl::Status App::ListenForCalls(const std::string& socket) {
                                                                .backend = backend_.get(),
                                                                .peer = peer_.get(),
                                                                .namespaces = namespaces_.get(),
-                                                               .connections = connection_metrics_.get()});
+                                                               .connections = connection_metrics_.get(),
+                                                               .membership = std::move(membership)});
   agent_rpc_ = std::make_unique<AgentRpc>(*peer_, *executor_, *status_, *sessions_, IdentifyCalls(config_.identity),
-                                          *connection_metrics_);
+                                          *connection_metrics_, *node_list_);
   control_ = std::make_unique<rpc::Server>(
       rpc::ServerOptions{.unix_path = socket, .unix_mode = SocketMode(config_.identity)}, process_.log());
   control_->Add(*agent_rpc_);

@@ -29,6 +29,14 @@ absl::Status CheckPlace(const std::string& name) {
   return base::InvalidArgument("BAD_VALUE", "a place's name has at most {} bytes of UTF-8", kMaxPlace);
 }
 
+absl::Status CheckAddresses(const std::string& text) { return ParseAddresses(text).status(); }
+
+// A node's beats name its registration, which the tracker gives.
+absl::Status CheckCluster(const Config& config) {
+  if (config.peer_manager.empty() || !config.tracker.empty()) return absl::OkStatus();
+  return base::InvalidArgument("MISSING_SETTING", "tracker: must be set with peer_manager");
+}
+
 void DeclareQuota(config::Binder& binder, Quota& quota) {
   binder.Bytes("memory", &quota.memory,
                {.help = "Memory that the namespace's objects may take; each counts its bytes and 1 KiB, and what its "
@@ -47,7 +55,7 @@ void DeclareQuota(config::Binder& binder, Quota& quota) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> ParseTrackers(std::string_view text) {
+absl::StatusOr<std::vector<std::string>> ParseAddresses(std::string_view text) {
   std::vector<std::string> addresses;
   if (text.ends_with(',')) return base::InvalidArgument("BAD_VALUE", "'{}' ends with a comma", text);
   while (!text.empty()) {
@@ -70,7 +78,12 @@ void Declare(config::Binder& binder, Config& config) {
       "tracker", &config.tracker,
       {.help = "Where the cluster's trackers answer (listen.grpc), HOST:PORT parted by commas. Empty: this node is "
                "alone, and acknowledges 'local' only.",
-       .check = [](const std::string& text) { return ParseTrackers(text).status(); }});
+       .check = CheckAddresses});
+  binder.Text(
+      "peer_manager", &config.peer_manager,
+      {.help = "Where the cluster's peer managers answer (listen.grpc), HOST:PORT parted by commas: this node tells "
+               "each that it lives. Empty: none; the tracker is asked instead. Needs `tracker`.",
+       .check = CheckAddresses});
   binder.Text("socket_dir", &config.socket_dir,
               {.help = "Directory of the sockets data.sock and control.sock, which pods mount; one agent serves it.",
                .required = true,
@@ -126,6 +139,7 @@ void Declare(config::Binder& binder, Config& config) {
               },
               {.key = "name", .check_key = object::CheckNamespace});
   binder.Check([&config] { return CheckIdentity(config); });
+  binder.Check([&config] { return CheckCluster(config); });
 }
 
 }  // namespace larder::cache_agent

@@ -52,13 +52,15 @@ absl::Status LeaseLost(const ObjectId& id) {
 }  // namespace
 
 TrackedPeer::TrackedPeer(std::string node, std::unique_ptr<object::Peer> peer, ClusterRegistry& registry,
-                         Publisher& publisher, base::Executor& executor, const base::Clock& clock)
+                         Publisher& publisher, base::Executor& executor, const base::Clock& clock,
+                         std::function<absl::Status()> may_ask)
     : PeerDecorator(std::move(peer)),
       node_(std::move(node)),
       registry_(registry),
       publisher_(publisher),
       executor_(executor),
       clock_(clock),
+      may_ask_(std::move(may_ask)),
       inventory_(registry, clock,
                  {.presence = [this](const ObjectId& id, const TrackedAs& copy) { return PresenceOf(id, copy); },
                   .copies = [this] { return Copies(); },
@@ -143,6 +145,9 @@ void TrackedPeer::Abandon(const Creation& creation) {
 
 void TrackedPeer::Create(SessionId session, CreateRequest request, base::Deadline deadline, Granted done) {
   if (const absl::Status possible = CheckAck(request); !possible.ok()) return done(possible);
+  if (request.ack != AckPolicy::kLocal) {
+    if (absl::Status may = may_ask_(); !may.ok()) return done(std::move(may));
+  }
   Creation creation{.session = session,
                     .ack = request.ack == AckPolicy::kLocal ? AckPolicy::kLocal : AckPolicy::kTracked,
                     .overwrite = request.overwrite};
@@ -315,10 +320,12 @@ void TrackedPeer::Answer(SealResult result, const absl::StatusOr<TrackedAs>& tol
     return done(std::move(result));
   }
   if (Publisher::MayBeToldLater(told.status())) {
-    return done(base::Error(absl::StatusCode::kUnavailable, base::Reason(told.status()),
+    const absl::Status may = may_ask_();
+    const absl::Status& why = may.ok() ? told.status() : may;
+    return done(base::Error(absl::StatusCode::kUnavailable, base::Reason(why),
                             "'{}' is sealed on this node, but the tracker could not be told yet (it will be; the same "
                             "seal again waits for it): {}",
-                            result.info.id.key, base::Message(told.status())));
+                            result.info.id.key, base::Message(why)));
   }
   const std::string reason = base::Reason(told.status());
   const bool gone = reason == "SUPERSEDED" || reason == "NO_OBJECT";

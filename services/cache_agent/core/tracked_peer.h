@@ -25,10 +25,10 @@ namespace larder::cache_agent {
 // inner peer's, and wait for nobody.
 class TrackedPeer final : public object::PeerDecorator {
  public:
-  // Borrows all but the peer; they outlive it.
-  // `node` is this node's name; `executor` runs what may wait for a disk.
+  // Borrows all but the peer; they outlive it. `node` is this node's name; `executor` runs what may wait for a disk;
+  // `may_ask` says whether the node may promise what the cluster has to keep (SelfFence::MayAsk).
   TrackedPeer(std::string node, std::unique_ptr<object::Peer> peer, ClusterRegistry& registry, Publisher& publisher,
-              base::Executor& executor, const base::Clock& clock);
+              base::Executor& executor, const base::Clock& clock, std::function<absl::Status()> may_ask);
   ~TrackedPeer() override;
 
   // Publishes what a backend found again at start and the cluster may not know. Once, before others call.
@@ -58,11 +58,11 @@ class TrackedPeer final : public object::PeerDecorator {
   void CloseSession(object::SessionId session) override LARDER_EXCLUDES(mutex_);
   // Beside the inner peer's errors: INVALID_ARGUMENT (ACK_IMPOSSIBLE) for what needs other nodes or an origin,
   // DEADLINE_ EXCEEDED (CREATING) naming the node that creates the key, ALREADY_EXISTS (EXISTS) also if it is
-  // elsewhere, and with `tracked` the cluster's UNAVAILABLE.
+  // elsewhere, and with `tracked` the cluster's UNAVAILABLE, and UNAVAILABLE (NODE_FENCED).
   void Create(object::SessionId session, object::CreateRequest request, base::Deadline deadline,
               object::Done<absl::StatusOr<object::CreateGrant>> done) override;
   // With `tracked`, UNAVAILABLE while the cluster cannot be told: it is sealed here, and told later; a repeat waits for
-  // that.
+  // that. NODE_FENCED where that is why; what the tracker confirms is acknowledged however late, for it knew the node.
   void Seal(object::SessionId session, object::LeaseId lease, object::Epoch epoch, const object::SealRequest& request,
             object::Done<absl::StatusOr<object::SealResult>> done) override;
   absl::Status Discard(object::SessionId session, object::LeaseId lease, object::Epoch epoch) override;
@@ -166,6 +166,7 @@ class TrackedPeer final : public object::PeerDecorator {
   Publisher& publisher_;
   base::Executor& executor_;
   const base::Clock& clock_;
+  const std::function<absl::Status()> may_ask_;
   base::Mutex mutex_;
   std::unordered_map<object::SessionId, std::string> namespaces_ LARDER_GUARDED_BY(mutex_);
   std::unordered_map<object::LeaseId, CreationPtr> creations_ LARDER_GUARDED_BY(mutex_);

@@ -115,13 +115,15 @@ class AgentRpc::Session {
 };
 
 AgentRpc::AgentRpc(object::Peer& peer, base::Executor& executor, const StatusReader& status,
-                   const LiveSessions& sessions, object::Identify without_token, object::TransportObserver& observer)
+                   const LiveSessions& sessions, object::Identify without_token, object::TransportObserver& observer,
+                   const NodeList& nodes)
     : peer_(peer),
       executor_(executor),
       status_(status),
       sessions_(sessions),
       without_token_(std::move(without_token)),
-      observer_(observer) {}
+      observer_(observer),
+      nodes_(nodes) {}
 
 absl::StatusOr<AgentRpc::Caller> AgentRpc::CallerOf(const rpc::Context& context) {
   const std::string asked_ns = Metadata(context, kNamespaceKey).value_or("");
@@ -208,6 +210,21 @@ rpc::Reactor* AgentRpc::Pin(rpc::Context* context, const pb::PinRequest* request
   return InSession(context, [=, this](object::SessionId session, const EndCall& end) {
     OnExecutor(end, [this, session, key = request->key(), pinned = request->pinned(), end] {
       peer_.SetPinned(session, key, pinned, [end](const absl::Status& set) { end([&] { return set; }); });
+    });
+  });
+}
+
+rpc::Reactor* AgentRpc::ListNodes(rpc::Context* context, const pb::ListNodesRequest* request,
+                                  pb::ListNodesResponse* response) {
+  return rpc::UnaryLater(context, [&](rpc::PendingCall call) {
+    const absl::StatusOr<Caller> caller = CallerOf(*context);
+    if (!caller.ok()) return call.End([&] { return caller.status(); });
+    nodes_.List(*request, [call, response](const absl::StatusOr<pb::ListNodesResponse>& listed) {
+      call.End([&]() -> absl::Status {
+        LARDER_RETURN_IF_ERROR(listed.status());
+        *response = *listed;
+        return absl::OkStatus();
+      });
     });
   });
 }

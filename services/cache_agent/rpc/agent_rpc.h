@@ -12,6 +12,7 @@
 #include "larder/object/peer.h"
 #include "larder/object/registries.h"
 #include "larder/rpc/unary.h"
+#include "rpc/node_list.h"
 
 namespace larder::cache_agent {
 
@@ -22,7 +23,7 @@ class AgentRpc final : public larder::agent::v1::Agent::CallbackService {
   // Borrows all. `executor` runs the calls that may wait for a disk; `without_token` says whose calls are those
   // without; `observer` hears of the refused ones: "denied", "no_session".
   AgentRpc(object::Peer& peer, base::Executor& executor, const StatusReader& status, const LiveSessions& sessions,
-           object::Identify without_token, object::TransportObserver& observer);
+           object::Identify without_token, object::TransportObserver& observer, const NodeList& nodes);
 
   rpc::Reactor* Stat(rpc::Context* context, const larder::agent::v1::StatRequest* request,
                      larder::agent::v1::StatResponse* response) override;
@@ -32,6 +33,8 @@ class AgentRpc final : public larder::agent::v1::Agent::CallbackService {
                        larder::agent::v1::DeleteResponse* response) override;
   rpc::Reactor* Pin(rpc::Context* context, const larder::agent::v1::PinRequest* request,
                     larder::agent::v1::PinResponse* response) override;
+  rpc::Reactor* ListNodes(rpc::Context* context, const larder::agent::v1::ListNodesRequest* request,
+                          larder::agent::v1::ListNodesResponse* response) override;
   rpc::Reactor* Status(rpc::Context* context, const larder::agent::v1::StatusRequest* request,
                        larder::agent::v1::StatusResponse* response) override;
 
@@ -62,6 +65,7 @@ class AgentRpc final : public larder::agent::v1::Agent::CallbackService {
   const LiveSessions& sessions_;
   const object::Identify without_token_;
   object::TransportObserver& observer_;
+  const NodeList& nodes_;
 };
 
 }  // namespace larder::cache_agent

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "larder/base/status.h"
 #include "larder/rpc/process.h"
 
 namespace larder::cache_agent {
@@ -61,6 +62,26 @@ void Fill(pb::DiskUse& disk, const AgentStatus::Disk& found) {
   disk.set_limit_bytes(found.limit);
 }
 
+pb::MembershipState StateOf(SelfFence::State state) {
+  switch (state) {
+    case SelfFence::State::kJoining:
+      return pb::MEMBERSHIP_STATE_JOINING;
+    case SelfFence::State::kMember:
+      return pb::MEMBERSHIP_STATE_MEMBER;
+    case SelfFence::State::kFenced:
+      return pb::MEMBERSHIP_STATE_FENCED;
+  }
+  return pb::MEMBERSHIP_STATE_UNSPECIFIED;
+}
+
+void Fill(pb::MembershipStatus& membership, const MembershipView& view) {
+  membership.set_state(StateOf(view.state));
+  membership.set_why(base::Message(view.why));
+  membership.set_node_epoch(view.node_epoch);
+  membership.set_peer_managers(static_cast<uint32_t>(view.peer_managers));
+  membership.set_peer_managers_connected(static_cast<uint32_t>(view.answering));
+}
+
 }  // namespace
 
 pb::StatusResponse ToProto(const AgentStatus& status, const std::string& ns) {
@@ -84,6 +105,7 @@ pb::StatusResponse ToProto(const AgentStatus& status, const std::string& ns) {
   if (status.disk) Fill(*response.mutable_disk(), *status.disk);
   response.mutable_open_files()->set_limit(status.open_files.limit);
   response.mutable_open_files()->set_used(status.open_files.used);
+  if (status.membership) Fill(*response.mutable_membership(), *status.membership);
   return response;
 }
 

@@ -134,7 +134,7 @@ class NotingPeer final : public object::PeerDecorator {
 class CallSession : public testing::Test, public object::TransportObserver {
  protected:
   void Serve(Identity identity) {
-    rpc_ = std::make_unique<AgentRpc>(peer_, executor_, status_, sessions_, IdentifyCalls(identity), *this);
+    rpc_ = std::make_unique<AgentRpc>(peer_, executor_, status_, sessions_, IdentifyCalls(identity), *this, nodes_);
     server_.Add(*rpc_);
     ASSERT_THAT(server_.Start(), IsOk());
   }
@@ -156,6 +156,7 @@ class CallSession : public testing::Test, public object::TransportObserver {
   NotingPeer peer_;
   StatusReader status_{{.clock = &clock_}};  // for calls that do not come to read it
   LiveSessions sessions_;
+  const NodeList nodes_;
   base::Mutex mutex_;
   std::vector<std::string> denied_ LARDER_GUARDED_BY(mutex_);
   std::unique_ptr<AgentRpc> rpc_;

@@ -19,14 +19,16 @@ inline base::Deadline InTenSeconds() { return base::SystemClock().Now() + std::c
 // One agent with a process of its own.
 class Agent {
  public:
-  explicit Agent(Config config)
+  // `clock` null: the kernel's.
+  explicit Agent(Config config, const base::Clock* clock = nullptr)
       : config_(std::move(config)),
         process_({.admin = {.host = "127.0.0.1"},
                   .log = {.output =
                               [this](std::string_view line) {
                                 base::MutexLock lock(mutex_);
                                 lines_.emplace_back(line);
-                              }}}),
+                              }},
+                  .clock = clock}),
         app_(std::make_unique<App>(config_, process_)) {}
 
   absl::Status Start() { return app_->Start(); }

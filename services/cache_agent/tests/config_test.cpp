@@ -32,6 +32,14 @@ TEST(Config, DefaultsSuitANodeWithoutADisk) {
   EXPECT_EQ(config.lease_ttl, std::chrono::seconds(30));
 }
 
+TEST(Config, PeerManagersNeedATrackerWhoseRegistrationTheyAreToldOf) {
+  EXPECT_THAT(LoadFlags({{"peer-manager", "m:7420"}}), StatusIs(absl::StatusCode::kInvalidArgument, "MISSING_SETTING"));
+  EXPECT_THAT(LoadFlags({{"tracker", "t:7410"}, {"peer-manager", "m"}}), StatusIs(absl::StatusCode::kInvalidArgument));
+  LARDER_ASSERT_OK_AND_ASSIGN(const Config config,
+                              LoadFlags({{"tracker", "t:7410"}, {"peer-manager", "m:7420,n:7420"}}));
+  EXPECT_THAT(ParseAddresses(config.peer_manager).value(), testing::ElementsAre("m:7420", "n:7420"));
+}
+
 TEST(Config, EverySettingIsTaken) {
   LARDER_ASSERT_OK_AND_ASSIGN(const Config config, LoadFlags({{"node-name", "n1"},
                                                               {"socket-dir", "/s"},

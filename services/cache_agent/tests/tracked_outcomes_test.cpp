@@ -22,6 +22,44 @@ absl::Status Unknown() { return base::Error(absl::StatusCode::kDeadlineExceeded,
 absl::Status Stale() { return base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "that create is over"); }
 absl::Status Nothing() { return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "there is none"); }
 
+absl::Status Fenced() { return base::Error(absl::StatusCode::kUnavailable, "NODE_FENCED", "cut off for 2 s"); }
+
+TEST_F(TrackedPeerTest, AFencedNodePromisesNothingForTheClusterAndServesOn) {
+  PutTracked("here", "hello");
+  may_ask_ = Fenced();
+  for (const char* key : {"k", ""}) {
+    EXPECT_THAT(caller_->CreateLater({.key = key}).Get(), StatusIs(absl::StatusCode::kUnavailable, "NODE_FENCED"));
+  }
+  EXPECT_THAT(cluster_.open(), IsEmpty()) << "nobody waits for a tracker that does not answer";
+  EXPECT_TRUE(Readable("here"));
+  PutLocal("mine", "hello");
+  EXPECT_TRUE(Readable("mine"));
+  may_ask_ = absl::OkStatus();
+  PutTracked("k", "hello");
+}
+
+TEST_F(TrackedPeerTest, WhatTheTrackerConfirmedIsAcknowledgedAlsoByANodeThatHasBeenCutOffSince) {
+  auto sealed = SealLater(Begin({.key = "k"}), "hello");
+  may_ask_ = Fenced();
+  cluster_.Answer("seal k 7");
+  ASSERT_THAT(sealed.Get(), IsOk());
+  EXPECT_EQ(sealed.Get()->ack, object::AckPolicy::kTracked);
+}
+
+TEST_F(TrackedPeerTest, AFencedNodeRefusesTheAcknowledgementThatTheTrackerDoesNotGive) {
+  const CreateGrant grant = Begin({.key = "k"});
+  auto sealed = SealLater(grant, "hello");
+  may_ask_ = Fenced();
+  cluster_.Answer("seal k 7", ClusterDown());
+  EXPECT_THAT(sealed.Get(), StatusIs(absl::StatusCode::kUnavailable, "NODE_FENCED"));
+  EXPECT_TRUE(Readable("k")) << "it is sealed here";
+  auto again = SealAgain(grant, "hello");
+  may_ask_ = absl::OkStatus();
+  Pass(seconds(1));
+  cluster_.Answer("seal k 7");
+  EXPECT_THAT(again.Get(), IsOk()) << "it was told of by itself";
+}
+
 TEST_F(TrackedPeerTest, TheSameContentPutTwiceAtOnceIsThereForBoth) {
   const std::unique_ptr<Caller> other = Open();
   const CreateGrant a = caller_->CreateLater({}).Get().value();
@@ -167,7 +205,8 @@ class TrackedOutcomesTest : public TrackedPeerTest {
         (*peers.Get("single"))->make({.backends = {&node_->backend()}, .clock = &node_->clock(), .executor = &gated_});
     auto stepped = std::make_unique<SteppedPeer>(*std::move(inner));
     stepped_ = stepped.get();
-    peer_ = std::make_unique<TrackedPeer>("a", std::move(stepped), cluster_, *publisher_, gated_, node_->clock());
+    peer_ = std::make_unique<TrackedPeer>("a", std::move(stepped), cluster_, *publisher_, gated_, node_->clock(),
+                                          [] { return absl::OkStatus(); });
     caller_ = Open();
   }
   GatedExecutor gated_;

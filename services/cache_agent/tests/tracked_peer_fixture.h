@@ -43,7 +43,8 @@ class TrackedPeerTest : public testing::Test {
                              .clock = &node_->clock(),
                              .executor = &executor_,
                              .rules = [this](const std::string& ns) { return rules_[ns]; }});
-    peer_ = std::make_unique<TrackedPeer>("a", *std::move(inner), cluster_, *publisher_, executor_, node_->clock());
+    peer_ = std::make_unique<TrackedPeer>("a", *std::move(inner), cluster_, *publisher_, executor_, node_->clock(),
+                                          [this] { return may_ask_; });
     caller_ = Open();
   }
 
@@ -105,6 +106,7 @@ class TrackedPeerTest : public testing::Test {
   }
 
   std::map<std::string, object::NamespaceRules> rules_;
+  absl::Status may_ask_;
   base::InlineExecutor executor_;
   ScriptedCluster cluster_;
   std::unique_ptr<object::TestNode> node_;

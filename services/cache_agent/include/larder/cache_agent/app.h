@@ -33,14 +33,18 @@ class ArenaMetrics;
 class ConnectionMetrics;
 class FilePodDirectory;
 class LiveSessions;
+class Membership;
+class MembershipMetrics;
 class MeteredPeer;
 class NamespaceTable;
+class NodeList;
 class PieceExchange;
 class Publisher;
 class RegistryWatch;
 class StatusReader;
 class TrackedPeer;
 class TrackerClient;
+struct TrackerOptions;
 
 // The agent of one node: the memory, the objects, and the two sockets by which pods reach them. The one place where its
 // parts are put together. Several may live in one process, each with a Process and directories of its own. One thread
@@ -73,6 +77,7 @@ class App {
   absl::Status OpenPods();
   // `peer` as part of the cluster, if there is one.
   absl::StatusOr<std::unique_ptr<object::Peer>> JoinCluster(std::unique_ptr<object::Peer> peer);
+  absl::Status MakeMembership(const TrackerOptions& self);
   absl::Status Listen();
   absl::Status ListenForCalls(const std::string& socket);
 
@@ -86,6 +91,9 @@ class App {
   std::unique_ptr<arena::Arena> arena_;
   std::unique_ptr<ArenaMetrics> arena_metrics_;
   std::unique_ptr<object::Backend> backend_;
+  std::unique_ptr<NodeList> node_list_;
+  std::unique_ptr<Membership> membership_;  // none without a tracker
+  std::unique_ptr<MembershipMetrics> membership_metrics_;
   std::unique_ptr<PieceExchange> pieces_;  // none without a tracker, as those that follow
   std::unique_ptr<TrackerClient> tracker_;
   std::unique_ptr<Publisher> publisher_;

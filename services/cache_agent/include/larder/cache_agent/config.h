@@ -38,7 +38,8 @@ struct Config {
   std::string node_name;  // empty: the host's name
   std::string zone;
   std::string rack;
-  std::string tracker;  // HOST:PORT, parted by commas; empty: none
+  std::string tracker;       // HOST:PORT, parted by commas; empty: none
+  std::string peer_manager;  // likewise
   std::string socket_dir = "/run/larder";
   std::string data_dir;  // empty: nothing is kept on disk
   Identity identity = Identity::kOpen;
@@ -56,8 +57,8 @@ struct Config {
   std::map<std::string, NamespaceSettings> namespaces;
 };
 
-// The addresses of the setting `tracker`. INVALID_ARGUMENT (BAD_ADDRESS, BAD_VALUE).
-absl::StatusOr<std::vector<std::string>> ParseTrackers(std::string_view text);
+// The addresses of the settings `tracker` and `peer_manager`. INVALID_ARGUMENT (BAD_ADDRESS, BAD_VALUE).
+absl::StatusOr<std::vector<std::string>> ParseAddresses(std::string_view text);
 
 // Binds every field to its setting (config::Loader).
 void Declare(config::Binder& binder, Config& config);

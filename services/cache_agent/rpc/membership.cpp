@@ -1,0 +1,157 @@
+#include "rpc/membership.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "larder/base/status.h"
+
+namespace larder::cache_agent {
+
+namespace pb = larder::peers::v1;
+
+namespace {
+
+absl::Status NoPeerManager() {
+  return base::Error(absl::StatusCode::kUnavailable, "NO_PEER_MANAGER", "no peer manager answers this agent");
+}
+
+}  // namespace
+
+Membership::Membership(MembershipOptions options, AskAlive ask, DialPeerManager dial, const base::Clock& clock,
+                       observe::Logger& log)
+    : room_(std::move(options.room)), ask_(std::move(ask)), clock_(clock), log_(log), worker_("membership", [this] {
+        return Round();
+      }) {
+  for (const std::string& address : options.managers) {
+    managers_.push_back(std::make_unique<PeerManagerClient>(
+        address, options.who, dial, clock_, log_,
+        PeerManagerClient::Events{
+            .answered = [this](const PeerManagerConversation::Answer& answer) { OnBeatAnswered(answer); },
+            .doubted = [this] { Doubt(); },
+            .wake = [this] { worker_.Wake(); }}));
+  }
+}
+
+Membership::~Membership() { Stop(); }
+
+void Membership::Stop() {
+  worker_.Stop();
+  for (const auto& manager : managers_) manager->Stop();
+}
+
+// ---- what is heard
+
+void Membership::OnRegistered(uint64_t node_epoch) {
+  fence_.OnRegistered(node_epoch);
+  worker_.Wake();  // the managers are to hear of it
+}
+
+void Membership::OnFenced(uint64_t node_epoch) {
+  fence_.OnFenced(node_epoch, clock_.BootNow());
+  worker_.Wake();
+}
+
+void Membership::OnAlive(base::MonotonicTime sent, const absl::StatusOr<TrackerClient::Alive>& alive) {
+  if (alive.ok()) fence_.OnAnswered(alive->node_epoch, sent, alive->session);
+  base::MutexLock lock(mutex_);
+  asking_ = false;
+}
+
+void Membership::OnBeatAnswered(const PeerManagerConversation::Answer& answer) {
+  // Another manager's word binds nobody who fences.
+  if (answer.leads) fence_.OnAnswered(answer.node_epoch, answer.sent, answer.session);
+}
+
+void Membership::Doubt() {
+  base::MutexLock lock(mutex_);
+  ask_now_ = true;
+}
+
+// ---- what is said
+
+base::Duration Membership::Round() {
+  const base::MonotonicTime now = clock_.BootNow();
+  base::Duration wait = AskTracker(now) - now;
+  if (!managers_.empty()) {
+    const NodeRoom room = room_();
+    const uint64_t node_epoch = fence_.node_epoch();
+    for (const auto& manager : managers_) wait = std::min(wait, manager->Round(node_epoch, room));
+  }
+  LogChange(now);
+  return std::max(wait, base::Duration(0));
+}
+
+base::MonotonicTime Membership::AskTracker(base::MonotonicTime now) {
+  const base::MonotonicTime due = fence_.AskTrackerAt(now, !managers_.empty());
+  const base::Duration timeout = fence_.session() / 10;
+  {
+    base::MutexLock lock(mutex_);
+    const bool ask = (now >= due || ask_now_) && !asking_;
+    if (!ask) return std::max(due, now + timeout / 2);
+    asking_ = true;
+    ask_now_ = false;
+  }
+  fence_.OnTrackerAsked(now);
+  ask_(timeout, [this, now](const absl::StatusOr<TrackerClient::Alive>& alive) { OnAlive(now, alive); });
+  return now + timeout / 2;
+}
+
+void Membership::LogChange(base::MonotonicTime now) {
+  const SelfFence::State state = fence_.StateAt(now);
+  if (state == logged_) return;
+  if (state == SelfFence::State::kFenced) {
+    log_.Warning("node is a member of the cluster no more", {{"why", fence_.MayAct(now)}});
+  }
+  if (state == SelfFence::State::kMember) {
+    log_.Info("node is a member of the cluster", {{"node_epoch", fence_.node_epoch()}});
+  }
+  logged_ = state;
+}
+
+// ---- what is asked
+
+absl::Status Membership::OrAsk(absl::Status may) {
+  if (may.ok()) return may;
+  Doubt();
+  worker_.Wake();
+  return may;
+}
+
+absl::Status Membership::MayAct() { return OrAsk(fence_.MayAct(clock_.BootNow())); }
+
+absl::Status Membership::MayAsk() { return OrAsk(fence_.MayAsk(clock_.BootNow())); }
+
+MembershipView Membership::view() const {
+  const base::MonotonicTime now = clock_.BootNow();
+  MembershipView view{.state = fence_.StateAt(now),
+                      .why = fence_.MayAct(now),
+                      .node_epoch = fence_.node_epoch(),
+                      .peer_managers = managers_.size()};
+  view.answering =
+      static_cast<uint64_t>(std::ranges::count_if(managers_, [](const auto& manager) { return manager->connected(); }));
+  return view;
+}
+
+void Membership::ListNodes(const pb::ListNodesRequest& request, base::Duration timeout,
+                           const object::Done<absl::StatusOr<pb::ListNodesResponse>>& done) {
+  std::vector<PeerManagerClient*> managers;
+  for (const auto& manager : managers_) managers.push_back(manager.get());
+  std::ranges::stable_partition(managers, [](const PeerManagerClient* manager) { return !manager->leads(); });
+  ListNodesOf(std::move(managers), request, timeout, done);
+}
+
+void Membership::ListNodesOf(std::vector<PeerManagerClient*> managers, const pb::ListNodesRequest& request,
+                             base::Duration timeout, const object::Done<absl::StatusOr<pb::ListNodesResponse>>& done) {
+  if (managers.empty()) return done(NoPeerManager());
+  PeerManagerClient* const asked = managers.back();
+  managers.pop_back();
+  asked->ListNodes(
+      request, timeout,
+      [managers = std::move(managers), request, timeout, done](absl::StatusOr<pb::ListNodesResponse> response) {
+        // What is wrong with the request is so everywhere.
+        if (response.ok() || absl::IsInvalidArgument(response.status())) return done(std::move(response));
+        ListNodesOf(managers, request, timeout, done);
+      });
+}
+
+}  // namespace larder::cache_agent

@@ -1,0 +1,126 @@
+// An agent and a real tracker in one process, while the way between them is cut and mended, and while the agent sleeps.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "larder/base/testing/status_matchers.h"
+#include "larder/tracker/app.h"
+#include "tests/agent_under_test.h"
+
+namespace larder::cache_agent {
+namespace {
+
+using base::IsOk;
+using base::StatusIs;
+using std::chrono::seconds;
+
+constexpr base::Duration kHalfSession = seconds(5);  // of the tracker's default
+constexpr object::AckPolicy kLocal = object::AckPolicy::kLocal;
+
+// The kernel's clock, of an agent that now and then was stopped, or asleep.
+class JumpingClock final : public base::Clock {
+ public:
+  void Jump(base::Duration by) { jumped_.fetch_add(by.count()); }
+  base::MonotonicTime Now() const override { return system_.Now() + jumped(); }
+  base::MonotonicTime BootNow() const override { return system_.BootNow() + jumped(); }
+  base::WallTime WallNow() const override { return system_.WallNow() + jumped(); }
+
+ private:
+  base::Duration jumped() const { return base::Duration(jumped_.load()); }
+  const base::SystemClock system_;
+  std::atomic<base::Duration::rep> jumped_ = 0;
+};
+
+// A tracker alone, which can be ended and started again where it was.
+class OneTracker {
+ public:
+  explicit OneTracker(const std::string& data_dir) { config_.data_dir = data_dir; }
+
+  void Start() {
+    process_ = std::make_unique<rpc::Process>(rpc::ProcessOptions{.log = {.output = [](std::string_view) {}}});
+    app_ = std::make_unique<tracker::App>(config_, *process_);
+    ASSERT_THAT(app_->Start(), IsOk());
+    config_.grpc = app_->grpc_address();
+  }
+  void End() {
+    app_.reset();
+    process_.reset();
+  }
+  const std::string& address() const { return config_.grpc; }
+
+ private:
+  tracker::Config config_{.grpc = "127.0.0.1:0", .raft = "127.0.0.1:0", .resp = "127.0.0.1:0"};
+  std::unique_ptr<rpc::Process> process_;
+  std::unique_ptr<tracker::App> app_;
+};
+
+class CutOff : public AppTest {
+ protected:
+  void SetUp() override {
+    tracker_.Start();
+    Config config = Defaults();
+    config.tracker = tracker_.address();
+    agent_ = std::make_unique<Agent>(config, &clock_);
+    ASSERT_THAT(agent_->Start(), IsOk());
+    client_ = agent_->Connect();
+    ASSERT_TRUE(Until([&] { return LinesWith("node is a member of the cluster") > 0; }));
+  }
+
+  // Whether `done` is, within half a minute.
+  template <typename Done>
+  static bool Until(Done done) {
+    const auto end = std::chrono::steady_clock::now() + seconds(30);
+    while (!done()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+    }
+    return true;
+  }
+  size_t LinesWith(const std::string& part) {
+    const std::vector<std::string> lines = agent_->Lines();
+    return static_cast<size_t>(
+        std::ranges::count_if(lines, [&](const std::string& line) { return line.find(part) != std::string::npos; }));
+  }
+  absl::Status PutTracked(const std::string& key) { return Put(*client_, key, "hello"); }
+  absl::Status PutLocal(const std::string& key) {
+    return client_->Put({.key = key, .ack = kLocal}, base::AsBytes("hello")).status();
+  }
+  static auto Fenced() { return StatusIs(absl::StatusCode::kUnavailable, "NODE_FENCED"); }
+  void ExpectFenced(bool fenced) {
+    EXPECT_THAT(agent_->Metrics(), testing::HasSubstr(fenced ? "larder_agent_fenced 1\n" : "larder_agent_fenced 0\n"));
+  }
+
+  JumpingClock clock_;
+  OneTracker tracker_{dir_ / "tracker"};
+  std::unique_ptr<Agent> agent_;
+  std::unique_ptr<client::Client> client_;
+};
+
+TEST_F(CutOff, AnAgentThatNobodyAnswersAcknowledgesNothingForTheClusterServesOnAndComesBackByItself) {
+  ASSERT_THAT(PutTracked("before"), IsOk());
+  ExpectFenced(false);
+  tracker_.End();
+  clock_.Jump(kHalfSession);
+  EXPECT_THAT(PutTracked("refused"), Fenced());
+  ExpectFenced(true);
+  EXPECT_THAT(client_->Get("before"), IsOk()) << "a local hit waits for nobody";
+  EXPECT_THAT(PutLocal("local"), IsOk());
+  EXPECT_THAT(client_->Get("local"), IsOk());
+
+  tracker_.Start();
+  EXPECT_TRUE(Until([&] { return PutTracked("refused").ok(); }));
+  ExpectFenced(false);
+}
+
+TEST_F(CutOff, AnAgentThatWasStoppedForLongerThanASessionIsBackOnceTheTrackerSaysThatItCounts) {
+  clock_.Jump(4 * kHalfSession);
+  EXPECT_TRUE(Until([&] { return PutTracked("k").ok(); }));
+  ExpectFenced(false);
+}
+
+}  // namespace
+}  // namespace larder::cache_agent
