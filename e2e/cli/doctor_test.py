@@ -11,7 +11,19 @@ from cli_case import KIB, MIB, PATIENCE, CliCase
 
 CHECKS = [
     *("endpoint", "directory", "data socket", "kernel", "session", "write window", "small object", "large object"),
-    *("control", "version", "clock", "identity", "arena", "quarantine", "waste", "recycling", "quota", "open files"),
+    *(
+        "control",
+        "version",
+        "clock",
+        "identity",
+        "cluster",
+        "arena",
+        "quarantine",
+        "waste",
+        "recycling",
+        "quota",
+        "open files",
+    ),
     *("disk", "damage"),
 ]
 
@@ -32,6 +44,10 @@ class Doctor(CliCase):
         process = self.start("dev", "--agents", "1", "--dir", home, "--ready-file", str(ready))
         self.until(ready.exists, "dev is ready")
         return process, json.loads(ready.read_text())["agents"][0]["socket_dir"]
+
+    def setUp(self):
+        super().setUp()
+        self.until(lambda: self.finding("cluster", "--read-only")["verdict"] == "ok", "the node is a member")
 
     def test_an_agent_that_is_well_is_ok_line_by_line(self):
         lines = self.ok("doctor").decode().splitlines()

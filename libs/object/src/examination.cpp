@@ -8,13 +8,13 @@
 namespace larder::object {
 namespace {
 
-constexpr std::string_view kCallers = "#callers", kNamespaces = "#namespaces";
+constexpr std::string_view kCallers = "#callers", kNamespaces = "#namespaces", kCluster = "#cluster";
 
 struct ReasonAdvice {
   std::string_view reason;
   Advice advice;
 };
-constexpr std::array<ReasonAdvice, 17> kByReason = {{
+constexpr std::array<ReasonAdvice, 19> kByReason = {{
     {"NO_POD", {"call from a pod of this node: the agent serves no others", kCallers}},
     {"TWO_PODS", {"call from a process whose cgroups are those of one pod", kCallers}},
     {"UNKNOWN_POD", {"has the pod just started? run it again; else add it to the agent's 'pods_file'", kCallers}},
@@ -25,6 +25,8 @@ constexpr std::array<ReasonAdvice, 17> kByReason = {{
     {"NO_SESSION", {"run it again: the session has ended", kCallers}},
     {"FOREIGN_NAMESPACE", {"ask for your own namespace, or none", kNamespaces}},
     {"BAD_NAMESPACE", {"ask for your own namespace, or none", kNamespaces}},
+    {"NODE_FENCED", {"look at the trackers and the network: it goes on by itself", kCluster}},
+    {"NO_TRACKER", {"look at the trackers and the network: it goes on by itself", kCluster}},
     {"DISK_FULL", {"larder top shows what holds it", "#full-disk"}},
     {"QUOTA_EXCEEDED", {"delete objects, or have the quota raised", "#quotas"}},
     {"NO_ANSWER", {"is it stopped, or out of CPU? look at its log, restart it", "#no-answer"}},

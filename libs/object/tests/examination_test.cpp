@@ -33,6 +33,12 @@ TEST(AdviceFor, OnlyAForeignOrBadNamespaceIsTakenForOne) {
   EXPECT_EQ(Of(StatusCode::kPermissionDenied, "ANOTHER").topic, "#reasons");
 }
 
+TEST(AdviceFor, SendsToTheClusterWhoIsCutOffFromIt) {
+  for (const std::string_view reason : {"NODE_FENCED", "NO_TRACKER"}) {
+    EXPECT_EQ(Of(StatusCode::kUnavailable, reason).topic, "#cluster") << reason;
+  }
+}
+
 TEST(AdviceFor, TellsWhatIsFull) {
   EXPECT_EQ(Of(StatusCode::kResourceExhausted, "ARENA_FULL").topic, "#full-arena");
   EXPECT_EQ(Of(StatusCode::kResourceExhausted, "DISK_FULL").topic, "#full-disk");

@@ -69,6 +69,24 @@ Finding CheckIdentity(const pb::StatusResponse& status) {
   return Fine("identity", fmt::format("namespace {}, identity {}", status.namespace_(), status.identity()));
 }
 
+Finding CheckMembership(const pb::MembershipStatus& membership) {
+  constexpr char kName[] = "cluster";
+  constexpr char kTopic[] = "#cluster";
+  if (membership.state() == pb::MEMBERSHIP_STATE_FENCED) {
+    return Failed(kName, absl::UnavailableError(membership.why()), "look at the trackers and the network", kTopic);
+  }
+  std::string what = fmt::format("member with node epoch {}", membership.node_epoch());
+  if (membership.state() != pb::MEMBERSHIP_STATE_MEMBER) {
+    return Warn(kName, membership.why(), "look at the trackers, if that lasts", kTopic);
+  }
+  if (membership.peer_managers() == 0) return Fine(kName, std::move(what) + ", by the tracker's word");
+  what +=
+      fmt::format(", {} of {} peer managers answer", membership.peer_managers_connected(), membership.peer_managers());
+  if (membership.peer_managers_connected() == membership.peer_managers()) return Fine(kName, std::move(what));
+  return Warn(kName, std::move(what), "start the others, or look at the setting 'peer_manager' and the network",
+              kTopic);
+}
+
 Finding CheckArena(const pb::StatusResponse& status) {
   const pb::ArenaUse& arena = status.arena();
   const uint64_t used = arena.limit_bytes() - arena.free_bytes();
@@ -200,8 +218,10 @@ Finding CheckClock(base::WallTime agents, base::WallTime asked, base::WallTime a
 }
 
 std::vector<Finding> CheckStatus(const pb::StatusResponse& status) {
-  std::vector<Finding> findings = {CheckIdentity(status), CheckArena(status), CheckQuarantine(status.arena()),
-                                   CheckWaste(status.arena()), CheckRecycling(status.arena())};
+  std::vector<Finding> findings = {CheckIdentity(status)};
+  if (status.has_membership()) findings.push_back(CheckMembership(status.membership()));
+  findings.insert(findings.end(), {CheckArena(status), CheckQuarantine(status.arena()), CheckWaste(status.arena()),
+                                   CheckRecycling(status.arena())});
   if (const pb::NamespaceUse* own = OwnNamespace(status)) findings.push_back(CheckQuota(*own));
   findings.push_back(CheckOpenFiles(status.open_files()));
   if (status.has_disk()) findings.push_back(CheckDisk(status.disk()));

@@ -83,6 +83,34 @@ TEST_F(Checkup, AnAgentThatIsWellHasOnlyGoodFindings) {
   for (const Finding& finding : CheckStatus(status_)) EXPECT_EQ(finding.verdict, Verdict::kOk) << FindingLine(finding);
 }
 
+TEST_F(Checkup, AMemberIsWellAndToldWhoAnswersForIt) {
+  pb::MembershipStatus& membership = *status_.mutable_membership();
+  membership.set_state(pb::MEMBERSHIP_STATE_MEMBER);
+  membership.set_node_epoch(5);
+  EXPECT_EQ(Of("cluster").verdict, Verdict::kOk);
+  EXPECT_THAT(Of("cluster").what, HasSubstr("node epoch 5, by the tracker's word"));
+  membership.set_peer_managers(2);
+  membership.set_peer_managers_connected(2);
+  EXPECT_EQ(Of("cluster").verdict, Verdict::kOk);
+  membership.set_peer_managers_connected(1);
+  ExpectWarning("cluster", "#cluster");
+  EXPECT_THAT(Of("cluster").what, HasSubstr("1 of 2 peer managers answer"));
+}
+
+TEST_F(Checkup, ANodeThatJoinsIsAWarningAndOneThatIsFencedAFailure) {
+  pb::MembershipStatus& membership = *status_.mutable_membership();
+  membership.set_state(pb::MEMBERSHIP_STATE_JOINING);
+  membership.set_why("no tracker has registered it");
+  ExpectWarning("cluster", "#cluster");
+  membership.set_state(pb::MEMBERSHIP_STATE_FENCED);
+  membership.set_why("nobody answered it");
+  const Finding fenced = Of("cluster");
+  EXPECT_EQ(fenced.verdict, Verdict::kFailure);
+  EXPECT_EQ(fenced.code, absl::StatusCode::kUnavailable);
+  EXPECT_EQ(fenced.what, "nobody answered it");
+  EXPECT_EQ(fenced.topic, "#cluster");
+}
+
 TEST_F(Checkup, AFullArenaIsAWarningWithWhatTheNamespaceMayDo) {
   status_.mutable_arena()->set_free_bytes(kGiB / 100);
   ExpectWarning("arena", "#full-arena");
