@@ -181,6 +181,16 @@ absl::StatusOr<object::ListPage> AgentControl::List(const object::ListRequest& r
   return page;
 }
 
+absl::StatusOr<pb::ListNodesResponse> AgentControl::ListNodes(const pb::ListNodesRequest& request,
+                                                              base::Duration patience) {
+  if (impl_->stub == nullptr) {
+    return base::InvalidArgument("NO_CONTROL", "an agent cannot be asked for the nodes over {}", impl_->endpoint);
+  }
+  pb::ListNodesResponse response;
+  LARDER_RETURN_IF_ERROR(impl_->AskAgain(&pb::Agent::Stub::ListNodes, request, patience, response));
+  return response;
+}
+
 std::string AgentControl::node() const { return impl_->client == nullptr ? "" : impl_->client->node(); }
 
 const std::string& AgentControl::where() const { return impl_->where; }

@@ -35,6 +35,9 @@ class AgentControl {
   // DEADLINE_EXCEEDED (NO_ANSWER).
   absl::StatusOr<object::ObjectStat> Stat(const std::string& key, base::Duration patience);
   absl::StatusOr<object::ListPage> List(const object::ListRequest& request, base::Duration patience);
+  // A page of the cluster's nodes. Errors likewise, and INVALID_ARGUMENT (NO_CONTROL) as of Status.
+  absl::StatusOr<agent::v1::ListNodesResponse> ListNodes(const agent::v1::ListNodesRequest& request,
+                                                         base::Duration patience);
   // The agent's node; empty until it has answered.
   std::string node() const;
   // Where it should answer.

@@ -14,6 +14,7 @@ Verb DoctorVerb();
 Verb ExportVerb();
 Verb ImportVerb();
 Verb ListVerb();
+Verb NodesVerb();
 Verb PinVerb();
 Verb StatVerb();
 Verb TopVerb();
