@@ -99,7 +99,7 @@ void Step(swarm::FetchMachine& machine, const Parts& parts, base::ByteReader& in
       now += std::chrono::milliseconds(in.U16());
       break;
     default:
-      machine.OnBytes(1, now);
+      (what & 8) != 0 ? machine.OnWanted(1, now) : machine.OnBytes(1, now);
   }
 }
 

@@ -74,10 +74,7 @@ void ChildConnection::Read() {
 }
 
 ChildConnection::Got ChildConnection::Take(ssize_t size) {
-  if (size > 0) {
-    machine_.OnBytes(id_, parts_.clock.Now());
-    return Got::kSome;
-  }
+  if (size > 0) return Got::kSome;
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return Got::kNothing;
   End(Disconnected(size == 0 ? "closed by the parent" : base::Message(base::ErrnoError(errno, "receive"))));
   return Got::kEnded;
@@ -89,7 +86,9 @@ ChildConnection::Got ChildConnection::ReadFrame() {
   const size_t most = std::min(bytes.size(), MissingOfFrame());
   const ssize_t size = ::recv(fd_.get(), bytes.data(), most, 0);
   const Got got = Take(size);
-  if (got == Got::kSome) in_.insert(in_.end(), bytes.begin(), bytes.begin() + size);
+  if (got != Got::kSome) return got;
+  machine_.OnBytes(id_, parts_.clock.Now());
+  in_.insert(in_.end(), bytes.begin(), bytes.begin() + size);
   return got;
 }
 
@@ -170,6 +169,7 @@ void ChildConnection::DataCame(base::MutableByteSpan room, uint32_t size) {
     if (chunk_->size == 0) chunk_.reset();
     return;
   }
+  machine_.OnWanted(id_, parts_.clock.Now());
   chunk_->crc = base::Crc32c(room.first(size), chunk_->crc);
   chunk_->part += size;
   if (chunk_->size > 0) return;

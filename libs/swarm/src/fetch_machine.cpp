@@ -140,6 +140,11 @@ void FetchMachine::OnResumed(ParentId id, Now now) {
 }
 
 void FetchMachine::OnBytes(ParentId id, Now now) {
+  FetchParent* parent = Find(id);
+  if (parent != nullptr && parent->phase == FetchParent::Phase::kOpening) parent->last_byte = now;
+}
+
+void FetchMachine::OnWanted(ParentId id, Now now) {
   if (FetchParent* parent = Find(id)) parent->last_byte = now;
 }
 
@@ -161,7 +166,7 @@ absl::Status FetchMachine::HandleFrame(FetchParent& parent, const ControlFrame& 
     case FrameKind::kManifest:
       return HandleManifest(parent, frame, now);
     case FrameKind::kHave:
-      return HandleHave(parent, frame.payload);
+      return HandleHave(parent, frame.payload, now);
     case FrameKind::kError: {
       LARDER_ASSIGN_OR_RETURN(const ErrorFrame error, DecodeError(frame.payload));
       HandleError(parent, error, now);
@@ -213,9 +218,10 @@ absl::Status FetchMachine::Adopt(Manifest manifest, Now now) {
   return absl::OkStatus();
 }
 
-absl::Status FetchMachine::HandleHave(FetchParent& parent, base::ByteSpan payload) {
+absl::Status FetchMachine::HandleHave(FetchParent& parent, base::ByteSpan payload, Now now) {
   if (parent.phase != FetchParent::Phase::kOpen || !parent.held) return BadFrame("a HAVE of who has all, or nothing");
   LARDER_ASSIGN_OR_RETURN(const HaveFrame have, DecodeHave(payload));
+  const bool waited = parent.awaits_arriving();
   const uint32_t pieces = parent.arriving.size();
   for (const PieceRun& run : have.runs) {
     if (uint64_t{run.first} + run.count > pieces) return BadFrame("a HAVE beyond the last piece");
@@ -225,6 +231,7 @@ absl::Status FetchMachine::HandleHave(FetchParent& parent, base::ByteSpan payloa
       if (have.state == PieceMap::State::kArriving) parent.arriving.Add(piece);
     }
   }
+  if (waited && !parent.awaits_arriving()) parent.last_byte = now;
   changed_ = true;
   return absl::OkStatus();
 }
@@ -242,6 +249,7 @@ void FetchMachine::HandleError(FetchParent& parent, const ErrorFrame& error, Now
   parent.held->Remove(piece);
   parent.arriving.Remove(piece);
   parent.last_error = why;
+  parent.last_byte = now;
   EndFlight(parent, error.request, false);
 }
 
@@ -260,7 +268,8 @@ void FetchMachine::CancelAll(FetchParent& parent) {
 absl::StatusOr<base::MutableByteSpan> FetchMachine::Room(ParentId id, const PieceFrame& frame, uint32_t part,
                                                          uint32_t size) {
   FetchParent* parent = Find(id);
-  if (parent == nullptr || result_) return base::MutableByteSpan();
+  if (parent == nullptr || !parent->connected() || result_) return base::MutableByteSpan();
+  if (parent->phase != FetchParent::Phase::kOpen) return BadFrame("a PIECE before the MANIFEST");
   if (frame.request >= next_request_) return BadFrame("a PIECE that nobody asked for");
   const auto flight = std::ranges::find(parent->flights, frame.request, &Flight::request);
   if (flight == parent->flights.end()) return base::MutableByteSpan();  // it was on its way when it was cancelled

@@ -50,8 +50,10 @@ class FetchMachine {
   // the parent, nor as time without progress.
   void OnPaused(ParentId id, base::MonotonicTime now);
   void OnResumed(ParentId id, base::MonotonicTime now);
-  // Bytes came, of whatever.
+  // Bytes of frames came, data of PIECE excepted: the parent is alive, while its manifest is awaited.
   void OnBytes(ParentId id, base::MonotonicTime now);
+  // Data of a PIECE came that have room: the same, while pieces are.
+  void OnWanted(ParentId id, base::MonotonicTime now);
   // A frame that cannot be: BAD_FRAME. The same for what else the parent sent wrongly.
   void OnMalformed(ParentId id, const absl::Status& why, base::MonotonicTime now);
   // A whole frame, PIECE excepted.
@@ -83,7 +85,7 @@ class FetchMachine {
   void Fail(FetchParent& parent, const absl::Status& why, bool final, Now now);
   absl::Status HandleFrame(FetchParent& parent, const ControlFrame& frame, Now now);
   absl::Status HandleManifest(FetchParent& parent, const ControlFrame& frame, Now now);
-  absl::Status HandleHave(FetchParent& parent, base::ByteSpan payload);
+  absl::Status HandleHave(FetchParent& parent, base::ByteSpan payload, Now now);
   void HandleError(FetchParent& parent, const ErrorFrame& error, Now now);
   // The first manifest of all.
   absl::Status Adopt(Manifest manifest, Now now);

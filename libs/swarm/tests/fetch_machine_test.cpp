@@ -65,8 +65,8 @@ TEST(FetchMachine, PutsBytesWhereTheyBelongHoweverShortTheRangesOfMemoryAre) {
   EXPECT_EQ(swarm.sent["a"], swarm.bytes().size());
 }
 
-constexpr std::array kFaults = {Fault::kRefuse, Fault::kDie,    Fault::kHangUp,    Fault::kStall, Fault::kTrickle,
-                                Fault::kLie,    Fault::kDamage, Fault::kMalformed, Fault::kForget};
+constexpr std::array kFaults = {Fault::kRefuse, Fault::kDie,    Fault::kHangUp,    Fault::kStall,  Fault::kTrickle,
+                                Fault::kLie,    Fault::kDamage, Fault::kMalformed, Fault::kForget, Fault::kDrip};
 
 TEST(FetchMachine, SurvivesEachFaultAtEachStepIfOneParentIsSound) {
   for (const Fault fault : kFaults) {
@@ -147,6 +147,28 @@ TEST(FetchMachine, LeavesAParentThatIsSilentForTwoSeconds) {
   EXPECT_EQ(swarm.failures[0].node, "a");
   EXPECT_THAT(swarm.failures[0].why, StatusIs(absl::StatusCode::kUnavailable, "STALLED"));
   EXPECT_FALSE(swarm.failures[0].final);
+}
+
+TEST(FetchMachine, LeavesAParentThatSendsOnlyWhatNobodyWants) {
+  SimulatedSwarm swarm(SomeBytes(1 * kMiB), kPiece, 1);
+  swarm.Add({.node = "a", .fault = Fault::kDrip, .after = kPiece});
+  swarm.Begin();
+  swarm.Run(milliseconds(2500));
+  ASSERT_EQ(swarm.failures.size(), 1);
+  EXPECT_THAT(swarm.failures[0].why, StatusIs(absl::StatusCode::kUnavailable, "STALLED"));
+}
+
+TEST(FetchMachine, AParentThatIsSlowToMakeItsManifestKnownIsNotLeft) {
+  SimulatedSwarm swarm(SomeBytes(1 * kMiB), kPiece, 1);
+  swarm.Add({.node = "a", .fault = Fault::kStall});
+  swarm.Begin();
+  for (int i = 1; i <= 5; ++i) {
+    swarm.At(seconds(i), [&] { swarm.machine().OnBytes(1, swarm.time()); });
+  }
+  swarm.Run(seconds(6));
+  EXPECT_THAT(swarm.failures, testing::IsEmpty()) << "part of it came each second";
+  swarm.Run(seconds(2));
+  EXPECT_EQ(swarm.failures.size(), 1);
 }
 
 TEST(FetchMachine, OnesOwnRateLimitIsNotAParentsStall) {

@@ -210,8 +210,16 @@ void SimulatedSwarm::SendChunk(uint64_t id, uint32_t request, uint32_t size) {
     ++get.run.first;
     if (--get.run.count == 0) connection.requests.pop_front();
   }
-  Deliver(id, {.frame = frame, .bytes = std::move(data), .crc = crc});
+  connection.last = {.frame = frame, .bytes = std::move(data), .crc = crc};
+  Deliver(id, connection.last);
   if (connections_.contains(id)) SendNext(id);
+}
+
+void SimulatedSwarm::Drip(uint64_t id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  Deliver(id, found->second.last);
+  Schedule(now_ + std::chrono::milliseconds(500), [this, id] { Drip(id); });
 }
 
 void SimulatedSwarm::Deliver(uint64_t id, Data data) {
@@ -246,17 +254,22 @@ void SimulatedSwarm::ReadAll(uint64_t id) {
     }
     const Data data = std::move(connection.unread.front());
     connection.unread.pop_front();
-    ReadOne(connection.parent, data);
+    ReadOne(id, data);
   }
 }
 
-void SimulatedSwarm::ReadOne(FetchMachine::ParentId parent, const Data& data) {
+void SimulatedSwarm::ReadOne(uint64_t id, const Data& data) {
+  const FetchMachine::ParentId parent = connections_.at(id).parent;
   const auto size = static_cast<uint32_t>(data.bytes.size());
   machine_->OnBytes(parent, now_);
   for (uint32_t part = 0; part < size;) {
     const auto room = machine_->Room(parent, data.frame, part, size - part);
-    ASSERT_THAT(room, base::IsOk());
-    if (room->empty()) return;
+    if (!room.ok()) {
+      EXPECT_EQ(ParentOf(id).fault, Fault::kDrip) << room.status();
+      machine_->OnMalformed(parent, room.status(), now_);
+    }
+    if (!room.ok() || room->empty()) return;
+    machine_->OnWanted(parent, now_);
     std::ranges::copy(base::AsBytes(data.bytes).subspan(part, room->size()), room->begin());
     part += static_cast<uint32_t>(room->size());
   }
@@ -293,6 +306,9 @@ bool SimulatedSwarm::Spoil(uint64_t id) {
       if (first) HangUp(id);
       return false;
     case Fault::kStall:
+      return false;
+    case Fault::kDrip:
+      if (first && connection.sent > 0) Drip(id);
       return false;
     case Fault::kMalformed:
       if (first) SendControl(id, std::string(kHeaderSize, '\xFF'));

@@ -25,6 +25,7 @@ enum class Fault : uint8_t {
   kDamage,     // gives wrong bytes, with the checksum of the right ones
   kMalformed,  // sends something that is no frame
   kForget,     // does not have its pieces any more
+  kDrip,       // sends pieces that it has sent before
 };
 
 struct SimulatedParent {
@@ -88,6 +89,7 @@ class SimulatedSwarm {
     bool spoiled = false;  // it does what its fault is
     std::deque<Data> unread;
     bool paused = false;  // by the child's limit
+    Data last;            // that was sent
   };
   // Of what happens at the same time, connections come in a random order, and what is of one in its own.
   struct Event {
@@ -107,10 +109,11 @@ class SimulatedSwarm {
   void Open(uint64_t connection);
   void SendControl(uint64_t connection, const std::string& frames);
   void SendNext(uint64_t connection);
+  void Drip(uint64_t connection);
   void SendChunk(uint64_t connection, uint32_t request, uint32_t size);
   void Deliver(uint64_t connection, Data data);
   void ReadAll(uint64_t connection);
-  void ReadOne(FetchMachine::ParentId parent, const Data& data);
+  void ReadOne(uint64_t connection, const Data& data);
   void HangUp(uint64_t connection);
   // Does what the parent's fault is, when it is time; false: it says nothing now.
   bool Spoil(uint64_t connection);
