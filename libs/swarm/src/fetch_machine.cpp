@@ -105,6 +105,7 @@ void FetchMachine::Fail(FetchParent& parent, const absl::Status& why, bool final
   Disconnect(parent);
   parent.last_error = why;
   parent.phase = final ? FetchParent::Phase::kOut : FetchParent::Phase::kWaiting;
+  if (base::Reason(why) == "NOT_YET") parent.failures = 0;  // it will have the object soon, and answers
   const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
   parent.dial_at = base::DeadlineAfter(
       now, base::BackoffDelay(parent.failures++, options_.first_redial, options_.longest_redial, chance));

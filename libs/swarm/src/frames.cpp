@@ -30,6 +30,7 @@ constexpr std::array kReasons = std::to_array<Reason>({
     {9, "TOO_MANY_CONNECTIONS", StatusCode::kResourceExhausted},
     {10, "READ_FAILED", StatusCode::kDataLoss},
     {11, "STOPPING", StatusCode::kUnavailable},
+    {12, "NOT_YET", StatusCode::kUnavailable},
 });
 
 constexpr size_t kMaxMessage = 512;

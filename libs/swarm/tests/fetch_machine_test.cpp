@@ -274,6 +274,21 @@ TEST(FetchMachine, FailsAtOnceWhenNobodyCanHelp) {
   EXPECT_THAT(swarm.failures, Each(Field(&ParentFailure::final, true)));
 }
 
+TEST(FetchMachine, AParentThatIsNotReadyYetIsAskedAgainSoonEachTime) {
+  SimulatedSwarm swarm(SomeBytes(1 * kMiB), kPiece, 1);
+  swarm.Add({.node = "a", .refusal = base::Error(absl::StatusCode::kUnavailable, "NOT_YET", "no epoch")});
+  swarm.Begin();
+  swarm.At(seconds(20), [&] { swarm.Add({.node = "a"}); });
+  swarm.Run();
+  ExpectWhole(swarm);
+  EXPECT_LE(swarm.now(), milliseconds(21'100));
+  for (size_t i = 1; i < swarm.dials.size(); ++i) {
+    EXPECT_GE(swarm.dials[i].second - swarm.dials[i - 1].second, milliseconds(500)) << i;
+    EXPECT_LE(swarm.dials[i].second - swarm.dials[i - 1].second, milliseconds(1100)) << i;
+  }
+  EXPECT_THAT(swarm.failures, Each(Field(&ParentFailure::final, false)));
+}
+
 TEST(FetchMachine, DialsAgainAfterPausesThatGrowToAMinute) {
   SimulatedSwarm swarm(SomeBytes(1 * kMiB), kPiece, 1);
   swarm.Add({.node = "a", .fault = Fault::kRefuse});

@@ -204,7 +204,8 @@ TEST(Frames, ErrorsGoByNumberAndComeBackAsTheyWere) {
   for (const auto& [code, reason] :
        std::map<absl::StatusCode, std::string>{{absl::StatusCode::kAborted, "EPOCH_STALE"},
                                                {absl::StatusCode::kUnauthenticated, "TICKET_EXPIRED"},
-                                               {absl::StatusCode::kResourceExhausted, "TOO_MANY_CONNECTIONS"}}) {
+                                               {absl::StatusCode::kResourceExhausted, "TOO_MANY_CONNECTIONS"},
+                                               {absl::StatusCode::kUnavailable, "NOT_YET"}}) {
     const std::string bytes = EncodeError(0, base::MakeError(code, reason, "why"));
     const absl::Status status = StatusOf(DecodeError(Control(bytes).payload).value());
     EXPECT_THAT(status, StatusIs(code, reason));

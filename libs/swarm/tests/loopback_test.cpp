@@ -243,6 +243,21 @@ TEST(Loopback, OnesOwnLimitIsNotTheParentsStall) {
   EXPECT_THAT(child.failures, testing::IsEmpty());
 }
 
+TEST(Loopback, TheOnlyParentIsAskedAgainIfItIsNotReadyYet) {
+  const std::string bytes = SomeBytes(1 * kMiB);
+  TestParent parent("node-a");
+  parent.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  parent.source.RefuseOnce(base::Error(absl::StatusCode::kUnavailable, "NOT_YET", "no epoch"));
+  TestChild child({.first_redial = std::chrono::milliseconds(10)});
+  const auto destination = std::make_shared<TestDestination>();
+  ASSERT_THAT(child.Run(RequestFor(destination, {parent.Offer(kObject, kEpoch)})).status, IsOk());
+  EXPECT_TRUE(destination->bytes == bytes);
+  base::MutexLock lock(child.mutex);
+  ASSERT_EQ(child.failures.size(), 1);
+  EXPECT_THAT(child.failures[0].why, StatusIs(absl::StatusCode::kUnavailable, "NOT_YET"));
+  EXPECT_FALSE(child.failures[0].final);
+}
+
 TEST(Loopback, AnErrorOfTheDestinationIsTheFetchs) {
   TestParent parent("node-a");
   parent.source.Add(kObject, kEpoch, Sealed(SomeBytes(1 * kMiB), kPiece));

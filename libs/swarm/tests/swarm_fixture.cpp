@@ -40,8 +40,14 @@ void MemorySource::Add(const object::ObjectId& id, object::Epoch epoch, ServedOb
   objects_[id] = {epoch, std::move(object)};
 }
 
+void MemorySource::RefuseOnce(absl::Status why) {
+  base::MutexLock lock(mutex_);
+  refusal_ = std::move(why);
+}
+
 absl::StatusOr<ServedObject> MemorySource::Find(const object::ObjectId& id, object::Epoch epoch) {
   base::MutexLock lock(mutex_);
+  LARDER_RETURN_IF_ERROR(std::exchange(refusal_, absl::OkStatus()));
   const auto found = objects_.find(id);
   if (found == objects_.end()) return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "not here");
   if (found->second.first != epoch) return base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "another epoch");

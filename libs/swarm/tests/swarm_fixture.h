@@ -27,10 +27,13 @@ uint64_t MetricValue(observe::Registry& registry, std::string_view metric);
 class MemorySource final : public PieceSource {
  public:
   void Add(const object::ObjectId& id, object::Epoch epoch, ServedObject object) LARDER_EXCLUDES(mutex_);
+  // The next call of Find fails.
+  void RefuseOnce(absl::Status why) LARDER_EXCLUDES(mutex_);
   absl::StatusOr<ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) override LARDER_EXCLUDES(mutex_);
 
  private:
   base::Mutex mutex_;
+  absl::Status refusal_ LARDER_GUARDED_BY(mutex_);
   std::map<object::ObjectId, std::pair<object::Epoch, ServedObject>> objects_ LARDER_GUARDED_BY(mutex_);
 };
 

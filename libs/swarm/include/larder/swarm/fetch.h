@@ -93,9 +93,9 @@ struct FetchResult {
   PieceSet held;                             // verified: what a later fetch may begin with
 };
 
-// Why a parent is asked no more: UNAVAILABLE (STALLED, DISCONNECTED, CANNOT_DIAL: tried again later), DATA_LOSS
-// (DIGEST_MISMATCH: it gave wrong bytes), and what it said itself (EPOCH_STALE, NODE_EPOCH_STALE, NO_OBJECT,
-// BAD_TICKET, …).
+// Why a parent is asked no more: UNAVAILABLE (STALLED, DISCONNECTED, CANNOT_DIAL: tried again later, after longer and
+// longer pauses; NOT_YET: after the first of these each time), DATA_LOSS (DIGEST_MISMATCH: it gave wrong bytes), and
+// what it said itself (EPOCH_STALE, NODE_EPOCH_STALE, NO_OBJECT, BAD_TICKET, …).
 struct ParentFailure {
   std::string node;
   absl::Status why;

@@ -48,8 +48,9 @@ struct ServedObject {
 class PieceSource {
  public:
   virtual ~PieceSource() = default;
-  // NOT_FOUND (NO_OBJECT) if this node has nothing of it, ABORTED (EPOCH_STALE) if it has another epoch of it. Called
-  // on an event thread: it must not block.
+  // NOT_FOUND (NO_OBJECT) if this node has nothing of it, ABORTED (EPOCH_STALE) if it has another epoch of it,
+  // UNAVAILABLE (NOT_YET) if it has the bytes and will know soon under which epoch: who asked comes again. Called on an
+  // event thread: it must not block.
   virtual absl::StatusOr<ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) = 0;
 };
 
