@@ -23,6 +23,7 @@ struct SinglePeer::State::Incoming final : object::IncomingCopy {
 
   State& state;
   ObjectInfo info;
+  std::optional<base::MonotonicTime> ends;
   ByteQuota::Charge charge;
   std::unique_ptr<object::Blob> blob;
 };
@@ -32,7 +33,7 @@ void SinglePeer::State::Receive(const ObjectInfo& info, base::Deadline deadline,
   copy->info = info;
   copy->info.state = object::ObjectState::kSealed;
   copy->info.tier = backend_.tier();
-  copy->info.meta.ttl = info.ttl_left;  // it ends when the other copies do
+  if (info.ttl_left) copy->ends = clock_.Now() + *info.ttl_left;  // when the other copies do
   copy->info.pinned = false;            // which is for those who were asked to keep it
   copy->charge = bytes_.Open(info.id.ns);
   {
@@ -49,7 +50,7 @@ void SinglePeer::State::BeginCopy(std::unique_ptr<Incoming> copy, base::Deadline
     LARDER_ASSIGN_OR_RETURN(copy->blob, backend_.Create(info.id, info.epoch, info.size));
     return copy->blob->Expect(info.size, info.meta.piece_length);
   };
-  const absl::Status made = make_blob();
+  const absl::Status made = Closing() ? NoSession() : make_blob();
   if (made.ok()) return done(std::move(copy));
   // What waits holds nothing that others could use.
   copy->blob.reset();
@@ -76,8 +77,11 @@ void SinglePeer::State::SealCopy(const std::shared_ptr<Incoming>& copy, const Do
     if (!BeginTurn(id, [this, copy, done](Calls& more) { SealCopy(copy, done, more); })) return;
     existing = Find(id);
   }
-  absl::StatusOr<SealedPtr> made = Exists(id);
-  if (existing == nullptr) made = MakeSealed(copy->info, std::move(copy->blob), copy->charge);
+  copy->info.meta.ttl.reset();
+  if (copy->ends) copy->info.meta.ttl = *copy->ends - clock_.Now();
+  absl::StatusOr<SealedPtr> made = existing == nullptr ? NoObject(id) : Exists(id);
+  const bool over = copy->ends && *copy->info.meta.ttl <= base::Duration::zero();
+  if (existing == nullptr && !over) made = MakeSealed(copy->info, std::move(copy->blob), copy->charge);
   absl::StatusOr<ObjectInfo> result = made.ok() ? absl::StatusOr<ObjectInfo>(InfoOf(**made)) : made.status();
   WakeIfShort();
   base::MutexLock lock(mutex_);

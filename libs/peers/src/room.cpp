@@ -12,6 +12,8 @@ constexpr size_t kStepsOfAll = 64 * kStepsAtOnce;  // of one eviction; the next 
 constexpr uint64_t kWasteShare = 5;                // compacts when more than one part in so many is wasted
 constexpr uint64_t kCompactBytes = 64ull << 20;    // copied in one Tick
 constexpr base::Duration kCompactPause = std::chrono::seconds(1);  // after a look that found nothing
+constexpr size_t kAskedAtOnce = 64;                                // objects of one namespace
+constexpr base::Duration kAskAgain = std::chrono::seconds(30);     // about an object that had to stay
 constexpr base::Duration kLately = std::chrono::seconds(1);        // clients that are asked let go within it
 
 uint64_t FreeOf(const object::Backend::Usage& usage) {
@@ -102,7 +104,7 @@ std::vector<Eviction> SinglePeer::State::Plan() {
   uint64_t evictable = 0;
   for (std::string& ns : names) {
     const object::NamespaceRules rules = RulesOf(ns);
-    if (!rules.evict_last) continue;
+    if (!rules.evict_last && !may_go_) continue;
     NamespaceUse use{.bytes = bytes_.UseOf(ns),
                      .held = backend_.HeldBeside(ns),
                      .quota = rules.LimitOf(backend_.resource()),
@@ -139,7 +141,9 @@ uint64_t SinglePeer::State::EvictedLately(const std::string& ns) {
 }
 
 void SinglePeer::State::MakeRoom() {
-  for (const Eviction& eviction : Plan()) Evict(eviction);
+  for (const Eviction& eviction : Plan()) {
+    RulesOf(eviction.ns).evict_last ? Evict(eviction) : AskAndEvict(eviction);
+  }
 }
 
 void SinglePeer::State::Evict(const Eviction& eviction) {
@@ -150,11 +154,66 @@ void SinglePeer::State::Evict(const Eviction& eviction) {
     for (const SealedPtr& victim : victims) freed += victim->info.size + kObjectOverhead;
     Lose(victims);
     base::MutexLock lock(mutex_);
-    (eviction.reason == EvictReason::kRoom ? evicted_room_ : evicted_quota_) += victims.size();
+    CountEvicted(eviction, victims.size(), 0);
   }
-  if (freed == 0) return;
   base::MutexLock lock(mutex_);
-  evicted_lately_.push_back({clock_.Now(), eviction.ns, freed});
+  CountEvicted(eviction, 0, freed);
+}
+
+void SinglePeer::State::CountEvicted(const Eviction& eviction, size_t objects, uint64_t bytes) {
+  (eviction.reason == EvictReason::kRoom ? evicted_room_ : evicted_quota_) += objects;
+  if (bytes > 0) evicted_lately_.push_back({clock_.Now(), eviction.ns, bytes});
+}
+
+void SinglePeer::State::AskAndEvict(const Eviction& eviction) {
+  const std::vector<SealedPtr> asked = ColdestToAsk(eviction.ns, eviction.bytes);
+  if (asked.empty()) return;
+  std::vector<ObjectInfo> infos;
+  for (const SealedPtr& sealed : asked) infos.push_back(sealed->info);
+  may_go_(infos, [this, eviction, asked](const std::vector<bool>& may_go) { EvictAllowed(eviction, asked, may_go); });
+}
+
+std::vector<SinglePeer::State::SealedPtr> SinglePeer::State::ColdestToAsk(const std::string& ns, uint64_t bytes) {
+  std::vector<SealedPtr> asked;
+  base::MutexLock lock(mutex_);
+  const auto queue = queues_.find(ns);
+  if (queue == queues_.end() || asking_.contains(ns)) return asked;
+  const base::MonotonicTime now = clock_.Now();
+  const auto keep = [&](const SealedPtr& sealed) {
+    return sealed->info.pinned || sealed->holding->readers > 0 || sealed->holding->keep_until > now ||
+           sealed->holding->ask_again > now || !sealed->info.tracked;
+  };
+  size_t steps = std::min(2 * queue->second.size(), kStepsAtOnce);
+  for (uint64_t sum = 0; sum < bytes && asked.size() < kAskedAtOnce;) {
+    const auto place = queue->second.Next(steps, keep);
+    if (!place) break;
+    asked.push_back((*place)->item);
+    sum += asked.back()->info.size + kObjectOverhead;
+    asked.back()->holding->ask_again = now + kAskAgain;
+  }
+  if (!asked.empty()) asking_.insert(ns);
+  return asked;
+}
+
+void SinglePeer::State::EvictAllowed(const Eviction& eviction, const std::vector<SealedPtr>& asked,
+                                     const std::vector<bool>& may_go) {
+  std::vector<SealedPtr> victims;
+  uint64_t freed = 0;
+  {
+    base::MutexLock lock(mutex_);
+    asking_.erase(eviction.ns);
+    for (size_t i = 0; i < asked.size(); ++i) {
+      // Also if somebody reads it by now: the cluster does not count on it any more, and a reader keeps its view.
+      const SealedPtr now = may_go.at(i) ? Find(asked[i]->info.id) : nullptr;
+      if (now == nullptr || now->info.epoch != asked[i]->info.epoch) continue;
+      victims.push_back(now);
+      freed += now->info.size + kObjectOverhead;
+      Erase(now);
+    }
+    CountEvicted(eviction, victims.size(), freed);
+  }
+  Lose(victims);
+  if (!victims.empty() && wake_) wake_();
 }
 
 std::vector<SinglePeer::State::SealedPtr> SinglePeer::State::TakeColdest(const std::string& ns, uint64_t bytes,

@@ -360,6 +360,11 @@ void SinglePeer::State::CloseAll() {
   calls.Run();
 }
 
+bool SinglePeer::State::Closing() const {
+  base::MutexLock lock(mutex_);
+  return closing_;
+}
+
 void SinglePeer::State::Release(SessionId session, LeaseId lease) {
   SealedPtr ended;  // freed after the lock, if this was the last reader of a deleted object
   base::MutexLock lock(mutex_);
@@ -532,6 +537,8 @@ absl::Status SinglePeer::SetTracked(const ObjectId& id, Epoch epoch, const objec
 }
 absl::Status SinglePeer::Drop(const ObjectId& id, Epoch epoch) { return state_->Drop(id, epoch); }
 void SinglePeer::OnDropped(object::DroppedFn dropped) { state_->dropped_ = std::move(dropped); }
+
+void SinglePeer::AskBeforeDropping(object::MayGoFn may_go) { state_->may_go_ = std::move(may_go); }
 
 object::PeerUsage SinglePeer::usage() const {
   base::MutexLock lock(state_->mutex_);

@@ -51,6 +51,7 @@ class SinglePeer::State {
     ByteQuota::Charge charge;
     uint64_t readers = 0;            // read leases
     base::MonotonicTime keep_until;  // not evicted before: somebody looked it up, or had it before a restart
+    base::MonotonicTime ask_again;   // whether it may go; not before
     ClockQueue<SealedPtr>::Place place;
   };
   struct Sealed {
@@ -116,6 +117,7 @@ class SinglePeer::State {
   absl::StatusOr<SessionId> OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed);
   void CloseSession(SessionId session);
   void CloseAll();
+  bool Closing() const LARDER_EXCLUDES(mutex_);
   void Release(SessionId session, LeaseId lease);
   absl::StatusOr<std::shared_ptr<const object::BlobView>> ViewOf(SessionId session, LeaseId lease);
   base::Duration Tick();
@@ -156,6 +158,13 @@ class SinglePeer::State {
   // Bytes of `ns` (empty: of all) that were evicted a moment ago.
   uint64_t EvictedLately(const std::string& ns) LARDER_REQUIRES(mutex_);
   void Evict(const Eviction& eviction) LARDER_EXCLUDES(mutex_);
+  void CountEvicted(const Eviction& eviction, size_t objects, uint64_t bytes) LARDER_REQUIRES(mutex_);
+  // Evicts what the cluster has enough other copies of, once it says so.
+  void AskAndEvict(const Eviction& eviction) LARDER_EXCLUDES(mutex_);
+  // Up to `bytes` of the coldest that nobody needs here, and the cluster was not asked about lately.
+  std::vector<SealedPtr> ColdestToAsk(const std::string& ns, uint64_t bytes) LARDER_EXCLUDES(mutex_);
+  void EvictAllowed(const Eviction& eviction, const std::vector<SealedPtr>& asked, const std::vector<bool>& may_go)
+      LARDER_EXCLUDES(mutex_);
   // Up to `bytes` of the coldest that nobody needs, unpublished; few enough that others get the lock in between. Takes
   // what it looked at from `steps`, all that would find nothing more.
   std::vector<SealedPtr> TakeColdest(const std::string& ns, uint64_t bytes, size_t& steps) LARDER_EXCLUDES(mutex_);
@@ -224,7 +233,8 @@ class SinglePeer::State {
   const base::Duration late_tick_;
   const std::function<object::NamespaceRules(const std::string&)> rules_;
   const std::function<void()> wake_;
-  object::DroppedFn dropped_;         // set before there are sessions
+  object::DroppedFn dropped_;         // set before there are sessions, as is the next
+  object::MayGoFn may_go_;
   ByteQuota bytes_;                   // before all that holds charges
   std::atomic<bool> evicts_ = false;  // there is something that may be evicted; as of the last Tick
   // Held for table look-ups only, never while bytes are copied, the backend is called or a `done` runs.
@@ -248,6 +258,7 @@ class SinglePeer::State {
     std::string ns;
     uint64_t bytes = 0;
   };
+  std::set<std::string> asking_ LARDER_GUARDED_BY(mutex_);  // namespaces, about some of their objects
   std::deque<Evicted> evicted_lately_ LARDER_GUARDED_BY(mutex_);  // oldest first
   bool closing_ LARDER_GUARDED_BY(mutex_) = false;
   ObjectId compacted_to_ LARDER_GUARDED_BY(mutex_);           // where the next look for what lies badly begins

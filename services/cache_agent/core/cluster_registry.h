@@ -103,6 +103,9 @@ class ClusterRegistry {
   virtual void Abandon(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) = 0;
   // This node has that copy, of the object of that name, no more. OK also where the cluster knows of none.
   virtual void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy, object::Done<absl::Status> done) = 0;
+  // This node would drop its copy, which it has still: OK, and the cluster does not count on it any more, or
+  // FAILED_PRECONDITION (LAST_COPIES, LAST_STAGED): it has to stay. OK also where the cluster knows of none.
+  virtual void Offer(const object::ObjectId& id, const object::TrackedAs& copy, object::Done<absl::Status> done) = 0;
   // This node has a complete copy of that, which Locate or Seal told of. NOT_FOUND (DELETED), FAILED_PRECONDITION
   // (SUPERSEDED): free it; ABORTED (EPOCH_STALE): that was never sealed, or is not yet. Hears of the outcome as Seal
   // does: a GiveUp of the copy must come after it.

@@ -88,6 +88,41 @@ void InventorySync::OnGiven(Gone gone, const absl::Status& told) {
   if (told.ok()) TellGone();
 }
 
+void InventorySync::Offer(std::vector<Gone> copies, object::Done<std::vector<bool>> done) {
+  struct Answers {
+    base::Mutex mutex;
+    size_t missing LARDER_GUARDED_BY(mutex);
+    std::vector<bool> may_go LARDER_GUARDED_BY(mutex);
+  };
+  const auto answers = std::make_shared<Answers>();
+  bool asks = false;
+  {
+    base::MutexLock lock(mutex_);
+    asks = !running_ && !wanted_ && !copies.empty();
+    if (asks) ++telling_;  // so that no pass begins with what goes
+  }
+  if (!asks) return done(std::vector<bool>(copies.size()));
+  {
+    base::MutexLock lock(answers->mutex);
+    answers->missing = copies.size();
+    answers->may_go.resize(copies.size());
+  }
+  for (size_t i = 0; i < copies.size(); ++i) {
+    registry_.Offer(copies[i].first, copies[i].second, [this, answers, i, done](const absl::Status& told) {
+      std::vector<bool> may_go;
+      {
+        base::MutexLock lock(answers->mutex);
+        answers->may_go[i] = told.ok();
+        if (--answers->missing > 0) return;
+        may_go = answers->may_go;
+      }
+      done(std::move(may_go));
+      base::MutexLock lock(mutex_);
+      --telling_;
+    });
+  }
+}
+
 // ---- a pass
 
 void InventorySync::Tick() {

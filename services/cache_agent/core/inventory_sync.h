@@ -40,6 +40,10 @@ class InventorySync {
   void Request() LARDER_EXCLUDES(mutex_);
   // The copy is here no more. Above a million that wait, it is not told, and a reader finds it out.
   void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy) LARDER_EXCLUDES(mutex_);
+  // Asks the cluster which of these copies, all here still, may go. Those that may are on its list no more: `done` takes
+  // them away before it returns. None may while a pass is needed, or under way.
+  void Offer(std::vector<std::pair<object::ObjectId, object::TrackedAs>> copies, object::Done<std::vector<bool>> done)
+      LARDER_EXCLUDES(mutex_);
   // Begins what is due.
   void Tick() LARDER_EXCLUDES(mutex_);
 
@@ -72,7 +76,7 @@ class InventorySync {
   base::MonotonicTime pass_at_ LARDER_GUARDED_BY(mutex_);  // not before
   int failures_ LARDER_GUARDED_BY(mutex_) = 0;             // of passes, in a row
   std::deque<Gone> gone_ LARDER_GUARDED_BY(mutex_);        // to be told
-  size_t telling_ LARDER_GUARDED_BY(mutex_) = 0;           // told, and not answered
+  size_t telling_ LARDER_GUARDED_BY(mutex_) = 0;           // told or offered, and not answered
   base::MonotonicTime tell_at_ LARDER_GUARDED_BY(mutex_);  // not before
   int refusals_ LARDER_GUARDED_BY(mutex_) = 0;             // of what was told, in a row
 };

@@ -7,6 +7,7 @@
 // What is here, and what the cluster knows of it: told, compared, and dropped where others deleted or replaced it.
 namespace larder::cache_agent {
 
+using object::Done;
 using object::Epoch;
 using object::ObjectId;
 using object::TrackedAs;
@@ -70,6 +71,13 @@ void TrackedPeer::OnGone(const std::vector<object::ObjectInfo>& gone) {
     publisher_.ForgetIf(info.id, info.epoch);
     if (info.tracked) inventory_.GiveUp(info.id, *info.tracked);
   }
+}
+
+void TrackedPeer::AskWhetherTheyMayGo(const std::vector<object::ObjectInfo>& objects, Done<std::vector<bool>> done) {
+  std::vector<std::pair<ObjectId, TrackedAs>> copies;
+  copies.reserve(objects.size());
+  for (const object::ObjectInfo& info : objects) copies.emplace_back(info.id, info.tracked.value_or(TrackedAs{}));
+  inventory_.Offer(std::move(copies), std::move(done));
 }
 
 std::vector<TrackedAs> TrackedPeer::Copies() {

@@ -70,12 +70,14 @@ TrackedPeer::TrackedPeer(std::string node, std::unique_ptr<object::Peer> peer, C
                         over_.insert(over.begin(), over.end());
                       }}) {
   publisher_.OnTracked([this](const object::ObjectInfo& info, const TrackedAs& tracked) { OnTracked(info, tracked); });
+  inner().AskBeforeDropping([this](const std::vector<object::ObjectInfo>& objects, Done<std::vector<bool>> done) {
+    AskWhetherTheyMayGo(objects, std::move(done));
+  });
   inner().OnDropped([this](const std::vector<object::ObjectInfo>& gone) { OnGone(gone); });
 }
 
 TrackedPeer::~TrackedPeer() {
-  fetches_.reset();
-  EndInner();
+  EndInner();  // answers fetches that wait for room
 }
 
 bool TrackedPeer::Run(std::function<void()> work) {

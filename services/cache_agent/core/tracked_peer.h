@@ -130,6 +130,7 @@ class TrackedPeer final : public object::PeerDecorator {
   void GetOrBring(object::SessionId session, const std::string& key, base::Deadline deadline, int tries,
                   const object::Done<absl::StatusOr<object::ReadGrant>>& done);
   void Mark(const object::ObjectInfo& info, const object::TrackedAs& tracked) LARDER_EXCLUDES(mutex_);
+  void AskWhetherTheyMayGo(const std::vector<object::ObjectInfo>& objects, object::Done<std::vector<bool>> done);
   // What went by itself.
   void OnGone(const std::vector<object::ObjectInfo>& gone);
   // The creation is over without an object.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "core/tracked_peer.h"
@@ -12,7 +13,6 @@ using object::Epoch;
 using object::ObjectId;
 using object::ReadGrant;
 using object::SessionId;
-using object::TrackedAs;
 
 namespace {
 
@@ -43,9 +43,15 @@ void TrackedPeer::GetOrBring(SessionId session, const std::string& key, base::De
                              const Done<absl::StatusOr<ReadGrant>>& done) {
   inner().Get(session, key, deadline, [=, this](absl::StatusOr<ReadGrant> grant) {
     const std::optional<ObjectId> id = IdOf(session, key);
-    if (grant.ok() || tries == 0 || fetches_ == nullptr || !id || base::Reason(grant.status()) != "NO_OBJECT") {
+    if (grant.ok() || fetches_ == nullptr || !id || base::Reason(grant.status()) != "NO_OBJECT") {
       if (grant.ok()) grant->brought = tries < kTries;
       return done(std::move(grant));
+    }
+    if (tries == 0) {
+      return done(base::Error(absl::StatusCode::kResourceExhausted, "NO_ROOM",
+                              "'{}' was brought here {} times, and went again before it could be read: this node has too "
+                              "little room",
+                              key, kTries));
     }
     fetches_->Bring(session, *id, deadline, [=, this](const absl::Status& brought) {
       if (!brought.ok()) return done(brought);
@@ -70,10 +76,14 @@ void TrackedPeer::OnReceived(const object::ObjectInfo& info) {
 void TrackedPeer::OnCopyTold(const object::ObjectInfo& info, const absl::Status& told) {
   EndMarking(info.id, *info.tracked);
   const std::string reason = base::Reason(told);
-  if (reason == "DELETED" || reason == "SUPERSEDED" || reason == "EPOCH_STALE") {
-    // While the agent stops, it stays: it is compared at the next start.
-    Run([this, info] { inner().Drop(info.id, info.epoch).IgnoreError(); });
-  } else if (!told.ok()) {
+  if (told.ok()) {
+    // It may have gone before the cluster heard of it.
+    const std::optional<object::ObjectInfo> here = inner().FindSealed(info.id);
+    if (!here || here->tracked != info.tracked) inventory_.GiveUp(info.id, *info.tracked);
+  } else if (reason == "DELETED" || reason == "SUPERSEDED" || reason == "EPOCH_STALE") {
+    // Unless the same content was put here again meanwhile, it goes.
+    CheckLater(info.id, {});
+  } else {
     Compare();
   }
 }
@@ -87,27 +97,27 @@ object::ObjectInfo TrackedPeer::WithManifest(object::ObjectInfo info) {
 }
 
 absl::StatusOr<TrackedPeer::Served> TrackedPeer::Serve(const ObjectId& id, Epoch epoch) {
-  const std::optional<object::ObjectInfo> here = inner().FindSealed(id);
-  const auto none = [&id] {
-    return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "there is no object '{}' here", id.key);
-  };
-  if (!here) return none();
-  std::optional<TrackedAs> tracked = here->tracked;
-  if (!tracked) {
+  // An object goes from pending to being marked to marked. Looked at in this order, whatever goes on meanwhile is seen
+  // at one of the three: who is told that it is not here takes the copy off the cluster's list.
+  bool undecided = publisher_.PendingEpoch(id) != Epoch{};
+  bool marking = false;
+  {
     base::MutexLock lock(mutex_);
-    if (const auto marking = marking_.find(id); marking != marking_.end()) tracked = marking->second;
+    const auto [begin, end] = marking_.equal_range(id);
+    undecided = undecided || begin != end;
+    marking = std::any_of(begin, end, [epoch](const auto& item) { return item.second.epoch == epoch; });
   }
-  if (!tracked && publisher_.IsPending(id, here->epoch)) {
-    return base::Error(absl::StatusCode::kUnavailable, "NOT_YET", "the cluster is being told of it");
-  }
-  if (!tracked) return none();
-  if (tracked->epoch != epoch) {
+  const std::optional<object::ObjectInfo> here = inner().FindSealed(id);
+  const bool is_it = here && (here->tracked ? here->tracked->epoch == epoch : marking);
+  std::shared_ptr<const object::BlobView> view;
+  if (is_it) view = inner().SealedView(id, here->epoch);
+  if (view != nullptr) return Served{.info = *here, .view = std::move(view)};
+  if (undecided) return base::Error(absl::StatusCode::kUnavailable, "NOT_YET", "the cluster is being told of it");
+  if (here && here->tracked && !is_it) {
     return base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "epoch {} of '{}' is here, not {}",
-                       tracked->epoch.value, id.key, epoch.value);
+                       here->tracked->epoch.value, id.key, epoch.value);
   }
-  std::shared_ptr<const object::BlobView> view = inner().SealedView(id, here->epoch);
-  if (view == nullptr) return none();
-  return Served{.info = *here, .view = std::move(view)};
+  return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "there is no object '{}' here", id.key);
 }
 
 }  // namespace larder::cache_agent

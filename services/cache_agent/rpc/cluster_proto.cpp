@@ -169,12 +169,12 @@ v1::Command SyncCommand(const InventoryPage& page) {
   return command;
 }
 
-v1::Command GiveUpCommand(const TrackedAs& copy) {
+v1::Command GiveUpCommand(const TrackedAs& copy, bool gone) {
   v1::Command command;
   v1::GiveUp& give_up = *command.mutable_give_up();
   give_up.set_blob(copy.blob.value);
   give_up.set_epoch(copy.epoch.value);
-  give_up.set_evict_last(true);  // the copy is gone already: there is nothing to keep
+  give_up.set_evict_last(gone);
   return command;
 }
 

@@ -23,7 +23,8 @@ tracker::v1::Command PublishCommand(const object::ObjectInfo& info, bool overwri
 tracker::v1::Command AbandonCommand(const object::ObjectId& id, object::Epoch epoch);
 tracker::v1::Command DeleteCommand(const object::ObjectId& id);
 tracker::v1::Command MetaCommand(const object::ObjectId& id, object::Epoch epoch, const MetaChange& change);
-tracker::v1::Command GiveUpCommand(const object::TrackedAs& copy);
+// `gone`: it is here no more, so nothing is there to be kept.
+tracker::v1::Command GiveUpCommand(const object::TrackedAs& copy, bool gone);
 tracker::v1::Command AddCommand(const object::TrackedAs& copy);
 // About a copy of another node, told of in that epoch of it.
 tracker::v1::Command ReportCommand(const object::TrackedAs& copy, const std::string& node, uint64_t node_epoch,

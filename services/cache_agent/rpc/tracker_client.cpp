@@ -162,7 +162,13 @@ void TrackerClient::SetMeta(const ObjectId& id, Epoch epoch, const MetaChange& c
 }
 
 void TrackerClient::GiveUp(const ObjectId& id, const TrackedAs& copy, Done<absl::Status> done) {
-  Ask({.command = GiveUpCommand(copy),
+  GiveUp(id, copy, /*gone=*/true, std::move(done));
+}
+void TrackerClient::Offer(const ObjectId& id, const TrackedAs& copy, Done<absl::Status> done) {
+  GiveUp(id, copy, /*gone=*/false, std::move(done));
+}
+void TrackerClient::GiveUp(const ObjectId& id, const TrackedAs& copy, bool gone, Done<absl::Status> done) {
+  Ask({.command = GiveUpCommand(copy, gone),
        .object = NameOf(id),
        .done = [done = std::move(done)](const absl::StatusOr<v1::Result>& result) {
          const absl::Status status = StatusOf(result);

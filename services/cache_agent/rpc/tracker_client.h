@@ -41,6 +41,7 @@ class TrackerClient final : public ClusterRegistry {
                object::Done<absl::StatusOr<object::TrackedAs>> done) override;
   void Abandon(const object::ObjectId& id, object::Epoch epoch, object::Done<absl::Status> done) override;
   void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy, object::Done<absl::Status> done) override;
+  void Offer(const object::ObjectId& id, const object::TrackedAs& copy, object::Done<absl::Status> done) override;
   void AddCopy(const object::TrackedAs& copy, object::Done<absl::Status> done) override;
   void ReportBad(const object::TrackedAs& copy, const std::string& node, uint64_t node_epoch, uint64_t version,
                  object::Done<absl::Status> done) override;
@@ -76,6 +77,7 @@ class TrackerClient final : public ClusterRegistry {
   using Question = std::function<absl::Status(TrackerConversation&, base::MonotonicTime)>;
   void Put(const Question& question, object::Done<absl::Status> refused) LARDER_EXCLUDES(mutex_);
   void Ask(AskedCommand asked);
+  void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy, bool gone, object::Done<absl::Status> done);
   void OnListed(const std::shared_ptr<TrackerConversation::ListQuestion>& question,
                 absl::StatusOr<tracker::v1::ListResponse> response) LARDER_EXCLUDES(mutex_);
   // That question, on that link, ended so.

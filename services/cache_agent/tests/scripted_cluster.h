@@ -43,6 +43,9 @@ class ScriptedCluster final : public ClusterRegistry {
   void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy, Done<absl::Status> done) override {
     Ask(fmt::format("give up {} {}", id.key, copy.epoch.value), Simply(std::move(done)));
   }
+  void Offer(const object::ObjectId& id, const object::TrackedAs& copy, Done<absl::Status> done) override {
+    Ask(fmt::format("offer {} {}", id.key, copy.epoch.value), Simply(std::move(done)));
+  }
   void AddCopy(const object::TrackedAs& copy, Done<absl::Status> done) override {
     Ask(fmt::format("add {} {}", copy.blob.value, copy.epoch.value), Simply(std::move(done)));
   }

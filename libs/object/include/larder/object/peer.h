@@ -25,6 +25,8 @@ struct SessionOwner {
 
 using LapsedFn = std::function<void(const std::vector<LeaseId>&)>;
 using DroppedFn = std::function<void(const std::vector<ObjectInfo>&)>;
+// Which of these may go; the answer comes once, in the same order, maybe before the call returns.
+using MayGoFn = std::function<void(const std::vector<ObjectInfo>&, Done<std::vector<bool>>)>;
 
 struct CreateRequest {
   std::string key;         // empty: content-addressed, named "sha256:<hex>" by the seal
@@ -112,7 +114,7 @@ class IncomingCopy {
   virtual absl::Status Keep(uint32_t number) = 0;
   // All parts were kept: makes it a sealed object, under an epoch of this node's. Uses it up, whatever becomes of it.
   // DATA_LOSS (DIGEST_MISMATCH) unless the bytes have that CRC-32C; ALREADY_EXISTS (EXISTS): an object of that name is
-  // sealed here meanwhile, maybe the same.
+  // sealed here meanwhile, maybe the same; NOT_FOUND (NO_OBJECT): its TTL has passed.
   virtual void Seal(uint32_t crc32c, Done<absl::StatusOr<ObjectInfo>> done) = 0;
 };
 
@@ -197,6 +199,10 @@ class Peer {
   // `dropped` hears of sealed objects that go though nobody deleted or replaced them: evicted, expired, damaged. On the
   // thread of Tick or ReportDamage, under no lock. Once, before there are sessions.
   virtual void OnDropped(DroppedFn dropped) = 0;
+  // `may_go` says which objects the cluster has enough other copies of: they are dropped, too, when room is short, though
+  // their namespaces do not allow to drop last copies. Those that may go are taken away before its answer returns. On
+  // Tick's thread, under no lock. Once, before there are sessions.
+  virtual void AskBeforeDropping(MayGoFn may_go) = 0;
 
   virtual PeerUsage usage() const = 0;
   // Its calls, besides OpenSession, CloseSession, Release, Renew, ViewOf, Stat, List, ListSealed, FindSealed and

@@ -75,6 +75,7 @@ class PeerDecorator : public Peer {
   }
   absl::Status Drop(const ObjectId& id, Epoch epoch) override { return inner_->Drop(id, epoch); }
   void OnDropped(DroppedFn dropped) override { inner_->OnDropped(std::move(dropped)); }
+  void AskBeforeDropping(MayGoFn may_go) override { inner_->AskBeforeDropping(std::move(may_go)); }
   PeerUsage usage() const override { return inner_->usage(); }
   bool blocks() const override { return inner_->blocks(); }
   base::Duration Tick() override { return inner_->Tick(); }

@@ -55,6 +55,7 @@ class SinglePeer final : public object::Peer {
   absl::Status SetTracked(const object::ObjectId& id, object::Epoch epoch, const object::TrackedAs& tracked) override;
   absl::Status Drop(const object::ObjectId& id, object::Epoch epoch) override;
   void OnDropped(object::DroppedFn dropped) override;
+  void AskBeforeDropping(object::MayGoFn may_go) override;
   object::PeerUsage usage() const override;
   bool blocks() const override;
   base::Duration Tick() override;
