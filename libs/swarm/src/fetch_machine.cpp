@@ -111,7 +111,7 @@ void FetchMachine::Fail(FetchParent& parent, const absl::Status& why, bool final
       now, base::BackoffDelay(parent.failures++, options_.first_redial, options_.longest_redial, chance));
   actions_.push_back({.kind = Action::Kind::kTell,
                       .parent = parent.id,
-                      .failure = {.node = parent.spec.node, .why = why, .final = final}});
+                      .failure = {.node = parent.spec.node, .node_epoch = parent.spec.node_epoch, .why = why, .final = final}});
 }
 
 void FetchMachine::OnConnected(ParentId id, Now now) {

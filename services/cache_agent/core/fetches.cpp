@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "larder/base/status.h"
@@ -27,8 +28,13 @@ absl::Status Stopping() {
 // Where a fetch puts an object: the peer's own memory or file.
 class CopyDestination final : public swarm::Destination {
  public:
-  CopyDestination(std::shared_ptr<IncomingCopy> copy, const ObjectInfo& info)
-      : copy_(std::move(copy)), size_(info.size), piece_length_(info.meta.piece_length), digest_(info.digest) {}
+  CopyDestination(std::shared_ptr<IncomingCopy> copy, const ObjectInfo& info,
+                  std::shared_ptr<std::atomic<uint64_t>> verified)
+      : copy_(std::move(copy)),
+        size_(info.size),
+        piece_length_(info.meta.piece_length),
+        digest_(info.digest),
+        verified_(std::move(verified)) {}
 
   absl::Status Prepare(const std::shared_ptr<const swarm::Manifest>& manifest,
                        const std::shared_ptr<swarm::PieceMap>&) override {
@@ -40,20 +46,22 @@ class CopyDestination final : public swarm::Destination {
                        base::FormatDigest(manifest->digest), size_, base::FormatDigest(digest_));
   }
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override { return copy_->At(offset, size); }
-  absl::Status Verified(uint32_t piece) override { return copy_->Keep(piece); }
+  absl::Status Verified(uint32_t piece) override {
+    verified_->fetch_add(1);
+    return copy_->Keep(piece);
+  }
 
  private:
   const std::shared_ptr<IncomingCopy> copy_;
   const uint64_t size_;
   const uint32_t piece_length_;
   const base::Digest digest_;
+  const std::shared_ptr<std::atomic<uint64_t>> verified_;
 };
 
-absl::Status NoLeave(const ObjectId& id) {
-  return base::Error(absl::StatusCode::kUnavailable, "NO_PIECE_KEY",
-                     "'{}' is on other nodes, and this one has no key to ask them for it yet (the tracker gives it "
-                     "when the agent registers)",
-                     id.key);
+absl::Status Busy() {
+  return base::Error(absl::StatusCode::kResourceExhausted, "FETCHES_BUSY",
+                     "too many reads wait for objects of other nodes already: wait for some of them");
 }
 
 // It says that the node does not have what the cluster says it has.
@@ -67,35 +75,30 @@ bool IsNotThere(const absl::Status& why) {
 Fetches::~Fetches() { Stop(); }
 
 void Fetches::Bring(object::SessionId session, const ObjectId& id, base::Deadline deadline, Brought done) {
+  absl::Status refused;
+  FlightPtr begun;
   {
     base::MutexLock lock(mutex_);
-    if (!stopped_) {
+    const auto waiting = waiting_.find(session);
+    if (stopped_) {
+      refused = Stopping();
+    } else if ((!flights_.contains(id) && flights_.size() >= kMostFlights) ||
+               (waiting != waiting_.end() && waiting->second >= kMostWaiting)) {
+      refused = Busy();
+    } else {
       FlightPtr& flight = flights_[id];
       if (flight == nullptr) {
-        flight = std::make_shared<Flight>();
+        flight = begun = std::make_shared<Flight>();
         flight->id = id;
-        queue_.push_back(flight);
+        flight->begun = flight->needed = parts_.clock.Now();
+        flight->locating = true;
       }
+      ++waiting_[session];
       flight->waiters.push_back({session, deadline, std::move(done)});
-      done = nullptr;
     }
   }
-  if (done) return done(Stopping());
-  BeginWaiting();
-}
-
-void Fetches::BeginWaiting() {
-  std::vector<FlightPtr> begun;
-  {
-    base::MutexLock lock(mutex_);
-    for (; under_way_ < kAtOnce && !queue_.empty(); queue_.pop_front(), ++under_way_) {
-      Flight& flight = *queue_.front();
-      flight.begun = flight.needed = parts_.clock.Now();
-      flight.locating = true;
-      begun.push_back(queue_.front());
-    }
-  }
-  for (const FlightPtr& flight : begun) Locate(flight);
+  if (!refused.ok()) return done(refused);
+  if (begun != nullptr) Locate(begun);
 }
 
 // ---- where it is
@@ -125,21 +128,32 @@ void Fetches::OnLocated(const FlightPtr& flight, const absl::StatusOr<std::vecto
     if (status.ok()) {
       const auto choice = Update(*flight, found->front());
       status = choice.status();
-      begin = choice.ok() && flight->phase == Phase::kAsking && !choice->ask.empty();
-      if (begin) flight->phase = Phase::kMakingRoom;
+      if (choice.ok() && flight->phase == Phase::kAsking && !choice->ask.empty()) {
+        begin = flight->has_turn;
+        flight->phase = begin ? Phase::kMakingRoom : Phase::kQueued;
+        if (!begin) queue_.push_back(flight);
+      }
     } else if (flight->phase != Phase::kAsking) {
-      return;  // it goes on with whom it knows
+      // It goes on with whom it knows.
+      flight->ask_at = parts_.clock.Now() + kAskAgain;
+      return;
     }
     attempt = flight->attempt;
   }
   if (!status.ok()) return Finish(flight, attempt, status);
-  if (begin) MakeRoom(flight);
+  begin ? MakeRoom(flight) : BeginQueued();
 }
 
 absl::StatusOr<HolderChoice> Fetches::Update(Flight& flight, const ClusterObject& found) {
   if (found.info.state != object::ObjectState::kSealed) {
     return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "there is no object '{}' in namespace '{}'",
                        flight.id.key, flight.id.ns);
+  }
+  if (!found.info.manifest && found.info.digest.kind == base::Digest::Kind::kSha256) {
+    return base::Error(absl::StatusCode::kFailedPrecondition, "NO_MANIFEST",
+                       "the cluster does not know the list of pieces of '{}', so that its bytes could not be verified "
+                       "(read it where it is, or create it anew)",
+                       flight.id.key);
   }
   flight.copies = found.copies;
   if (flight.info.tracked != found.info.tracked) {
@@ -150,10 +164,14 @@ absl::StatusOr<HolderChoice> Fetches::Update(Flight& flight, const ClusterObject
     flight.phase = Phase::kAsking;
     flight.info = found.info;
     flight.info.meta.piece_length = swarm::ChoosePieceLength(found.info.size, found.info.meta.piece_length);
+    flight.asked.clear();
     flight.refused.clear();
+    flight.failing.clear();
   }
   HolderChoice choice = ChooseHolders(ViewOf(flight));
-  if (choice.ask.empty() && !choice.wait) return NobodyHasIt(flight.id, ViewOf(flight));
+  // Who gives something is not given up because the cluster does not know of it any more.
+  const bool comes = flight.phase == Phase::kFetching && !IsStuck(flight);
+  if (choice.ask.empty() && !choice.wait && !comes) return Nobody(flight);
   if (choice.ask.empty()) flight.ask_at = parts_.clock.Now() + kAskAgain;
   if (flight.fetch != nullptr) {
     for (swarm::Parent& parent : NewParents(flight, choice.ask)) flight.fetch->AddParent(std::move(parent));
@@ -161,11 +179,19 @@ absl::StatusOr<HolderChoice> Fetches::Update(Flight& flight, const ClusterObject
   return choice;
 }
 
+absl::Status Fetches::Nobody(const Flight& flight) const {
+  RefusedBy why = flight.refused;
+  why.insert(flight.failing.begin(), flight.failing.end());
+  HolderView view = ViewOf(flight);
+  view.refused = &why;
+  return NobodyHasIt(flight.id, view);
+}
+
 std::vector<swarm::Parent> Fetches::NewParents(Flight& flight, const std::vector<ClusterCopy>& copies) {
   std::vector<swarm::Parent> parents;
   for (const ClusterCopy& copy : copies) {
     const auto asked = flight.asked.find(copy.node);
-    if (asked != flight.asked.end() && asked->second == copy.node_epoch) continue;
+    if (asked != flight.asked.end() && asked->second.node_epoch == copy.node_epoch) continue;
     if (asked == flight.asked.end() && flight.asked.size() >= swarm::kMaxParents) continue;
     const swarm::NodeEpoch node_epoch{copy.node_epoch};
     const auto ticket = parts_.tickets.Sign(
@@ -178,13 +204,31 @@ std::vector<swarm::Parent> Fetches::NewParents(Flight& flight, const std::vector
       flight.refused[copy.node] = {.node_epoch = copy.node_epoch, .why = ticket.status()};
       continue;
     }
-    flight.asked[copy.node] = copy.node_epoch;
+    flight.asked[copy.node] = {.node_epoch = copy.node_epoch, .version = copy.version};
+    flight.refused.erase(copy.node);
+    flight.failing.erase(copy.node);
     parents.push_back({.node = copy.node, .node_epoch = node_epoch, .address = copy.address, .ticket = *ticket});
   }
   return parents;
 }
 
 // ---- its bytes
+
+void Fetches::BeginQueued() {
+  std::vector<FlightPtr> begun;
+  {
+    base::MutexLock lock(mutex_);
+    for (; under_way_ < kAtOnce && !queue_.empty(); queue_.pop_front()) {
+      Flight& flight = *queue_.front();
+      if (flight.phase != Phase::kQueued) continue;  // over, or looked for anew
+      flight.phase = Phase::kMakingRoom;
+      flight.has_turn = true;
+      ++under_way_;
+      begun.push_back(queue_.front());
+    }
+  }
+  for (const FlightPtr& flight : begun) MakeRoom(flight);
+}
 
 void Fetches::MakeRoom(const FlightPtr& flight) {
   ObjectInfo info;
@@ -210,6 +254,7 @@ void Fetches::MakeRoom(const FlightPtr& flight) {
 
 void Fetches::Begin(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<IncomingCopy>& copy) {
   swarm::FetchRequest request{.id = flight->id, .more_parents_may_come = true};
+  absl::Status none;
   {
     base::MutexLock lock(mutex_);
     if (flight->attempt != attempt || flight->phase != Phase::kMakingRoom) return;
@@ -218,9 +263,13 @@ void Fetches::Begin(const FlightPtr& flight, uint64_t attempt, const std::shared
     request.epoch = flight->info.tracked->epoch;
     request.manifest = flight->info.manifest;
     request.parents = NewParents(*flight, ChooseHolders(ViewOf(*flight)).ask);
-    request.destination = std::make_shared<CopyDestination>(copy, flight->info);
+    flight->verified = std::make_shared<std::atomic<uint64_t>>(0);
+    flight->verified_before = 0;
+    flight->stuck_since.reset();
+    request.destination = std::make_shared<CopyDestination>(copy, flight->info, flight->verified);
+    if (request.parents.empty()) none = Nobody(*flight);
   }
-  if (request.parents.empty()) return Finish(flight, attempt, NoLeave(flight->id));
+  if (!none.ok()) return Finish(flight, attempt, none);
   auto fetch = parts_.fetcher.Begin(
       std::move(request),
       {.done = [this, flight, attempt,
@@ -236,20 +285,19 @@ void Fetches::Begin(const FlightPtr& flight, uint64_t attempt, const std::shared
 }
 
 void Fetches::OnParentFailed(const FlightPtr& flight, uint64_t attempt, const swarm::ParentFailure& failure) {
-  std::optional<ClusterCopy> report;
+  std::optional<Asked> report;
   object::TrackedAs tracked;
   {
     base::MutexLock lock(mutex_);
     if (flight->attempt != attempt || flight->phase != Phase::kFetching) return;
     const auto asked = flight->asked.find(failure.node);
-    if (failure.final && asked != flight->asked.end()) {
-      flight->refused[failure.node] = {.node_epoch = asked->second, .why = failure.why};
-      const auto copy = std::ranges::find(flight->copies, failure.node, &ClusterCopy::node);
-      if (IsNotThere(failure.why) && copy != flight->copies.end() && copy->node_epoch == asked->second) report = *copy;
-    }
-    // Others may have it by now. Who is gone for good is known to the cluster first.
-    flight->ask_at = std::min(
-        flight->ask_at, base::Deadline(parts_.clock.Now() + (failure.final ? base::Duration::zero() : kAskAgain)));
+    if (asked == flight->asked.end() || asked->second.node_epoch != failure.node_epoch.value) return;
+    RefusedBy& why = failure.final ? flight->refused : flight->failing;
+    why[failure.node] = {.node_epoch = failure.node_epoch.value, .why = failure.why};
+    if (failure.final && IsNotThere(failure.why)) report = asked->second;
+    // Others may have it by now.
+    const base::Duration after = failure.final ? base::Duration::zero() : kAskAgain;
+    flight->ask_at = std::min(flight->ask_at, base::DeadlineAfter(parts_.clock.Now(), after));
     tracked = *flight->info.tracked;
   }
   parts_.log.Info("a node does not give an object", {{"namespace", flight->id.ns},
@@ -257,7 +305,28 @@ void Fetches::OnParentFailed(const FlightPtr& flight, uint64_t attempt, const sw
                                                      {"why", base::Reason(failure.why)},
                                                      {"for_good", failure.final}});
   if (!report) return;
-  parts_.registry.ReportBad(tracked, report->node, report->node_epoch, report->version, [](const absl::Status&) {});
+  parts_.registry.ReportBad(tracked, failure.node, report->node_epoch, report->version, [](const absl::Status&) {});
+}
+
+bool Fetches::IsStuck(const Flight& flight) const {
+  return std::ranges::all_of(flight.asked, [&flight](const auto& asked) {
+    return flight.refused.contains(asked.first) || flight.failing.contains(asked.first);
+  });
+}
+
+bool Fetches::Watch(Flight& flight, base::MonotonicTime now) {
+  if (flight.phase != Phase::kFetching) return false;
+  const uint64_t verified = flight.verified->load();
+  if (std::exchange(flight.verified_before, verified) != verified) flight.failing.clear();
+  if (!IsStuck(flight)) {
+    flight.stuck_since.reset();
+    return false;
+  }
+  if (!flight.stuck_since) flight.stuck_since = now;
+  flight.ask_at = std::min(flight.ask_at, base::DeadlineAfter(now, kAskAgain));
+  const bool may_come =
+      std::ranges::any_of(flight.copies, [](const ClusterCopy& copy) { return copy.last_seen < kMayComeBack; });
+  return now - *flight.stuck_since >= (may_come ? kMayComeBack : kGivenUp);
 }
 
 void Fetches::OnFetched(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<IncomingCopy>& copy,
@@ -281,24 +350,46 @@ void Fetches::OnFetched(const FlightPtr& flight, uint64_t attempt, const std::sh
 
 // ---- its end
 
+void Fetches::Leave(const Waiter& waiter) {
+  const auto waiting = waiting_.find(waiter.session);
+  if (--waiting->second == 0) waiting_.erase(waiting);
+}
+
+std::vector<Fetches::Waiter> Fetches::End(Flight& flight) {
+  flight.phase = Phase::kOver;
+  if (flight.fetch != nullptr) flight.fetch->Cancel();
+  flight.fetch = nullptr;
+  if (flight.has_turn) --under_way_;
+  for (const Waiter& waiter : flight.waiters) Leave(waiter);
+  std::vector<Waiter> waiters = std::exchange(flight.waiters, {});
+  flights_.erase(flight.id);
+  return waiters;
+}
+
 void Fetches::Finish(const FlightPtr& flight, uint64_t attempt, const absl::Status& status) {
   std::vector<Waiter> waiters;
   {
     base::MutexLock lock(mutex_);
     if (flight->attempt != attempt || flight->phase == Phase::kOver) return;
-    flight->phase = Phase::kOver;
-    if (flight->fetch != nullptr) flight->fetch->Cancel();
-    flight->fetch = nullptr;
-    waiters.swap(flight->waiters);
-    flights_.erase(flight->id);
-    --under_way_;
+    waiters = End(*flight);
   }
   for (const Waiter& waiter : waiters) waiter.done(status);
-  BeginWaiting();
+  BeginQueued();
+}
+
+void Fetches::EndUnwanted(const FlightPtr& flight) {
+  {
+    base::MutexLock lock(mutex_);
+    const bool ended = flight->phase == Phase::kOver || flight->phase == Phase::kSealing;
+    if (ended || !flight->waiters.empty()) return;
+    End(*flight);
+  }
+  BeginQueued();
 }
 
 void Fetches::Forget(object::SessionId session) {
   base::MutexLock lock(mutex_);
+  if (waiting_.erase(session) == 0) return;
   for (const auto& [id, flight] : flights_) {
     std::erase_if(flight->waiters, [session](const Waiter& waiter) { return waiter.session == session; });
   }
@@ -306,23 +397,27 @@ void Fetches::Forget(object::SessionId session) {
 
 void Fetches::Tick() {
   std::vector<Waiter> late;
-  std::vector<std::pair<FlightPtr, uint64_t>> unwanted;
+  std::vector<FlightPtr> unwanted;
   std::vector<FlightPtr> asked;
+  std::vector<std::tuple<FlightPtr, uint64_t, absl::Status>> over;
   {
     base::MutexLock lock(mutex_);
     const base::MonotonicTime now = parts_.clock.Now();
     for (const auto& [id, flight] : flights_) {
-      const auto overdue =
-          std::ranges::stable_partition(flight->waiters, [now](const Waiter& waiter) { return waiter.deadline > now; });
+      const auto overdue = std::ranges::stable_partition(
+          flight->waiters, [now](const Waiter& waiter) { return waiter.deadline > now; });
+      for (const Waiter& waiter : overdue) Leave(waiter);
       std::ranges::move(overdue, std::back_inserter(late));
       flight->waiters.erase(overdue.begin(), overdue.end());
-      if (!flight->waiters.empty() || flight->begun == base::MonotonicTime()) {
+      if (!flight->waiters.empty()) {
         flight->needed = now;
-      } else if (now - flight->needed >= kLinger && flight->phase != Phase::kSealing) {
-        unwanted.emplace_back(flight, flight->attempt);
+      } else if (!flight->has_turn || now - flight->needed >= kLinger) {
+        unwanted.push_back(flight);
         continue;
       }
-      if (flight->ask_at <= now && !flight->locating) {
+      if (Watch(*flight, now)) {
+        over.emplace_back(flight, flight->attempt, Nobody(*flight));
+      } else if (flight->ask_at <= now && !flight->locating) {
         flight->locating = true;
         asked.push_back(flight);
       }
@@ -330,9 +425,10 @@ void Fetches::Tick() {
   }
   for (const Waiter& waiter : late) {
     waiter.done(base::Error(absl::StatusCode::kDeadlineExceeded, "FETCHING",
-                            "it is still on its way from other nodes (a longer --timeout waits for it)"));
+                            "it has not come from other nodes in that time (a longer --timeout waits for it)"));
   }
-  for (const auto& [flight, attempt] : unwanted) Finish(flight, attempt, absl::CancelledError());
+  for (const auto& [flight, attempt, status] : over) Finish(flight, attempt, status);
+  for (const FlightPtr& flight : unwanted) EndUnwanted(flight);
   for (const FlightPtr& flight : asked) Locate(flight);
 }
 
@@ -341,13 +437,10 @@ void Fetches::Stop() {
   {
     base::MutexLock lock(mutex_);
     stopped_ = true;
-    for (const auto& [id, flight] : flights_) {
-      flight->phase = Phase::kOver;
-      if (flight->fetch != nullptr) flight->fetch->Cancel();
-      std::ranges::move(flight->waiters, std::back_inserter(waiters));
-      flight->waiters.clear();
+    while (!flights_.empty()) {
+      const FlightPtr flight = flights_.begin()->second;
+      std::ranges::move(End(*flight), std::back_inserter(waiters));
     }
-    flights_.clear();
     queue_.clear();
   }
   for (const Waiter& waiter : waiters) waiter.done(Stopping());

@@ -1,11 +1,13 @@
 #pragma once
 #include <absl/status/status.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,16 +41,21 @@ class Fetches {
     std::function<void(const object::ObjectInfo&)> received;  // a copy that is here now, and the cluster does not know
   };
   // OK: it was sealed here. NOT_FOUND (NO_OBJECT): the cluster knows none. UNAVAILABLE (NO_HOLDER, NO_PROGRESS), naming
-  // each node that should have it; DEADLINE_EXCEEDED (FETCHING); RESOURCE_EXHAUSTED: no room here. What the registry
-  // and the peer say.
+  // each node that should have it; DEADLINE_EXCEEDED (FETCHING); RESOURCE_EXHAUSTED: no room here, or (FETCHES_BUSY) too
+  // many wait; FAILED_PRECONDITION (NO_MANIFEST): what comes could not be verified. What the registry and the peer say.
   using Brought = object::Done<absl::Status>;
 
-  // Under way at once; others wait for their turn.
+  // Fetched at once; others wait for their turn.
   static constexpr size_t kAtOnce = 64;
+  // Objects that are asked for, and reads of one session that wait.
+  static constexpr size_t kMostFlights = 4096;
+  static constexpr size_t kMostWaiting = 4096;
   // A fetch that nobody waits for any more goes on for so long.
   static constexpr base::Duration kLinger = std::chrono::seconds(5);
   // Between two questions where an object is, while its parents give nothing.
   static constexpr base::Duration kAskAgain = std::chrono::milliseconds(500);
+  // When none of them gave anything for so long, the reads fail; kMayComeBack, where one was seen since.
+  static constexpr base::Duration kGivenUp = std::chrono::seconds(3);
 
   explicit Fetches(Parts parts) : parts_(std::move(parts)) {}
   ~Fetches();  // stops
@@ -70,26 +77,35 @@ class Fetches {
     base::Deadline deadline;
     Brought done;
   };
-  enum class Phase : uint8_t { kAsking, kMakingRoom, kFetching, kSealing, kOver };
+  enum class Phase : uint8_t { kAsking, kQueued, kMakingRoom, kFetching, kSealing, kOver };
+  // A parent, as the cluster knew its copy when it was asked.
+  struct Asked {
+    uint64_t node_epoch = 0;
+    uint64_t version = 0;
+  };
   // What changes in it is guarded by mutex_.
   struct Flight {
     object::ObjectId id;
     std::vector<Waiter> waiters;
     Phase phase = Phase::kAsking;
+    bool has_turn = false;  // one of under_way_
     base::MonotonicTime begun;
     base::MonotonicTime needed;       // when it last had waiters
     object::ObjectInfo info;          // of what is fetched; `tracked` none: not known yet
     std::vector<ClusterCopy> copies;  // as the cluster last said
-    RefusedBy refused;
-    std::map<std::string, uint64_t> asked;  // parents of the fetch, and their node epochs
+    std::map<std::string, Asked> asked;
+    RefusedBy refused;  // for good
+    RefusedBy failing;  // tried again; since the last piece came
+    std::optional<base::MonotonicTime> stuck_since;
     std::shared_ptr<swarm::Fetch> fetch;
+    std::shared_ptr<std::atomic<uint64_t>> verified;  // pieces of it
+    uint64_t verified_before = 0;                     // at the last Tick
     uint64_t attempt = 0;  // counts fetches: what comes of an earlier one means nothing
     bool locating = false;
     base::Deadline ask_at = base::kNoDeadline;  // where it is, again
   };
   using FlightPtr = std::shared_ptr<Flight>;
 
-  void BeginWaiting() LARDER_EXCLUDES(mutex_);
   void Locate(const FlightPtr& flight) LARDER_EXCLUDES(mutex_);
   void OnLocated(const FlightPtr& flight, const absl::StatusOr<std::vector<ClusterObject>>& found)
       LARDER_EXCLUDES(mutex_);
@@ -97,22 +113,35 @@ class Fetches {
   absl::StatusOr<HolderChoice> Update(Flight& flight, const ClusterObject& found) LARDER_REQUIRES(mutex_);
   // Those of `copies` that are not asked yet, as parents.
   std::vector<swarm::Parent> NewParents(Flight& flight, const std::vector<ClusterCopy>& copies) LARDER_REQUIRES(mutex_);
+  HolderView ViewOf(const Flight& flight) const LARDER_REQUIRES(mutex_);
+  // Why nobody has it.
+  absl::Status Nobody(const Flight& flight) const LARDER_REQUIRES(mutex_);
+  // Those whose turn it is.
+  void BeginQueued() LARDER_EXCLUDES(mutex_);
   void MakeRoom(const FlightPtr& flight) LARDER_EXCLUDES(mutex_);
   void Begin(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy)
       LARDER_EXCLUDES(mutex_);
   void OnParentFailed(const FlightPtr& flight, uint64_t attempt, const swarm::ParentFailure& failure)
       LARDER_EXCLUDES(mutex_);
+  // None of those that were asked gives anything.
+  bool IsStuck(const Flight& flight) const LARDER_REQUIRES(mutex_);
+  // By a Tick. True: nothing has come for so long that it is over.
+  bool Watch(Flight& flight, base::MonotonicTime now) LARDER_REQUIRES(mutex_);
   void OnFetched(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy,
                  const swarm::FetchResult& result) LARDER_EXCLUDES(mutex_);
   // Ends it with its attempt of that number, if that is the current one.
   void Finish(const FlightPtr& flight, uint64_t attempt, const absl::Status& status) LARDER_EXCLUDES(mutex_);
-  HolderView ViewOf(const Flight& flight) const LARDER_REQUIRES(mutex_);
+  // Ends it, unless somebody waits for it by now.
+  void EndUnwanted(const FlightPtr& flight) LARDER_EXCLUDES(mutex_);
+  std::vector<Waiter> End(Flight& flight) LARDER_REQUIRES(mutex_);
+  void Leave(const Waiter& waiter) LARDER_REQUIRES(mutex_);
 
   const Parts parts_;
   mutable base::Mutex mutex_;
   std::map<object::ObjectId, FlightPtr> flights_ LARDER_GUARDED_BY(mutex_);
-  std::deque<FlightPtr> queue_ LARDER_GUARDED_BY(mutex_);  // not begun yet
-  size_t under_way_ LARDER_GUARDED_BY(mutex_) = 0;
+  std::deque<FlightPtr> queue_ LARDER_GUARDED_BY(mutex_);                  // for their turn; some are over
+  size_t under_way_ LARDER_GUARDED_BY(mutex_) = 0;                         // those that have it
+  std::map<object::SessionId, size_t> waiting_ LARDER_GUARDED_BY(mutex_);  // reads, by session; none is 0
   bool stopped_ LARDER_GUARDED_BY(mutex_) = false;
 };
 

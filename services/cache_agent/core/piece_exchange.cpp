@@ -71,17 +71,24 @@ absl::StatusOr<std::unique_ptr<PieceExchange>> PieceExchange::Start(const Option
            .limiter = parts.limiter_,
            .metrics = parts.metrics_,
            .clock = clock}));
-  LARDER_ASSIGN_OR_RETURN(parts.address_,
-                          AdvertisedAddress(options.advertise.empty() ? parts.server_->address() : options.advertise));
-  LARDER_ASSIGN_OR_RETURN(rpc::HostPort address, rpc::ParseHostPort(parts.address_));
-  if (address.port == 0) {
-    LARDER_ASSIGN_OR_RETURN(const rpc::HostPort listening, rpc::ParseHostPort(parts.server_->address()));
-    address.port = listening.port;
-    parts.address_ = rpc::FormatHostPort(address);
-  }
+  LARDER_RETURN_IF_ERROR(parts.Advertise(options.advertise));
   LARDER_ASSIGN_OR_RETURN(parts.fetcher_, swarm::Fetcher::Start({.threads = kFetchThreads, .rate = options.rate_in},
                                                                 parts.metrics_, clock));
   return exchange;
+}
+
+absl::Status PieceExchange::Advertise(const std::string& wanted) {
+  LARDER_ASSIGN_OR_RETURN(const rpc::HostPort listening, rpc::ParseHostPort(server_->address()));
+  const absl::StatusOr<std::string> found = AdvertisedAddress(wanted.empty() ? server_->address() : wanted);
+  if (!found.ok()) {
+    // What the node has for its own pods does not depend on others.
+    log_.Warning("others cannot fetch from this node", {{"why", base::Message(found.status())}});
+    return absl::OkStatus();
+  }
+  LARDER_ASSIGN_OR_RETURN(rpc::HostPort address, rpc::ParseHostPort(*found));
+  if (address.port == 0) address.port = listening.port;
+  address_ = rpc::FormatHostPort(address);
+  return absl::OkStatus();
 }
 
 PieceExchange::~PieceExchange() { Stop(); }

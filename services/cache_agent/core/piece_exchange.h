@@ -28,13 +28,13 @@ class PieceExchange {
     uint64_t rate_out = 0;
   };
   // Listens. Nothing is given to others, nor can be fetched, before OnRegistered. Borrows all. UNAVAILABLE
-  // (CANNOT_LISTEN), INVALID_ARGUMENT (BAD_ADDRESS), FAILED_PRECONDITION (NO_ADDRESS).
+  // (CANNOT_LISTEN), INVALID_ARGUMENT (BAD_ADDRESS).
   static absl::StatusOr<std::unique_ptr<PieceExchange>> Start(const Options& options, ServedPieces::Lookup lookup,
                                                               observe::Registry& registry, const base::Clock& clock,
                                                               observe::Logger& log);
   ~PieceExchange();  // stops
 
-  // Where others dial: HOST:PORT.
+  // Where others dial: HOST:PORT; empty if this node has no address for them, which is logged.
   const std::string& address() const { return address_; }
   void OnRegistered(const Registration& registration);
   swarm::Fetcher& fetcher() { return *fetcher_; }
@@ -45,6 +45,8 @@ class PieceExchange {
  private:
   PieceExchange(ServedPieces::Lookup lookup, uint64_t rate_out, observe::Registry& registry, observe::Logger& log)
       : log_(log), metrics_(registry), limiter_(rate_out), served_(std::move(lookup)) {}
+
+  absl::Status Advertise(const std::string& wanted);
 
   observe::Logger& log_;
   swarm::Metrics metrics_;

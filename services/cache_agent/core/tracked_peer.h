@@ -40,6 +40,8 @@ class TrackedPeer final : public object::PeerDecorator {
   // of the next Ticks. Any thread.
   void Compare() { inventory_.Request(); }
 
+  // Which of these tracked objects the cluster has enough other copies of (object::MayGoFn).
+  void AskWhetherTheyMayGo(const std::vector<object::ObjectInfo>& objects, object::Done<std::vector<bool>> done);
   // By what the cluster's other objects come here, for those who read them. Borrows all. Once, before others call.
   void FetchBy(swarm::Fetcher& fetcher, const swarm::TicketSigner& tickets, observe::Logger& log);
   // No fetch begins any more, and those who wait for one are answered. Idempotent.
@@ -130,7 +132,6 @@ class TrackedPeer final : public object::PeerDecorator {
   void GetOrBring(object::SessionId session, const std::string& key, base::Deadline deadline, int tries,
                   const object::Done<absl::StatusOr<object::ReadGrant>>& done);
   void Mark(const object::ObjectInfo& info, const object::TrackedAs& tracked) LARDER_EXCLUDES(mutex_);
-  void AskWhetherTheyMayGo(const std::vector<object::ObjectInfo>& objects, object::Done<std::vector<bool>> done);
   // What went by itself.
   void OnGone(const std::vector<object::ObjectInfo>& gone);
   // The creation is over without an object.

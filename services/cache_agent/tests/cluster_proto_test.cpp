@@ -114,7 +114,7 @@ TEST(ClusterProto, EveryCommandOfTheNodeCarriesItsEpoch) {
   for (v1::Command command :
        {AcquireCommand({"ns", "k"}, true, seconds(1)), RenewCommand(seconds(1)), SealCommand(object::Epoch{4}, {}),
         PublishCommand({}, false), AbandonCommand({"ns", "k"}, object::Epoch{4}), AddCommand({{3}, {4}}),
-        GiveUpCommand({{3}, {4}}), ConfirmCommand({{1, 2}}), SyncCommand({})}) {
+        GiveUpCommand({{3}, {4}}, true), ConfirmCommand({{1, 2}}), SyncCommand({})}) {
     EXPECT_EQ(ActorEpoch(command), 0u);
     SetActor(command, actor);
     EXPECT_EQ(ActorEpoch(command), 5u) << command.DebugString();

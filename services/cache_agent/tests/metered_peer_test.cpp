@@ -51,6 +51,7 @@ class MockPeer : public object::Peer {
   MOCK_METHOD(absl::Status, SetTracked, (const object::ObjectId&, Epoch, const object::TrackedAs&), (override));
   MOCK_METHOD(absl::Status, Drop, (const object::ObjectId&, Epoch), (override));
   MOCK_METHOD(void, OnDropped, (object::DroppedFn), (override));
+  MOCK_METHOD(void, AskBeforeDropping, (object::MayGoFn), (override));
   MOCK_METHOD(object::PeerUsage, usage, (), (const, override));
   MOCK_METHOD(bool, blocks, (), (const, override));
   MOCK_METHOD(void, BeginWork, (SessionId), (override));

@@ -50,8 +50,13 @@ class ScriptedFetcher final : public swarm::Fetcher {
       request.destination.reset();
       std::exchange(callbacks.done, nullptr)({.status = std::move(status), .manifest = manifest, .held = {}});
     }
-    void Fail(std::string node, absl::Status why, bool final = true) {
-      callbacks.failed({.node = std::move(node), .why = std::move(why), .final = final});
+    // Of the parent as it was asked last.
+    void Fail(const std::string& node, absl::Status why, bool final = true) {
+      swarm::NodeEpoch epoch;
+      for (const swarm::Parent& parent : request.parents) {
+        if (parent.node == node) epoch = parent.node_epoch;
+      }
+      callbacks.failed({.node = node, .node_epoch = epoch, .why = std::move(why), .final = final});
     }
 
     swarm::FetchRequest request;

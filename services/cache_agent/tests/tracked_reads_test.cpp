@@ -208,6 +208,8 @@ TEST_P(TrackedReadsTest, ACopyOfWhatTheClusterNoLongerWantsGoes) {
       caller_->Release(*read.Get());
     }
     cluster_.Answer("add 107 7", refusal);
+    Pass(milliseconds(50));
+    AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
     EXPECT_FALSE(peer_->FindSealed(kK));
   }
 }
@@ -245,16 +247,66 @@ TEST_P(TrackedReadsTest, AFetchForASessionThatEndedStops) {
   ExpectNothingLeft();
 }
 
-TEST_P(TrackedReadsTest, OnlySoManyAreUnderWayAtOnceAndTheOthersHaveTheirTurn) {
+TEST_P(TrackedReadsTest, OnlySoManyAreFetchedAtOnceAndNobodyWaitsForThemToHearThatThereIsNothing) {
   std::vector<Read> reads(Fetches::kAtOnce + 2);
   for (size_t i = 0; i < reads.size(); ++i) {
-    peer_->Get(caller_->session(), "k" + std::to_string(i), base::kNoDeadline, reads[i].Slot());
+    const std::string key = "k" + std::to_string(i);
+    peer_->Get(caller_->session(), key, base::kNoDeadline, reads[i].Slot());
+    ClusterObject small = On({"b"});
+    small.info.id.key = key;
+    small.info.size = 1;
+    AnswerLocate(std::vector{small});
   }
-  EXPECT_THAT(cluster_.located, SizeIs(Fetches::kAtOnce));
-  while (!cluster_.located.empty()) {
-    AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
-  }
-  for (const Read& read : reads) EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(fetcher_.fetches, SizeIs(Fetches::kAtOnce));
+  Read none = GetLater();
+  AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
+  EXPECT_THAT(none.Get(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  fetcher_.fetches[3]->End(ClusterDown());
+  EXPECT_FALSE(reads[3].Get().ok());
+  EXPECT_THAT(fetcher_.fetches, SizeIs(Fetches::kAtOnce + 1)) << "the next one's turn";
+}
+
+TEST_P(TrackedReadsTest, WhenNobodyGivesAnythingForSomeTimeTheErrorSaysWhoAndWhy) {
+  ClusterObject gone = On({"b"});
+  gone.copies[0].last_seen = seconds(60);
+  Read read = GetLater();
+  AnswerLocate(std::vector{gone});
+  fetch().Fail("b", base::Error(absl::StatusCode::kUnavailable, "CANNOT_DIAL", "refused"), false);
+  Pass(Fetches::kAskAgain);
+  AnswerLocate(std::vector{gone});
+  EXPECT_FALSE(read.ready());
+  Pass(Fetches::kGivenUp);
+  EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kUnavailable, "NO_HOLDER",
+                                   HasSubstr("b, seen 60s ago, CANNOT_DIAL: refused")));
+}
+
+TEST_P(TrackedReadsTest, AnElectionOfTheTrackerEndsNoFetch) {
+  Read read = Begin();
+  fetch().Fail("b", base::Error(absl::StatusCode::kUnavailable, "DISCONNECTED", "closed"), false);
+  Pass(Fetches::kAskAgain);
+  AnswerLocate(ClusterDown());
+  EXPECT_FALSE(read.ready());
+  Pass(Fetches::kAskAgain);
+  AnswerLocate(std::vector{On({"b", "c"})});
+  EXPECT_THAT(fetch().Parents(), ElementsAre("b", "c"));
+}
+
+TEST_P(TrackedReadsTest, WhatCouldNotBeVerifiedIsNotFetched) {
+  ClusterObject unknown = On({"b"});
+  unknown.info.digest = base::Sha256DigestOf({1});
+  Read read = GetLater();
+  AnswerLocate(std::vector{unknown});
+  EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kFailedPrecondition, "NO_MANIFEST"));
+}
+
+TEST_P(TrackedReadsTest, OneSessionsReadsAreBounded) {
+  Begin();
+  for (size_t i = 1; i < Fetches::kMostWaiting; ++i) GetLater();
+  EXPECT_THAT(GetLater().Get(), StatusIs(absl::StatusCode::kResourceExhausted, "FETCHES_BUSY"));
+  const auto other = Open();
+  Read theirs;
+  peer_->Get(other->session(), "k", base::kNoDeadline, theirs.Slot());
+  EXPECT_FALSE(theirs.ready());
 }
 
 TEST_P(TrackedReadsTest, WhatDoesNotFitIsRefused) {
@@ -274,6 +326,35 @@ TEST_P(TrackedReadsTest, WhoStopsAnswersAllWhoWait) {
   fetch().End(absl::CancelledError());
   EXPECT_THAT(GetLater().Get(), StatusIs(absl::StatusCode::kUnavailable, "STOPPING"));
   ExpectNothingLeft();
+}
+
+TEST_P(TrackedReadsTest, ACopyThatWentBeforeTheClusterHeardOfItIsTakenOffItsList) {
+  Read read = Begin();
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
+  fetch().End(absl::OkStatus());
+  caller_->Release(*read.Get());
+  ASSERT_THAT(peer_->Drop(kK, peer_->FindSealed(kK)->epoch), IsOk());
+  cluster_.Answer("add 107 7");
+  EXPECT_THAT(cluster_.open(), ElementsAre("give up k 7"));
+}
+
+TEST_P(TrackedReadsTest, WhatTheClusterHasEnoughOfMayGo) {
+  PutTracked("k", "hello");
+  std::vector<bool> may_go;
+  const auto ask = [&] {
+    may_go.clear();
+    peer_->AskWhetherTheyMayGo({*peer_->FindSealed(kK)}, [&](std::vector<bool> answer) { may_go = std::move(answer); });
+  };
+  ask();
+  EXPECT_THAT(may_go, IsEmpty());
+  cluster_.Answer("offer k 7", base::Error(absl::StatusCode::kFailedPrecondition, "LAST_COPIES", "one is wanted"));
+  EXPECT_THAT(may_go, ElementsAre(false));
+  ask();
+  cluster_.Answer("offer k 7");
+  EXPECT_THAT(may_go, ElementsAre(true));
+  peer_->Compare();
+  ask();
+  EXPECT_THAT(may_go, ElementsAre(false)) << "not while both are to be compared";
 }
 
 // ---- what others read from here

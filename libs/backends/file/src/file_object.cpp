@@ -19,6 +19,7 @@ using object::kGrain;
 
 constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kCopyStep = 16 * kGrain;
+constexpr size_t kSpareBuffers = 2;
 
 constexpr uint64_t kLargest = uint64_t{1} << 62;  // files end before, also with what is beside the bytes
 
@@ -137,7 +138,7 @@ absl::Status FileBlob::Keep(uint32_t number) {
   const base::ByteSpan bytes(coming->second.get(), PartEnd(number) - begin);
   LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), bytes, kHeaderSize + begin)));
   sums_.Put(begin, bytes);
-  spare_.push_back(std::move(coming->second));
+  if (spare_.size() < kSpareBuffers) spare_.push_back(std::move(coming->second));
   coming_.erase(coming);
   return absl::OkStatus();
 }

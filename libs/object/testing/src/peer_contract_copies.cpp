@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "larder/base/digest.h"
@@ -164,6 +165,58 @@ TEST_P(PeerContract, ACopyWaitsForRoomThatCanBeMade) {
   MakeRoom();
   ASSERT_TRUE(got.ready());
   EXPECT_THAT(got.Get().status(), IsOk());
+}
+
+TEST_P(PeerContract, AWaitForRoomEndsWithThePeer) {
+  rules_["team-a"] = {.evict_last = true};
+  Begin({.arena_bytes = 24 * kMiB, .max_bytes = 24 * kMiB});
+  Caller caller = Open();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_THAT(caller.PutKey("k" + std::to_string(i), SampleBytes(kMiB)), IsOk());
+    MakeRoom();
+  }
+  Answer<absl::Status> got;
+  peer().Receive(Told("copy", SampleBytes(12 * kMiB)), base::DeadlineAfter(node_->clock().Now(), seconds(2)),
+                 [slot = got.Slot()](const absl::StatusOr<CopyPtr>& copy) { slot(copy.status()); });
+  EXPECT_FALSE(got.ready());
+  peer_.reset();
+  EXPECT_FALSE(got.Get().ok());
+}
+
+TEST_P(PeerContract, WhatTheClusterHasEnoughOfGoesWhenRoomIsShort) {
+  Begin({.arena_bytes = 24 * kMiB, .max_bytes = 24 * kMiB});
+  std::vector<std::string> asked;
+  peer().AskBeforeDropping([&](const std::vector<ObjectInfo>& infos, const Done<std::vector<bool>>& done) {
+    std::vector<bool> may_go;
+    for (const ObjectInfo& info : infos) {
+      asked.push_back(info.id.key);
+      may_go.push_back(info.id.key.starts_with("spare"));
+    }
+    done(may_go);
+  });
+  Caller caller = Open();
+  const auto put = [&](const std::string& key, bool tracked) {
+    const auto put = caller.PutKey(key, SampleBytes(kMiB));
+    if (put.ok() && tracked) {
+      ASSERT_THAT(peer().SetTracked(put->info.id, put->info.epoch, {{3}, {5}}), IsOk());
+    }
+  };
+  put("own", false);
+  put("last", true);
+  put("spare/read", true);
+  LARDER_ASSERT_OK_AND_ASSIGN(const ReadGrant read, caller.Get("spare/read"));
+  for (int i = 0; i < 60; ++i) {
+    put("spare/" + std::to_string(i), true);
+    node_->clock().Advance(seconds(3));  // what was just looked up stays for a while
+    MakeRoom();
+  }
+  EXPECT_GT(peer().usage().evicted_room, 20u);
+  for (const std::string key : {"own", "last", "spare/read", "spare/59"}) {
+    EXPECT_TRUE(peer().FindSealed({"team-a", key})) << key;
+  }
+  EXPECT_FALSE(peer().FindSealed({"team-a", "spare/0"}));
+  EXPECT_THAT(asked, testing::Not(testing::Contains("own"))) << "the cluster knows nothing of it";
+  EXPECT_LE(std::ranges::count(asked, "last"), 60 * 3 / 30 + 1) << "asked again after a while only";
 }
 
 TEST_P(PeerContract, TheBytesOfAnEpochAreFoundWhileItIsThere) {

@@ -98,6 +98,7 @@ struct FetchResult {
 // what it said itself (EPOCH_STALE, NODE_EPOCH_STALE, NO_OBJECT, BAD_TICKET, …).
 struct ParentFailure {
   std::string node;
+  NodeEpoch node_epoch;  // the registration that was asked
   absl::Status why;
   bool final = false;  // this fetch will not ask it again
 };
