@@ -208,6 +208,7 @@ TEST_P(PeerContract, WhatTheClusterHasEnoughOfGoesWhenRoomIsShort) {
   for (int i = 0; i < 60; ++i) {
     put("spare/" + std::to_string(i), true);
     node_->clock().Advance(seconds(3));  // what was just looked up stays for a while
+    ASSERT_THAT(caller.Renew().status(), IsOk());
     MakeRoom();
   }
   EXPECT_GT(peer().usage().evicted_room, 20u);
