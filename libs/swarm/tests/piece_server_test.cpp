@@ -259,6 +259,17 @@ TEST(ServerLimits, WhoReadsNothingIsCutOff) {
   EXPECT_EQ(ends.Next(), "STALLED");
 }
 
+TEST(ServerLimits, AFullSocketAfterTheRateLimitIsWaitedFor) {
+  Ends ends;
+  TestParent parent("node-a", {.stalled_timeout = std::chrono::milliseconds(500), .ended = ends.Listener()});
+  parent.limiter.SetRate(2 * kMiB);  // some frames wait for it before the socket is full
+  parent.source.Add(kObject, kEpoch, Sealed(SomeBytes(64 * kMiB), 1 * kMiB));
+  RawChild child(parent.server->address());
+  child.Say(Hello(parent) + Open() + Encode(GetFrame{.request = 1, .run = {0, 64}}));
+  EXPECT_EQ(ends.Next(), "STALLED");
+  EXPECT_LE(parent.clock.asked(), kManyRounds);
+}
+
 TEST(ServerLimits, AlsoWhoGoesOnTalking) {
   Ends ends;
   TestParent parent("node-a", {.stalled_timeout = std::chrono::milliseconds(50), .ended = ends.Listener()});

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -64,6 +65,25 @@ class TestDestination final : public Destination {
 // Sizes of ranges that end within frames, and several within one.
 inline const std::vector<uint64_t> kRaggedRanges = {1, 4095, 7, 262'139, 65'537, 13, 99'991, 524'287};
 
+// The kernel's time, which is asked for a few times in each round of a loop: so it is known whether one goes round and
+// round.
+class CountingClock final : public base::Clock {
+ public:
+  base::MonotonicTime Now() const override {
+    ++asked_;
+    return clock_.Now();
+  }
+  base::MonotonicTime BootNow() const override { return clock_.BootNow(); }
+  base::WallTime WallNow() const override { return clock_.WallNow(); }
+  uint64_t asked() const { return asked_; }
+
+ private:
+  const base::SystemClock clock_;
+  mutable std::atomic<uint64_t> asked_ = 0;
+};
+// Far more than loops ask in a second in which they have little to do, far less than one that does not wait.
+inline constexpr uint64_t kManyRounds = 3000;
+
 // A node that serves what its source has.
 struct TestParent {
   static constexpr NodeEpoch kNodeEpoch{3};
@@ -72,7 +92,7 @@ struct TestParent {
   Parent Offer(const object::ObjectId& id, object::Epoch epoch) const;
 
   std::string node;
-  base::SystemClock clock;
+  CountingClock clock;
   observe::Registry registry;
   Metrics metrics{registry};
   RateLimiter limiter;
@@ -90,7 +110,7 @@ struct TestChild {
   FetchResult Run(FetchRequest request);
   uint64_t Value(std::string_view metric) { return MetricValue(registry, metric); }
 
-  base::SystemClock clock;
+  CountingClock clock;
   observe::Registry registry;
   Metrics metrics{registry};
   std::unique_ptr<Fetcher> fetcher;
