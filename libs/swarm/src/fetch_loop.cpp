@@ -198,9 +198,11 @@ void FetchLoop::Watch(Connected& connected) {
   const uint32_t events =
       (connection.wants_input() ? uint32_t{EPOLLIN} : 0) | (connection.wants_output() ? uint32_t{EPOLLOUT} : 0);
   if (events == connected.events) return;
+  // Who waits for nothing must not be woken by the end of its connection again and again.
+  const int added = connected.events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
   connected.events = events;
   epoll_event event{.events = events, .data = {.u64 = connected.token}};
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.fd(), &event);
+  ::epoll_ctl(epoll_.get(), events == 0 ? EPOLL_CTL_DEL : added, connection.fd(), &event);
 }
 
 int FetchLoop::WaitMilliseconds() const {

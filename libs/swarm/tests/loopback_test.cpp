@@ -2,8 +2,10 @@
 #include <fcntl.h>
 
 #include "larder/base/file.h"
+#include "larder/base/sockets.h"
 #include "larder/base/status.h"
 #include "larder/base/testing/temp_dir.h"
+#include "tests/raw_peer.h"
 #include "tests/swarm_fixture.h"
 
 namespace larder::swarm {
@@ -241,6 +243,62 @@ TEST(Loopback, OnesOwnLimitIsNotTheParentsStall) {
   EXPECT_TRUE(destination->bytes == bytes);
   base::MutexLock lock(child.mutex);
   EXPECT_THAT(child.failures, testing::IsEmpty());
+}
+
+// Says how often it was asked for memory.
+class CountingDestination final : public Destination {
+ public:
+  absl::Status Prepare(const std::shared_ptr<const Manifest>& manifest, const std::shared_ptr<PieceMap>&) override {
+    bytes_.resize(manifest->size);
+    return absl::OkStatus();
+  }
+  base::MutableByteSpan At(uint64_t offset, uint64_t size) override {
+    base::MutexLock lock(mutex_);
+    ++asked_;
+    changed_.NotifyAll();
+    return std::span(bytes_).subspan(offset, size);
+  }
+  absl::Status Verified(uint32_t) override { return absl::OkStatus(); }
+  void Await(int asked) {
+    base::MutexLock lock(mutex_);
+    while (asked_ < asked) changed_.Wait(mutex_);
+  }
+
+ private:
+  std::vector<std::byte> bytes_;
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  int asked_ LARDER_GUARDED_BY(mutex_) = 0;
+};
+
+TEST(Loopback, AConnectionThatEndsWhileTheLimitKeepsItFromReadingIsWaitedFor) {
+  const std::string bytes = SomeBytes(kPiece);
+  LARDER_ASSERT_OK_AND_ASSIGN(const base::UniqueFd listener, base::ListenOn("127.0.0.1:0"));
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::string address, base::LocalAddress(listener.get()));
+  TestChild child({.rate = 1 * kKiB, .no_progress = std::chrono::milliseconds(500)});
+  const auto destination = std::make_shared<CountingDestination>();
+  child.Begin(RequestFor(destination, {{.node = "raw", .node_epoch = {1}, .address = address, .ticket = "ticket"}}));
+  RawPeer parent(listener);
+  EXPECT_EQ(parent.Next()->header.kind, FrameKind::kHello);
+  EXPECT_EQ(parent.Next()->header.kind, FrameKind::kOpen);
+  parent.Say(EncodeManifestFrame(ManifestOf(bytes, kPiece), true));
+  const auto get = parent.Next();
+  ASSERT_TRUE(get.has_value());
+  LARDER_ASSERT_OK_AND_ASSIGN(const GetFrame asked, DecodeGet(base::AsBytes(get->payload)));
+  // Two frames, of which the second is not read for seconds.
+  for (const uint32_t offset : {0U, 2048U}) {
+    const PieceFrame frame{.request = asked.request, .piece = 0, .offset = offset};
+    parent.Say(base::AsText(EncodePieceHeader(frame, 2048, std::nullopt)));
+    parent.Say(bytes.substr(offset, 2048));
+  }
+  destination->Await(2);
+  parent.Reset();
+  const uint64_t before = child.clock.asked();
+  FetchRequest other = RequestFor(std::make_shared<TestDestination>(), {});
+  other.more_parents_may_come = true;
+  EXPECT_THAT(child.Run(other).status, StatusIs(absl::StatusCode::kUnavailable, "NO_PROGRESS"));
+  EXPECT_LE(child.clock.asked() - before, kManyRounds);
+  child.fetcher->Stop();
 }
 
 TEST(Loopback, TheOnlyParentIsAskedAgainIfItIsNotReadyYet) {

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "larder/base/status.h"
-#include "tests/raw_child.h"
+#include "tests/raw_peer.h"
 #include "tests/swarm_fixture.h"
 
 namespace larder::swarm {
@@ -33,7 +33,7 @@ class Server : public testing::Test {
   }
   // What the server says to these bytes, first that is wrong.
   std::optional<absl::Status> Refusal(const std::string& frames) {
-    RawChild child(parent_.server->address());
+    RawPeer child(parent_.server->address());
     child.Say(frames);
     return child.NextError();
   }
@@ -42,7 +42,7 @@ class Server : public testing::Test {
 };
 
 TEST_F(Server, GivesWhatIsAskedForFromTheByteThatIsAskedFor) {
-  RawChild child(parent_.server->address());
+  RawPeer child(parent_.server->address());
   child.Say(Hello(parent_) + Open() + Encode(GetFrame{.request = 5, .run = {2, 1}, .start = 1000}));
   const auto manifest = child.Next();
   ASSERT_TRUE(manifest.has_value());
@@ -79,7 +79,7 @@ TEST_F(Server, RefusesStaleEpochs) {
 }
 
 TEST_F(Server, RefusesToGoOnOnceItIsRegisteredAnew) {
-  RawChild child(parent_.server->address());
+  RawPeer child(parent_.server->address());
   child.Say(Hello(parent_) + Open());
   ASSERT_TRUE(child.Next().has_value());
   parent_.server->SetNodeEpoch({4});
@@ -89,7 +89,7 @@ TEST_F(Server, RefusesToGoOnOnceItIsRegisteredAnew) {
 
 TEST_F(Server, SaysWhatItDoesNotHave) {
   TestParent empty("node-b");
-  RawChild child(empty.server->address());
+  RawPeer child(empty.server->address());
   child.Say(Encode(HelloFrame{.ticket = empty.Offer(kObject, kEpoch).ticket}) + Open());
   EXPECT_THAT(child.NextError(), Optional(StatusIs(StatusCode::kNotFound, "NO_OBJECT")));
 }
@@ -132,7 +132,7 @@ TEST_F(Server, TellsAnotherVersionWhichOneItSpeaks) {
 }
 
 TEST_F(Server, CancellingWhatIsOverIsNoFault) {
-  RawChild child(parent_.server->address());
+  RawPeer child(parent_.server->address());
   child.Say(Hello(parent_) + Open() + Encode(CancelFrame{.request = 9}) +
             Encode(GetFrame{.request = 1, .run = {0, 1}}));
   EXPECT_EQ(child.Next()->header.kind, FrameKind::kManifest);
@@ -152,7 +152,7 @@ class ArrivingObject : public Server {
 TEST_F(ArrivingObject, IsToldOfPieceByPiece) {
   pieces_->Set(3, PieceMap::State::kHeld);
   pieces_->Set(4, PieceMap::State::kArriving);
-  RawChild child(parent_.server->address());
+  RawPeer child(parent_.server->address());
   child.Say(Hello(parent_) + Open());
   EXPECT_EQ(child.Next()->header.flags, 0);
   const auto next = [&] { return DecodeHave(base::AsBytes(child.Next()->payload)).value(); };
@@ -174,7 +174,7 @@ TEST_F(ArrivingObject, IsToldOfPieceByPiece) {
 
 TEST_F(ArrivingObject, ARequestForAPieceThatArrivesWaits) {
   pieces_->Set(0, PieceMap::State::kArriving);
-  RawChild child(parent_.server->address());
+  RawPeer child(parent_.server->address());
   child.Say(Hello(parent_) + Open() + Encode(GetFrame{.request = 1, .run = {0, 1}}));
   EXPECT_EQ(child.Next()->header.kind, FrameKind::kManifest);
   EXPECT_EQ(child.Next()->header.kind, FrameKind::kHave);
@@ -185,7 +185,7 @@ TEST_F(ArrivingObject, ARequestForAPieceThatArrivesWaits) {
 
 TEST_F(ArrivingObject, ARequestForAPieceThatWillNotComeEnds) {
   pieces_->Set(1, PieceMap::State::kArriving);
-  RawChild child(parent_.server->address());
+  RawPeer child(parent_.server->address());
   child.Say(Hello(parent_) + Open() + Encode(GetFrame{.request = 1, .run = {0, 1}}));
   EXPECT_THAT(child.NextError(), Optional(StatusIs(StatusCode::kNotFound, "NO_PIECE")));
   child.Say(Encode(GetFrame{.request = 2, .run = {1, 1}}));
@@ -196,7 +196,7 @@ TEST_F(ArrivingObject, ARequestForAPieceThatWillNotComeEnds) {
 TEST_F(ArrivingObject, ACancelledRequestIsOverAfterTheFrameThatIsBeingSent) {
   for (uint32_t piece = 0; piece < 4; ++piece) pieces_->Set(piece, PieceMap::State::kHeld);
   parent_.limiter.SetRate(kKiB);  // one frame, and then nothing for minutes
-  RawChild child(parent_.server->address());
+  RawPeer child(parent_.server->address());
   child.Say(Hello(parent_) + Open() + Encode(GetFrame{.request = 1, .run = {0, 4}}));
   EXPECT_EQ(child.Next()->header.kind, FrameKind::kManifest);
   EXPECT_EQ(child.Next()->header.kind, FrameKind::kHave);
@@ -234,7 +234,7 @@ class Ends {
 TEST(ServerLimits, WhoShowsNoTicketInTimeIsCutOff) {
   Ends ends;
   TestParent parent("node-a", {.hello_timeout = std::chrono::milliseconds(50), .ended = ends.Listener()});
-  RawChild child(parent.server->address());
+  RawPeer child(parent.server->address());
   child.Say("\x04");
   EXPECT_EQ(ends.Next(), "NO_HELLO");
   child.NextError();
@@ -245,7 +245,7 @@ TEST(ServerLimits, WhoAsksForNothingIsCutOff) {
   Ends ends;
   TestParent parent("node-a", {.idle_timeout = std::chrono::milliseconds(50), .ended = ends.Listener()});
   parent.source.Add(kObject, kEpoch, Sealed("x", kPiece));
-  RawChild child(parent.server->address());
+  RawPeer child(parent.server->address());
   child.Say(Hello(parent) + Open());
   EXPECT_EQ(ends.Next(), "IDLE");
 }
@@ -254,7 +254,7 @@ TEST(ServerLimits, WhoReadsNothingIsCutOff) {
   Ends ends;
   TestParent parent("node-a", {.stalled_timeout = std::chrono::milliseconds(50), .ended = ends.Listener()});
   parent.source.Add(kObject, kEpoch, Sealed(SomeBytes(64 * kMiB), 1 * kMiB));
-  RawChild child(parent.server->address());
+  RawPeer child(parent.server->address());
   child.Say(Hello(parent) + Open() + Encode(GetFrame{.request = 1, .run = {0, 64}}));
   EXPECT_EQ(ends.Next(), "STALLED");
 }
@@ -264,7 +264,7 @@ TEST(ServerLimits, AFullSocketAfterTheRateLimitIsWaitedFor) {
   TestParent parent("node-a", {.stalled_timeout = std::chrono::milliseconds(500), .ended = ends.Listener()});
   parent.limiter.SetRate(2 * kMiB);  // some frames wait for it before the socket is full
   parent.source.Add(kObject, kEpoch, Sealed(SomeBytes(64 * kMiB), 1 * kMiB));
-  RawChild child(parent.server->address());
+  RawPeer child(parent.server->address());
   child.Say(Hello(parent) + Open() + Encode(GetFrame{.request = 1, .run = {0, 64}}));
   EXPECT_EQ(ends.Next(), "STALLED");
   EXPECT_LE(parent.clock.asked(), kManyRounds);
@@ -274,7 +274,7 @@ TEST(ServerLimits, AlsoWhoGoesOnTalking) {
   Ends ends;
   TestParent parent("node-a", {.stalled_timeout = std::chrono::milliseconds(50), .ended = ends.Listener()});
   parent.source.Add(kObject, kEpoch, Sealed(SomeBytes(64 * kMiB), 1 * kMiB));
-  RawChild child(parent.server->address());
+  RawPeer child(parent.server->address());
   child.Say(Hello(parent) + Open() + Encode(GetFrame{.request = 1, .run = {0, 64}}));
   std::atomic<bool> ended = false;
   std::thread talks([&] {
@@ -289,14 +289,14 @@ TEST(ServerLimits, ConnectionsWithoutATicketAreBounded) {
   Ends ends;
   TestParent parent("node-a", {.threads = 1, .pending_limit = 2, .ended = ends.Listener()});
   parent.source.Add(kObject, kEpoch, Sealed("x", kPiece));
-  RawChild first(parent.server->address());
-  RawChild second(parent.server->address());
-  RawChild third(parent.server->address());
+  RawPeer first(parent.server->address());
+  RawPeer second(parent.server->address());
+  RawPeer third(parent.server->address());
   EXPECT_EQ(ends.Next(), "TOO_MANY_PENDING");
   EXPECT_FALSE(third.Next().has_value());
   first.Say(Hello(parent) + Open());
   EXPECT_EQ(first.Next()->header.kind, FrameKind::kManifest) << "it has shown a ticket, and makes room";
-  RawChild fourth(parent.server->address());
+  RawPeer fourth(parent.server->address());
   fourth.Say(Hello(parent) + Open());
   EXPECT_EQ(fourth.Next()->header.kind, FrameKind::kManifest);
 }
@@ -304,10 +304,10 @@ TEST(ServerLimits, ConnectionsWithoutATicketAreBounded) {
 TEST(ServerLimits, ConnectionsAreBounded) {
   TestParent parent("node-a", {.connection_limit = 1});
   parent.source.Add(kObject, kEpoch, Sealed("x", kPiece));
-  RawChild first(parent.server->address());
+  RawPeer first(parent.server->address());
   first.Say(Hello(parent) + Open());
   ASSERT_TRUE(first.Next().has_value());
-  RawChild second(parent.server->address());
+  RawPeer second(parent.server->address());
   second.Say(Hello(parent) + Open());
   EXPECT_THAT(second.NextError(), Optional(StatusIs(StatusCode::kResourceExhausted, "TOO_MANY_CONNECTIONS")));
 }
@@ -315,7 +315,7 @@ TEST(ServerLimits, ConnectionsAreBounded) {
 TEST(ServerLimits, StopTellsWhoIsConnected) {
   TestParent parent("node-a");
   parent.source.Add(kObject, kEpoch, Sealed("x", kPiece));
-  RawChild child(parent.server->address());
+  RawPeer child(parent.server->address());
   child.Say(Hello(parent) + Open());
   ASSERT_TRUE(child.Next().has_value());
   parent.server->Stop();

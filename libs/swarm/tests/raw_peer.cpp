@@ -1,4 +1,4 @@
-#include "tests/raw_child.h"
+#include "tests/raw_peer.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -11,14 +11,27 @@
 
 namespace larder::swarm {
 
-RawChild::RawChild(const std::string& address) {
+RawPeer::RawPeer(const std::string& address) {
   const base::UniqueFd never = base::MakeWake();
   auto fd = base::Dial(address, std::chrono::seconds(10), never.get());
   EXPECT_THAT(fd, base::IsOk());
   if (fd.ok()) fd_ = *std::move(fd);
 }
 
-void RawChild::Say(std::string_view bytes) const {
+RawPeer::RawPeer(const base::UniqueFd& listener) {
+  pollfd polled{.fd = listener.get(), .events = POLLIN};
+  ::poll(&polled, 1, -1);
+  fd_ = base::Accept(listener.get());
+  EXPECT_TRUE(static_cast<bool>(fd_));
+}
+
+void RawPeer::Reset() {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  fd_.Reset();
+}
+
+void RawPeer::Say(std::string_view bytes) const {
   while (!bytes.empty()) {
     const ssize_t size = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (size < 0 && errno != EAGAIN) return;  // closed: what comes back says why
@@ -26,7 +39,7 @@ void RawChild::Say(std::string_view bytes) const {
   }
 }
 
-bool RawChild::Fill(size_t size) {
+bool RawPeer::Fill(size_t size) {
   std::array<char, 65536> bytes;
   while (in_.size() < size) {
     pollfd polled{.fd = fd_.get(), .events = POLLIN};
@@ -38,7 +51,7 @@ bool RawChild::Fill(size_t size) {
   return true;
 }
 
-std::optional<RawChild::Frame> RawChild::Next() {
+std::optional<RawPeer::Frame> RawPeer::Next() {
   if (!Fill(kHeaderSize)) return std::nullopt;
   const auto header = DecodeHeader(base::AsBytes(in_));
   EXPECT_THAT(header, base::IsOk());
@@ -48,7 +61,7 @@ std::optional<RawChild::Frame> RawChild::Next() {
   return frame;
 }
 
-std::optional<absl::Status> RawChild::NextError() {
+std::optional<absl::Status> RawPeer::NextError() {
   while (auto frame = Next()) {
     if (frame->header.kind != FrameKind::kError) continue;
     const auto error = DecodeError(base::AsBytes(frame->payload));
