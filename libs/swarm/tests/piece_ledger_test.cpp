@@ -53,6 +53,17 @@ TEST_F(Ledger, ADuplicateOfADuplicateWhoseOriginalEndedBringsAllBytes) {
   EXPECT_TRUE(place_ == bytes_);
 }
 
+TEST_F(Ledger, NothingHasRoomBeyondItsPiece) {
+  Flight flight = ledger_.Begin({0, 1}, 1);
+  EXPECT_EQ(Send(flight, 900), PieceLedger::Outcome::kMore);
+  const PieceFrame frame{.piece = 0, .offset = 900};
+  EXPECT_TRUE(ledger_.Room(flight, frame, 0, 100).has_value());
+  EXPECT_FALSE(ledger_.Room(flight, frame, 0, 101).has_value());
+  EXPECT_FALSE(ledger_.Room(flight, frame, 100, 1).has_value());
+  EXPECT_FALSE(ledger_.Room(flight, frame, 0xFFFFFFFF, 1).has_value());
+  EXPECT_FALSE(ledger_.Room(flight, {.piece = 0, .offset = 899}, 0, 1).has_value()) << "it has come";
+}
+
 TEST_F(Ledger, ADuplicateIsCopiedToAPlaceInSeveralRanges) {
   TestDestination ranges;
   ranges.range_sizes = {1, 333, 97};
