@@ -274,6 +274,35 @@ TEST(FetchMachine, FailsAtOnceWhenNobodyCanHelp) {
   EXPECT_THAT(swarm.failures, Each(Field(&ParentFailure::final, true)));
 }
 
+TEST(FetchMachine, WaitsForParentsThatMayComeWhenNobodyIsLeft) {
+  SimulatedSwarm swarm(SomeBytes(1 * kMiB), kPiece, 1);
+  swarm.Add({.node = "a", .refusal = base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "not here")});
+  swarm.Add({.node = "b", .rate = 1e3});
+  swarm.Begin({.more_parents_may_come = true}, {.no_progress = seconds(10)});
+  swarm.At(seconds(1), [&] { swarm.machine().RemoveParent("a"); });
+  swarm.At(seconds(2), [&] { swarm.machine().RemoveParent("b"); });
+  swarm.Run(seconds(8));
+  ASSERT_FALSE(swarm.result().has_value());
+  swarm.machine().AddParent(swarm.Add({.node = "c"}), swarm.time());
+  swarm.Run(seconds(1));
+  ExpectWhole(swarm);
+}
+
+TEST(FetchMachine, WithoutParentsThatMayComeTheLastOneThatIsRemovedEndsIt) {
+  for (const bool more_may_come : {false, true}) {
+    SimulatedSwarm swarm(SomeBytes(1 * kMiB), kPiece, 1);
+    swarm.Add({.node = "a", .rate = 1e3});
+    swarm.Begin({.more_parents_may_come = more_may_come});
+    swarm.At(seconds(1), [&] { swarm.machine().RemoveParent("a"); });
+    swarm.Run();
+    ASSERT_TRUE(swarm.result().has_value());
+    EXPECT_THAT(swarm.result()->status,
+                StatusIs(absl::StatusCode::kUnavailable, more_may_come ? "NO_PROGRESS" : "NO_PARENTS"));
+    EXPECT_THAT(base::Message(swarm.result()->status), HasSubstr("no parent is known"));
+    EXPECT_EQ(std::chrono::floor<seconds>(swarm.now()), seconds(more_may_come ? 30 : 1));
+  }
+}
+
 TEST(FetchMachine, AParentThatIsNotReadyYetIsAskedAgainSoonEachTime) {
   SimulatedSwarm swarm(SomeBytes(1 * kMiB), kPiece, 1);
   swarm.Add({.node = "a", .refusal = base::Error(absl::StatusCode::kUnavailable, "NOT_YET", "no epoch")});
@@ -330,16 +359,16 @@ TEST(FetchMachine, StragglersAreLeftForOneThatWasDoneSoon) {
 }
 
 TEST(FetchMachine, AStragglerGivesWhatNobodyElseHas) {
-  SimulatedSwarm swarm(SomeBytes(400 * kMiB), 4 * kMiB, 1);
+  SimulatedSwarm swarm(SomeBytes(100 * kMiB), 1 * kMiB, 1);
   PieceSet most(100);
   most.Add(PieceRun{0, 98});
-  swarm.Add({.node = "a", .rate = 40e6, .held = most});
-  swarm.Add({.node = "b", .rate = 40e6, .held = most});
-  swarm.Add({.node = "slow", .rate = 2e6});
+  swarm.Add({.node = "a", .rate = 10e6, .held = most});
+  swarm.Add({.node = "b", .rate = 10e6, .held = most});
+  swarm.Add({.node = "slow", .rate = 0.5e6});
   swarm.Begin();
   swarm.Run();
   ExpectWhole(swarm);
-  // The 392 MiB of the others take 5.1 s, the 8 MiB that it alone has 4.2 s.
+  // The 98 MiB of the others take 5.1 s, the 2 MiB that it alone has 4.2 s.
   EXPECT_LE(swarm.now(), milliseconds(5500));
 }
 

@@ -298,7 +298,6 @@ TEST(Loopback, AConnectionThatEndsWhileTheLimitKeepsItFromReadingIsWaitedFor) {
   other.more_parents_may_come = true;
   EXPECT_THAT(child.Run(other).status, StatusIs(absl::StatusCode::kUnavailable, "NO_PROGRESS"));
   EXPECT_LE(child.clock.asked() - before, kManyRounds);
-  child.fetcher->Stop();
 }
 
 TEST(Loopback, TheOnlyParentIsAskedAgainIfItIsNotReadyYet) {

@@ -113,11 +113,11 @@ struct TestChild {
   CountingClock clock;
   observe::Registry registry;
   Metrics metrics{registry};
-  std::unique_ptr<Fetcher> fetcher;
   base::Mutex mutex;
   base::CondVar changed;
   std::optional<FetchResult> result LARDER_GUARDED_BY(mutex);
   std::vector<ParentFailure> failures LARDER_GUARDED_BY(mutex);
+  std::unique_ptr<Fetcher> fetcher;  // first to go: it calls back while it stops
 };
 
 inline const object::ObjectId kObject{"training", "models/a"};
