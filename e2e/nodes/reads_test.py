@@ -57,9 +57,7 @@ class Nodes(unittest.TestCase):
         return {"args": [str(bin_dir() / "larder"), *arguments], "env": environment}
 
     def run_larder(self, agent, *arguments, stdin=b""):
-        return subprocess.run(
-            **self.command(agent, *arguments), input=stdin, capture_output=True, timeout=4 * PATIENCE
-        )
+        return subprocess.run(**self.command(agent, *arguments), input=stdin, capture_output=True, timeout=4 * PATIENCE)
 
     def ok(self, agent, *arguments, stdin=b""):
         done = self.run_larder(agent, *arguments, stdin=stdin)

@@ -34,7 +34,7 @@ void SinglePeer::State::Receive(const ObjectInfo& info, base::Deadline deadline,
   copy->info.state = object::ObjectState::kSealed;
   copy->info.tier = backend_.tier();
   if (info.ttl_left) copy->ends = clock_.Now() + *info.ttl_left;  // when the other copies do
-  copy->info.pinned = false;            // which is for those who were asked to keep it
+  copy->info.pinned = false;                                      // which is for those who were asked to keep it
   copy->charge = bytes_.Open(info.id.ns);
   {
     base::MutexLock lock(mutex_);

@@ -233,7 +233,7 @@ class SinglePeer::State {
   const base::Duration late_tick_;
   const std::function<object::NamespaceRules(const std::string&)> rules_;
   const std::function<void()> wake_;
-  object::DroppedFn dropped_;         // set before there are sessions, as is the next
+  object::DroppedFn dropped_;  // set before there are sessions, as is the next
   object::MayGoFn may_go_;
   ByteQuota bytes_;                   // before all that holds charges
   std::atomic<bool> evicts_ = false;  // there is something that may be evicted; as of the last Tick
@@ -258,7 +258,7 @@ class SinglePeer::State {
     std::string ns;
     uint64_t bytes = 0;
   };
-  std::set<std::string> asking_ LARDER_GUARDED_BY(mutex_);  // namespaces, about some of their objects
+  std::set<std::string> asking_ LARDER_GUARDED_BY(mutex_);        // namespaces, about some of their objects
   std::deque<Evicted> evicted_lately_ LARDER_GUARDED_BY(mutex_);  // oldest first
   bool closing_ LARDER_GUARDED_BY(mutex_) = false;
   ObjectId compacted_to_ LARDER_GUARDED_BY(mutex_);           // where the next look for what lies badly begins

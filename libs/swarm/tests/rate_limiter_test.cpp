@@ -110,7 +110,7 @@ TEST(RateLimiter, GivingBackMakesNoShareLarger) {
   RateLimiter limiter(kRate);
   base::MonotonicTime now{std::chrono::hours(1)};
   for (int i = 0; i < 1000; ++i) {
-    const uint64_t bytes = limiter.Take(TransferClass::kWarmUp, kFrame, now).bytes;
+    const uint64_t bytes = limiter.Take(TransferClass::kWarmUp, kRate / 10, now).bytes;
     limiter.GiveBack(TransferClass::kWarmUp, bytes);
   }
   while (limiter.Take(TransferClass::kForeground, kFrame, now).bytes > 0) {

@@ -40,8 +40,8 @@ class InventorySync {
   void Request() LARDER_EXCLUDES(mutex_);
   // The copy is here no more. Above a million that wait, it is not told, and a reader finds it out.
   void GiveUp(const object::ObjectId& id, const object::TrackedAs& copy) LARDER_EXCLUDES(mutex_);
-  // Asks the cluster which of these copies, all here still, may go. Those that may are on its list no more: `done` takes
-  // them away before it returns. None may while a pass is needed, or under way.
+  // Asks the cluster which of these copies, all here still, may go. Those that may are on its list no more: `done`
+  // takes them away before it returns. None may while a pass is needed, or under way.
   void Offer(std::vector<std::pair<object::ObjectId, object::TrackedAs>> copies, object::Done<std::vector<bool>> done)
       LARDER_EXCLUDES(mutex_);
   // Begins what is due.

@@ -28,7 +28,8 @@ absl::StatusOr<swarm::ServedObject> ServedPieces::Find(const object::ObjectId& i
   }
   std::shared_ptr<const swarm::PieceBytes> bytes = swarm::BytesOfView(std::move(served.view));
   if (bytes == nullptr) {
-    return base::Error(absl::StatusCode::kUnavailable, "READ_FAILED", "what keeps '{}' here cannot give its pieces", id.key);
+    return base::Error(absl::StatusCode::kUnavailable, "READ_FAILED", "what keeps '{}' here cannot give its pieces",
+                       id.key);
   }
   return swarm::ServedObject{.manifest = std::move(manifest), .bytes = std::move(bytes)};
 }

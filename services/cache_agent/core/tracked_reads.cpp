@@ -48,10 +48,11 @@ void TrackedPeer::GetOrBring(SessionId session, const std::string& key, base::De
       return done(std::move(grant));
     }
     if (tries == 0) {
-      return done(base::Error(absl::StatusCode::kResourceExhausted, "NO_ROOM",
-                              "'{}' was brought here {} times, and went again before it could be read: this node has too "
-                              "little room",
-                              key, kTries));
+      return done(
+          base::Error(absl::StatusCode::kResourceExhausted, "NO_ROOM",
+                      "'{}' was brought here {} times, and went again before it could be read: this node has too "
+                      "little room",
+                      key, kTries));
     }
     fetches_->Bring(session, *id, deadline, [=, this](const absl::Status& brought) {
       if (!brought.ok()) return done(brought);

@@ -20,8 +20,13 @@ using testing::IsEmpty;
 
 // "b" is a live copy; others change one thing about it.
 ClusterCopy Copy(std::string node = "b") {
-  return {.node = std::move(node), .address = "10.0.0.2:7461", .node_epoch = 5, .version = 9, .confirmed = true,
-          .live = true, .last_seen = seconds(1)};
+  return {.node = std::move(node),
+          .address = "10.0.0.2:7461",
+          .node_epoch = 5,
+          .version = 9,
+          .confirmed = true,
+          .live = true,
+          .last_seen = seconds(1)};
 }
 absl::Status Said(std::string_view reason) {
   return base::Error(absl::StatusCode::kAborted, reason, "as the parent says");

@@ -103,7 +103,7 @@ class ScriptedCluster final : public ClusterRegistry {
   std::vector<std::pair<std::vector<std::pair<uint8_t, uint64_t>>, Done<absl::StatusOr<std::vector<uint8_t>>>>>
       confirmed;
   std::vector<std::pair<InventoryPage, Done<absl::StatusOr<InventoryAnswer>>>> pages;
-  std::vector<object::ObjectInfo> told;  // of what was sealed or published
+  std::vector<object::ObjectInfo> told;                  // of what was sealed or published
   std::map<std::string, absl::StatusOr<Epoch>> answers;  // of questions that are answered within the call
 
  private:

@@ -98,8 +98,9 @@ TEST_P(TrackedReadsTest, WhatAnotherNodeHasIsBroughtHereAndTheClusterHearsOfIt) 
 
 TEST_P(TrackedReadsTest, ATicketIsForThisObjectFromThatRegistration) {
   Begin();
-  LARDER_ASSERT_OK_AND_ASSIGN(const swarm::PieceTicket ticket,
-                              tickets_.Verify(base::AsBytes(fetch().request.parents[0].ticket), node_->clock().WallNow()));
+  LARDER_ASSERT_OK_AND_ASSIGN(
+      const swarm::PieceTicket ticket,
+      tickets_.Verify(base::AsBytes(fetch().request.parents[0].ticket), node_->clock().WallNow()));
   EXPECT_EQ(ticket.id, kK);
   EXPECT_EQ(ticket.epoch, Epoch{7});
   EXPECT_EQ(ticket.child, "a");

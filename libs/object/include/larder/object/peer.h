@@ -199,9 +199,9 @@ class Peer {
   // `dropped` hears of sealed objects that go though nobody deleted or replaced them: evicted, expired, damaged. On the
   // thread of Tick or ReportDamage, under no lock. Once, before there are sessions.
   virtual void OnDropped(DroppedFn dropped) = 0;
-  // `may_go` says which objects the cluster has enough other copies of: they are dropped, too, when room is short, though
-  // their namespaces do not allow to drop last copies. Those that may go are taken away before its answer returns. On
-  // Tick's thread, under no lock. Once, before there are sessions.
+  // `may_go` says which objects the cluster has enough other copies of: they are dropped, too, when room is short,
+  // though their namespaces do not allow to drop last copies. Those that may go are taken away before its answer
+  // returns. On Tick's thread, under no lock. Once, before there are sessions.
   virtual void AskBeforeDropping(MayGoFn may_go) = 0;
 
   virtual PeerUsage usage() const = 0;
