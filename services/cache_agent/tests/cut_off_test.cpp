@@ -1,4 +1,5 @@
-// An agent and a real tracker in one process, while the way between them is cut and mended, and while the agent sleeps.
+// An agent, a real tracker and a real peer manager in one process, while one or the other is gone, and while the agent
+// sleeps.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 #include <string>
 
 #include "larder/base/testing/status_matchers.h"
+#include "larder/peer_manager/app.h"
 #include "larder/tracker/app.h"
 #include "tests/agent_under_test.h"
 
@@ -65,11 +67,16 @@ class CutOff : public AppTest {
     tracker_.Start();
     Config config = Defaults();
     config.tracker = tracker_.address();
+    config.peer_manager = StartManager();
+    config.pieces = "127.0.0.1:0";
     agent_ = std::make_unique<Agent>(config, &clock_);
     ASSERT_THAT(agent_->Start(), IsOk());
     client_ = agent_->Connect();
     ASSERT_TRUE(Until([&] { return LinesWith("node is a member of the cluster") > 0; }));
   }
+
+  // Its address; empty: there is none.
+  virtual std::string StartManager() { return ""; }
 
   // Whether `done` is, within half a minute.
   template <typename Done>
@@ -90,9 +97,8 @@ class CutOff : public AppTest {
     return client_->Put({.key = key, .ack = kLocal}, base::AsBytes("hello")).status();
   }
   static auto Fenced() { return StatusIs(absl::StatusCode::kUnavailable, "NODE_FENCED"); }
-  void ExpectFenced(bool fenced) {
-    EXPECT_THAT(agent_->Metrics(), testing::HasSubstr(fenced ? "larder_agent_fenced 1\n" : "larder_agent_fenced 0\n"));
-  }
+  bool Shows(const std::string& line) { return agent_->Metrics().find(line + "\n") != std::string::npos; }
+  bool IsFenced() { return Shows("larder_agent_fenced 1"); }
 
   JumpingClock clock_;
   OneTracker tracker_{dir_ / "tracker"};
@@ -102,24 +108,63 @@ class CutOff : public AppTest {
 
 TEST_F(CutOff, AnAgentThatNobodyAnswersAcknowledgesNothingForTheClusterServesOnAndComesBackByItself) {
   ASSERT_THAT(PutTracked("before"), IsOk());
-  ExpectFenced(false);
+  EXPECT_FALSE(IsFenced());
   tracker_.End();
   clock_.Jump(kHalfSession);
   EXPECT_THAT(PutTracked("refused"), Fenced());
-  ExpectFenced(true);
+  EXPECT_TRUE(IsFenced());
   EXPECT_THAT(client_->Get("before"), IsOk()) << "a local hit waits for nobody";
   EXPECT_THAT(PutLocal("local"), IsOk());
   EXPECT_THAT(client_->Get("local"), IsOk());
 
   tracker_.Start();
   EXPECT_TRUE(Until([&] { return PutTracked("refused").ok(); }));
-  ExpectFenced(false);
+  EXPECT_FALSE(IsFenced());
 }
 
 TEST_F(CutOff, AnAgentThatWasStoppedForLongerThanASessionIsBackOnceTheTrackerSaysThatItCounts) {
   clock_.Jump(4 * kHalfSession);
   EXPECT_TRUE(Until([&] { return PutTracked("k").ok(); }));
-  ExpectFenced(false);
+  EXPECT_FALSE(IsFenced());
+}
+
+class WithManager : public CutOff {
+ protected:
+  std::string StartManager() override {
+    process_ = std::make_unique<rpc::Process>(rpc::ProcessOptions{.log = {.output = [](std::string_view) {}}});
+    manager_ = std::make_unique<peer_manager::App>(
+        peer_manager::Config{.grpc = "127.0.0.1:0", .trackers = {tracker_.address()}}, *process_);
+    EXPECT_THAT(manager_->Start(), IsOk());
+    return manager_->grpc_address();
+  }
+  bool KnowsItAsLive() {
+    return process_->metrics().Render().find("larder_peers_nodes{state=\"live\"} 1\n") != std::string::npos;
+  }
+  bool Answers() { return Shows("larder_agent_peer_managers{state=\"connected\"} 1"); }
+
+  std::unique_ptr<rpc::Process> process_;
+  std::unique_ptr<peer_manager::App> manager_;
+};
+
+TEST_F(WithManager, ItsWordIsEnoughWhileItLeads) {
+  ASSERT_TRUE(Until([&] { return Answers() && KnowsItAsLive(); }));
+  tracker_.End();
+  clock_.Jump(kHalfSession);
+  // It leads on until its lease of the tracker ends.
+  EXPECT_TRUE(Until([&] {
+    if (!IsFenced()) return true;
+    EXPECT_THAT(PutTracked("k"), StatusIs(absl::StatusCode::kUnavailable));  // and the node asks
+    return false;
+  }));
+}
+
+TEST_F(WithManager, ThatIsGoneFencesNobody) {
+  ASSERT_TRUE(Until([&] { return Answers(); }));
+  manager_.reset();
+  ASSERT_TRUE(Until([&] { return Shows("larder_agent_peer_managers{state=\"lost\"} 1"); }));
+  clock_.Jump(kHalfSession);
+  EXPECT_TRUE(Until([&] { return PutTracked("k").ok(); }));
+  EXPECT_FALSE(IsFenced());
 }
 
 }  // namespace
