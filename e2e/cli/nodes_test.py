@@ -5,7 +5,7 @@ import signal
 import tempfile
 import unittest
 
-from cli_case import CliCase, bin_dir, larder_dev
+from cli_case import PATIENCE, CliCase, bin_dir, larder_dev
 from agents import Agent  # found by cli_case
 
 FIELDS = [
@@ -23,23 +23,25 @@ class Nodes(CliCase):
     def nodes(self, agent):
         return self.json("nodes", "-e", self.dev.endpoint(agent))
 
+    def live(self):
+        nodes = self.nodes(0)
+        return len(nodes) == 3 and {node["state"] for node in nodes} == {"live"}
+
     def test_every_agent_knows_them_all(self):
-        self.until(lambda: len(self.nodes(0)) == 3, "all have registered")
+        self.until(self.live, "all are alive")
         for agent in range(3):
             nodes = self.nodes(agent)
             self.assertEqual([node["name"] for node in nodes], ["node-0", "node-1", "node-2"])
             for node in nodes:
                 self.assertEqual(list(node), FIELDS)
                 self.assertGreater(node["node_epoch"], 0)
-                self.assertGreaterEqual(node["last_seen_seconds"], 0)
-                if node["source"] == "tracker":
-                    self.assertEqual((node["state"], node["memory_total_bytes"]), ("unknown", None))
-                else:
-                    self.assertEqual((node["source"], node["state"]), ("peer_manager", "live"))
-                    self.assertGreater(node["memory_total_bytes"], 0)
+                self.assertEqual((node["source"], node["state"]), ("peer_manager", "live"))
+                self.assertLess(node["last_seen_seconds"], PATIENCE)
+                self.assertRegex(node["address"], r"^127\.0\.0\.1:\d+$")
+                self.assertGreater(node["memory_total_bytes"], node["memory_used_bytes"])
 
     def test_names_alone_and_as_a_table(self):
-        self.until(lambda: len(self.nodes(0)) == 3, "all have registered")
+        self.until(self.live, "all are alive")
         self.assertEqual(self.ok("nodes", "-q"), b"node-0\nnode-1\nnode-2\n")
         table = self.ok("nodes").decode().splitlines()
         self.assertEqual(table[0].split(), ["NAME", "STATE", "SEEN", "ZONE", "RACK", "MEMORY", "DISK", "ADDRESS"])
@@ -53,6 +55,23 @@ class Nodes(CliCase):
         alone = Agent(bin_dir() / "larder-agent", home / "a", "--node-name=a", "--arena=16MiB")
         self.addCleanup(alone.end, signal.SIGTERM)
         self.assertEqual(self.fails(7, "nodes", "-e", alone.endpoint, says="alone"), b"")
+
+    def test_without_a_peer_manager_the_tracker_tells_what_it_knows(self):
+        tracker = self.enterContext(larder_dev(self.larder, agents=1)).tracker["grpc"]
+        home = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="ldr", dir="/tmp")))
+        lone = Agent(
+            bin_dir() / "larder-agent", home / "a", "--node-name=lone", "--arena=16MiB", f"--tracker={tracker}"
+        )
+        self.addCleanup(lone.end, signal.SIGTERM)
+
+        def told():
+            return {node["name"]: node for node in self.json("nodes", "-e", lone.endpoint)}
+
+        self.until(lambda: "lone" in told(), "it has registered")
+        nodes = told()
+        self.assertEqual(sorted(nodes), ["lone", "node-0"])
+        for node in nodes.values():
+            self.assertEqual((node["source"], node["state"], node["memory_total_bytes"]), ("tracker", "unknown", None))
 
 
 if __name__ == "__main__":

@@ -14,12 +14,13 @@ from metrics import metric
 
 
 class Dev:
-    """A running `larder dev`: `agents` as its ready file tells them, `dir` its data."""
+    """A running `larder dev`: `agents` and `tracker` as its ready file tells them, `dir` its data."""
 
     def __init__(self, process, directory, ready):
         self.process = process
         self.dir = directory
         self.agents = ready["agents"]
+        self.tracker = ready["tracker"]
 
     def endpoint(self, index=0):
         return "uds://" + self.agents[index]["socket_dir"]

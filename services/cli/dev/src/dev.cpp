@@ -113,12 +113,13 @@ class Cluster {
     // All settings are looked at before anything starts; where the others answer is known when they do.
     LARDER_RETURN_IF_ERROR(MakeTracker(options, home));
     LARDER_RETURN_IF_ERROR(MakePeerManager(options, kNowhereYet));
-    LARDER_RETURN_IF_ERROR(MakeAgents(options, home, kNowhereYet));
+    LARDER_RETURN_IF_ERROR(MakeAgents(options, home, kNowhereYet, kNowhereYet));
     agents_.clear();
     LARDER_RETURN_IF_ERROR(base::Annotate(tracker_->Start(), tracker_->name()));
     LARDER_RETURN_IF_ERROR(MakePeerManager(options, tracker_->app().grpc_address()));
     LARDER_RETURN_IF_ERROR(base::Annotate(peer_manager_->Start(), peer_manager_->name()));
-    LARDER_RETURN_IF_ERROR(MakeAgents(options, home, tracker_->app().grpc_address()));
+    LARDER_RETURN_IF_ERROR(
+        MakeAgents(options, home, tracker_->app().grpc_address(), peer_manager_->app().grpc_address()));
     for (const auto& agent : agents_) LARDER_RETURN_IF_ERROR(base::Annotate(agent->Start(), agent->name()));
     return absl::OkStatus();
   }
@@ -188,7 +189,8 @@ class Cluster {
     return absl::OkStatus();
   }
 
-  absl::Status MakeAgents(const Options& options, const std::string& home, const std::string& tracker) {
+  absl::Status MakeAgents(const Options& options, const std::string& home, const std::string& tracker,
+                          const std::string& peer_manager) {
     for (int i = 0; i < options.agents; ++i) {
       const std::string name = fmt::format("node-{}", i);
       LARDER_ASSIGN_OR_RETURN(
@@ -198,6 +200,7 @@ class Cluster {
                        .env = options.env,
                        .flags = {{"node.name", name},
                                  {"tracker", tracker},
+                                 {"peer_manager", peer_manager},
                                  {"socket_dir", fmt::format("{}/{}/sockets", home, name)},
                                  {"data_dir", fmt::format("{}/{}", home, name)},
                                  {"listen.pieces", Address(options, kAgentPieces, i)},
