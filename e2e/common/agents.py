@@ -99,6 +99,9 @@ class Agent:
         port = re.search(r'"event":"admin port serving".*?"port":(\d+)', self._log.read_text()).group(1)
         return metric(f"127.0.0.1:{port}", series)
 
+    def signal(self, number):
+        self._process.send_signal(number)
+
     def end(self, by):
         """Waits for its end; a SIGTERM must give exit code 0."""
         self._process.send_signal(by)

@@ -55,7 +55,7 @@ class Redis:
 class Tracker(Service):
     """A `larder-tracker`, which can be ended and started again on its directory."""
 
-    def __init__(self, binary, directory, raft_id, host, cluster, name="e2e"):
+    def __init__(self, binary, directory, raft_id, host, cluster, name="e2e", **other):
         self.raft_id = raft_id
         self.resp = (host, RESP)
         self.data = directory / "data"
@@ -66,6 +66,7 @@ class Tracker(Service):
             "initial-cluster": cluster,
             "cluster": name,
             **{f"listen-{which}": f"{host}:{port}" for which, port in ports.items()},
+            **{flag.replace("_", "-"): value for flag, value in other.items()},
         }
         super().__init__(binary, directory, host, ADMIN, flags)
 
@@ -74,16 +75,17 @@ class Tracker(Service):
 
 
 class Cluster:
-    """Trackers with the ids 1 to `count`, all of them voters."""
+    """Trackers with the ids 1 to `count`, all of them voters; `flags` as of Tracker's command line."""
 
-    def __init__(self, binary, directory, count=3):
+    def __init__(self, binary, directory, count=3, **flags):
         # Addresses of loopback that nobody else uses, so that ports need not be found.
         net = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}"
         hosts = [f"{net}.{i + 1}" for i in range(count)]
         members = ",".join(f"{i + 1}={host}:{RAFT}" for i, host in enumerate(hosts))
         directory = pathlib.Path(directory)
         self.trackers = [
-            Tracker(binary, directory / f"tracker-{i + 1}", i + 1, host, members) for i, host in enumerate(hosts)
+            Tracker(binary, directory / f"tracker-{i + 1}", i + 1, host, members, **flags)
+            for i, host in enumerate(hosts)
         ]
 
     def __enter__(self):
