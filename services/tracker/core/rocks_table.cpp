@@ -1,5 +1,6 @@
 #include "core/rocks_table.h"
 
+#include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "larder/base/status.h"
+#include "larder/base/units.h"
 
 namespace larder::tracker {
 namespace {
@@ -28,6 +30,10 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
   }
   return base::Error(absl::StatusCode::kInternal, "TABLE_FAILED", "{}: {}", what, status.ToString());
 }
+
+// Of blocks as they are in memory: those of a million objects' names and copies. What is not in it is read and
+// decompressed again, which with RocksDB's own 8 MiB was most of a Locate.
+constexpr size_t kBlockCache = 128 * base::kMiB;
 
 rocksdb::Options TableOptions() {
   rocksdb::Options options;
@@ -43,6 +49,7 @@ rocksdb::Options TableOptions() {
   options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(2));
   rocksdb::BlockBasedTableOptions blocks;
   blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  blocks.block_cache = rocksdb::NewLRUCache(kBlockCache);
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
   return options;
 }
@@ -66,7 +73,10 @@ std::optional<std::string> Found(Reader& reader, const rocksdb::Status& status, 
 class RocksSnapshot final : public Reader {
  public:
   explicit RocksSnapshot(rocksdb::DB& db) : db_(db), snapshot_(db.GetSnapshot()) { options_.snapshot = snapshot_; }
-  ~RocksSnapshot() override { db_.ReleaseSnapshot(snapshot_); }
+  ~RocksSnapshot() override {
+    rows_.reset();
+    db_.ReleaseSnapshot(snapshot_);
+  }
   RocksSnapshot(const RocksSnapshot&) = delete;
   RocksSnapshot& operator=(const RocksSnapshot&) = delete;
 
@@ -76,14 +86,18 @@ class RocksSnapshot final : public Reader {
     return Found(*this, status, std::move(value));
   }
   void Scan(std::string_view prefix, std::string_view from, const Visit& visit) override {
-    const std::unique_ptr<rocksdb::Iterator> rows(db_.NewIterator(options_));
+    // A visitor may scan, too.
+    std::unique_ptr<rocksdb::Iterator> rows = std::move(rows_);
+    if (rows == nullptr) rows.reset(db_.NewIterator(options_));
     Walk(*this, *rows, prefix, from, visit);
+    rows_ = std::move(rows);
   }
 
  private:
   rocksdb::DB& db_;
   const rocksdb::Snapshot* snapshot_;
   rocksdb::ReadOptions options_;
+  std::unique_ptr<rocksdb::Iterator> rows_;  // kept: to make one takes half as long as its search
 };
 
 // Keeps what it has read and changed: a command asks for the same rows again and again, and most that it asks for are

@@ -131,6 +131,22 @@ TEST_P(TableContract, ScanGoesByBytesWithinThePrefixFromAKeyOn) {
   EXPECT_THAT(All(*table_->NewSnapshot(), "r"), IsEmpty());
 }
 
+TEST_P(TableContract, AVisitorMayReadAndScan) {
+  Commit({{"a", "1"}, {"b", "2"}, {"c", "3"}});
+  const auto snapshot = table_->NewSnapshot();
+  Rows seen;
+  for (int i = 0; i < 2; ++i) {
+    snapshot->Scan("", "", [&](std::string_view key, std::string_view value) {
+      for (const auto& [inner, of] : All(*snapshot, "", "b")) seen.emplace_back(std::string(key) + inner, of);
+      EXPECT_EQ(snapshot->Get(key), value);
+      return key != "b";
+    });
+  }
+  const auto once = {Pair("ab", "2"), Pair("ac", "3"), Pair("bb", "2"), Pair("bc", "3")};
+  EXPECT_THAT(Rows(seen.begin(), seen.begin() + 4), testing::ElementsAreArray(once));
+  EXPECT_THAT(Rows(seen.begin() + 4, seen.end()), testing::ElementsAreArray(once));
+}
+
 TEST_P(TableContract, ScanEndsWhenTheVisitorHasEnough) {
   Commit({{"a", "1"}, {"b", "2"}});
   int seen = 0;
