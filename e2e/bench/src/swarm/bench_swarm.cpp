@@ -22,6 +22,7 @@
 #include "src/rivals.h"
 #include "src/scratch_dir.h"
 #include "src/server.h"
+#include "src/swarm/rows.h"
 
 namespace larder::bench {
 namespace {
@@ -174,6 +175,7 @@ void Measure(const std::string& json) {
   const std::map<std::string, Timing> rivals = {{"nginx to curl", timings[2]}, {"nginx to recv", timings[3]}};
   report.Add("swarm.parent_to_child", "256 MiB, parent to child, kept and verified", timings[0], rivals);
   report.Add("swarm.parent_to_child_file", "256 MiB, parent's file to child, kept and verified", timings[1], rivals);
+  AddNodeRows(report);
   report.Print();
   if (!json.empty() && !report.WriteJson(json)) Die("cannot write " + json);
 }

@@ -1,0 +1,10 @@
+#pragma once
+#include "src/report.h"
+
+// Rows of the suite `swarm` beside those of bench_swarm.cpp.
+namespace larder::bench {
+
+// Small objects of other nodes, read by many at once.
+void AddNodeRows(Report& report);
+
+}  // namespace larder::bench
