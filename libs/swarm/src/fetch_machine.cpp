@@ -109,9 +109,10 @@ void FetchMachine::Fail(FetchParent& parent, const absl::Status& why, bool final
   const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
   parent.dial_at = base::DeadlineAfter(
       now, base::BackoffDelay(parent.failures++, options_.first_redial, options_.longest_redial, chance));
-  actions_.push_back({.kind = Action::Kind::kTell,
-                      .parent = parent.id,
-                      .failure = {.node = parent.spec.node, .node_epoch = parent.spec.node_epoch, .why = why, .final = final}});
+  actions_.push_back(
+      {.kind = Action::Kind::kTell,
+       .parent = parent.id,
+       .failure = {.node = parent.spec.node, .node_epoch = parent.spec.node_epoch, .why = why, .final = final}});
 }
 
 void FetchMachine::OnConnected(ParentId id, Now now) {

@@ -404,8 +404,8 @@ void Fetches::Tick() {
     base::MutexLock lock(mutex_);
     const base::MonotonicTime now = parts_.clock.Now();
     for (const auto& [id, flight] : flights_) {
-      const auto overdue = std::ranges::stable_partition(
-          flight->waiters, [now](const Waiter& waiter) { return waiter.deadline > now; });
+      const auto overdue =
+          std::ranges::stable_partition(flight->waiters, [now](const Waiter& waiter) { return waiter.deadline > now; });
       for (const Waiter& waiter : overdue) Leave(waiter);
       std::ranges::move(overdue, std::back_inserter(late));
       flight->waiters.erase(overdue.begin(), overdue.end());

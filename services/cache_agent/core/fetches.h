@@ -41,8 +41,9 @@ class Fetches {
     std::function<void(const object::ObjectInfo&)> received;  // a copy that is here now, and the cluster does not know
   };
   // OK: it was sealed here. NOT_FOUND (NO_OBJECT): the cluster knows none. UNAVAILABLE (NO_HOLDER, NO_PROGRESS), naming
-  // each node that should have it; DEADLINE_EXCEEDED (FETCHING); RESOURCE_EXHAUSTED: no room here, or (FETCHES_BUSY) too
-  // many wait; FAILED_PRECONDITION (NO_MANIFEST): what comes could not be verified. What the registry and the peer say.
+  // each node that should have it; DEADLINE_EXCEEDED (FETCHING); RESOURCE_EXHAUSTED: no room here, or (FETCHES_BUSY)
+  // too many wait; FAILED_PRECONDITION (NO_MANIFEST): what comes could not be verified. What the registry and the peer
+  // say.
   using Brought = object::Done<absl::Status>;
 
   // Fetched at once; others wait for their turn.
@@ -100,7 +101,7 @@ class Fetches {
     std::shared_ptr<swarm::Fetch> fetch;
     std::shared_ptr<std::atomic<uint64_t>> verified;  // pieces of it
     uint64_t verified_before = 0;                     // at the last Tick
-    uint64_t attempt = 0;  // counts fetches: what comes of an earlier one means nothing
+    uint64_t attempt = 0;                             // counts fetches: what comes of an earlier one means nothing
     bool locating = false;
     base::Deadline ask_at = base::kNoDeadline;  // where it is, again
   };
