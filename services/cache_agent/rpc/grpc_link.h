@@ -1,26 +1,20 @@
 #pragma once
 #include <absl/status/status.h>
-#include <absl/status/statusor.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/client_callback.h>
 
-#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <unordered_set>
 #include <utility>
 
-#include "larder/base/clock.h"
 #include "larder/base/mutex.h"
-#include "larder/object/peer.h"
 #include "larder/rpc/status.h"
 
-// What links over gRPC are made of. Both wait, when they go, for what is under way: no lock that a callback takes may
-// be held then.
 namespace larder::cache_agent {
 
-// A stream whose messages are sent from any thread. Thread-safe.
+// A stream whose messages are sent from any thread. Waits, when it goes, for what is under way: no lock that a callback
+// takes may be held then. Thread-safe.
 template <typename Request, typename Response>
 class GrpcStream final : grpc::ClientBidiReactor<Request, Response> {
  public:
@@ -113,51 +107,6 @@ class GrpcStream final : grpc::ClientBidiReactor<Request, Response> {
   bool broken_ LARDER_GUARDED_BY(mutex_) = false;
   bool closing_ LARDER_GUARDED_BY(mutex_) = false;
   bool done_ LARDER_GUARDED_BY(mutex_) = false;
-};
-
-// Questions beside it. Thread-safe.
-class GrpcQuestions {
- public:
-  ~GrpcQuestions() LARDER_EXCLUDES(mutex_) {
-    base::MutexLock lock(mutex_);
-    closing_ = true;
-    for (grpc::ClientContext* call : calls_) call->TryCancel();
-    while (!calls_.empty()) changed_.Wait(mutex_);
-  }
-
-  // `begin` gives the stub's method the context, both messages and what to call at the end. `done` comes in any case,
-  // on a thread of gRPC's. UNAVAILABLE or DEADLINE_EXCEEDED without a reason: nobody answered.
-  template <typename Request, typename Response, typename Begin>
-  void Ask(Request request, base::Duration timeout, object::Done<absl::StatusOr<Response>> done, const Begin& begin)
-      LARDER_EXCLUDES(mutex_) {
-    struct Asked {
-      grpc::ClientContext context;
-      Request request;
-      Response response;
-    };
-    auto asked = std::make_shared<Asked>();
-    asked->request = std::move(request);
-    asked->context.set_deadline(std::chrono::system_clock::now() + timeout);
-    {
-      base::MutexLock lock(mutex_);
-      calls_.insert(&asked->context);
-      if (closing_) asked->context.TryCancel();
-    }
-    begin(&asked->context, &asked->request, &asked->response,
-          [this, asked, done = std::move(done)](const grpc::Status& status) {
-            const absl::Status ended = rpc::FromGrpc(status, asked->context);
-            done(ended.ok() ? absl::StatusOr<Response>(std::move(asked->response)) : ended);
-            base::MutexLock lock(mutex_);
-            calls_.erase(&asked->context);
-            changed_.NotifyAll();
-          });
-  }
-
- private:
-  base::Mutex mutex_;
-  base::CondVar changed_;
-  std::unordered_set<grpc::ClientContext*> calls_ LARDER_GUARDED_BY(mutex_);
-  bool closing_ LARDER_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace larder::cache_agent

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "larder/rpc/channel.h"
+#include "larder/rpc/outgoing_calls.h"
 #include "larder/tracker/v1/tracker.grpc.pb.h"
 #include "rpc/grpc_link.h"
 
@@ -55,7 +56,7 @@ class GrpcTrackerLink final : public TrackerLink {
 
   const std::unique_ptr<v1::Tracker::Stub> stub_;
   GrpcStream<v1::StreamRequest, v1::StreamResponse> stream_;
-  GrpcQuestions questions_;
+  rpc::OutgoingCalls questions_;
 };
 
 }  // namespace

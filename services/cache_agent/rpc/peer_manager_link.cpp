@@ -6,6 +6,7 @@
 
 #include "larder/peers/v1/peers.grpc.pb.h"
 #include "larder/rpc/channel.h"
+#include "larder/rpc/outgoing_calls.h"
 #include "rpc/grpc_link.h"
 
 namespace larder::cache_agent {
@@ -33,7 +34,7 @@ class GrpcPeerManagerLink final : public PeerManagerLink {
  private:
   const std::unique_ptr<pb::PeerManager::Stub> stub_;
   GrpcStream<pb::SessionRequest, pb::SessionResponse> stream_;
-  GrpcQuestions questions_;
+  rpc::OutgoingCalls questions_;
 };
 
 }  // namespace

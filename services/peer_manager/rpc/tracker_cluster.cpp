@@ -1,15 +1,12 @@
 #include "rpc/tracker_cluster.h"
 
 #include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
 #include <grpcpp/support/client_callback.h>
 
-#include <chrono>
 #include <utility>
 
 #include "larder/base/status.h"
 #include "larder/rpc/channel.h"
-#include "larder/rpc/status.h"
 #include "rpc/tracker_proto.h"
 
 namespace larder::peer_manager {
@@ -38,13 +35,6 @@ TrackerCluster::TrackerCluster(TrackerOptions options) : options_(std::move(opti
   for (const std::string& address : options_.addresses) stubs_.push_back(tv1::Tracker::NewStub(rpc::Dial(address)));
 }
 
-TrackerCluster::~TrackerCluster() {
-  base::MutexLock lock(mutex_);
-  closing_ = true;
-  for (grpc::ClientContext* call : calls_) call->TryCancel();
-  while (!calls_.empty()) ended_.Wait(mutex_);
-}
-
 void TrackerCluster::TurnFrom(size_t asked) {
   base::MutexLock lock(mutex_);
   if (asked == current_) current_ = (current_ + 1) % stubs_.size();
@@ -53,30 +43,20 @@ void TrackerCluster::TurnFrom(size_t asked) {
 template <typename Request, typename Response, typename Begin>
 void TrackerCluster::Call(Request request, base::Duration patience, Done<absl::StatusOr<Response>> done,
                           const Begin& begin) {
-  struct Asked {
-    grpc::ClientContext context;
-    Request request;
-    Response response;
-  };
-  const auto asked = std::make_shared<Asked>();
-  asked->request = std::move(request);
-  asked->context.set_deadline(std::chrono::system_clock::now() + patience);
   size_t at = 0;
   {
     base::MutexLock lock(mutex_);
     at = current_;
-    calls_.insert(&asked->context);
-    if (closing_) asked->context.TryCancel();
   }
-  const auto end = [this, at, asked, done = std::move(done)](const grpc::Status& status) {
-    const absl::Status ended = rpc::FromGrpc(status, asked->context);
-    if (IsDeaf(ended)) TurnFrom(at);
-    done(ended.ok() ? absl::StatusOr<Response>(std::move(asked->response)) : ended);
-    base::MutexLock lock(mutex_);
-    calls_.erase(&asked->context);
-    ended_.NotifyAll();
-  };
-  begin(*stubs_[at], &asked->context, &asked->request, &asked->response, end);
+  calls_.Ask<Request, Response>(
+      std::move(request), patience,
+      [this, at, done = std::move(done)](absl::StatusOr<Response> response) {
+        if (IsDeaf(response.status())) TurnFrom(at);
+        done(std::move(response));
+      },
+      [&](auto* context, auto* sent, auto* received, auto then) {
+        begin(*stubs_[at], context, sent, received, std::move(then));
+      });
 }
 
 void TrackerCluster::Apply(tv1::ApplyRequest request, base::Duration patience, Done<absl::StatusOr<tv1::Result>> done) {

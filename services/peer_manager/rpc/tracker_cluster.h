@@ -3,11 +3,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "core/cluster.h"
 #include "larder/base/mutex.h"
+#include "larder/rpc/outgoing_calls.h"
 #include "larder/tracker/v1/tracker.grpc.pb.h"
 
 namespace larder::peer_manager {
@@ -23,8 +23,7 @@ struct TrackerOptions {
 class TrackerCluster final : public Cluster {
  public:
   explicit TrackerCluster(TrackerOptions options);
-  // Cancels what is under way, and waits for its ends.
-  ~TrackerCluster() override;
+  // Its end cancels what is under way, and waits for that.
 
   void Look(Done<absl::StatusOr<std::optional<LeaderLease>>> done) override;
   void Grant(const std::string& holder, base::Duration ttl, Done<absl::StatusOr<Term>> done) override;
@@ -51,10 +50,8 @@ class TrackerCluster final : public Cluster {
   const TrackerOptions options_;
   std::vector<std::unique_ptr<Stub>> stubs_;
   base::Mutex mutex_;
-  base::CondVar ended_;
   size_t current_ LARDER_GUARDED_BY(mutex_) = 0;
-  bool closing_ LARDER_GUARDED_BY(mutex_) = false;
-  std::unordered_set<grpc::ClientContext*> calls_ LARDER_GUARDED_BY(mutex_);
+  rpc::OutgoingCalls calls_;  // last: it waits for what uses the above
 };
 
 }  // namespace larder::peer_manager
