@@ -44,6 +44,7 @@ class Dev(CliCase):
         self.assertEqual(sorted(ready["peer_manager"]), ["admin", "grpc"])
         leads = f"http://{ready['peer_manager']['admin']}/metrics"
         self.until(lambda: "\nlarder_peers_is_leader 1\n" in self.page(leads), "its peer manager leads")
+        self.until(lambda: '\nlarder_peers_nodes{state="live"} 3\n' in self.page(leads), "all nodes are alive")
         told = self.stop(process)
         self.assertIn(ready["peer_manager"]["grpc"], told)
         self.assertFalse(file.exists())

@@ -102,6 +102,11 @@ class Agent:
     def signal(self, number):
         self._process.send_signal(number)
 
+    def kill(self):
+        """Whether or not it runs."""
+        self._process.kill()
+        self._process.wait()
+
     def end(self, by):
         """Waits for its end; a SIGTERM must give exit code 0."""
         self._process.send_signal(by)

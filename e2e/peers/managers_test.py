@@ -1,30 +1,35 @@
-"""Two peer managers as processes, beside three trackers: one of them leads, whoever is killed."""
+"""Two peer managers as processes, beside three trackers and real agents: one of them leads, whoever is killed, and both
+show who is alive."""
 
 import pathlib
+import signal
 import sys
 import tempfile
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "common"))
-from agents import bin_dir  # noqa: E402
+from agents import Agent, bin_dir  # noqa: E402
 from services import Service  # noqa: E402
 from trackers import GRPC as TRACKER_GRPC  # noqa: E402
 from trackers import Cluster  # noqa: E402
 
 GRPC, ADMIN = 7420, 7429
 TTL = 2  # seconds, of the leader's lease
+SESSION = 2  # seconds, T_s
 PATIENCE = 60  # seconds; a takeover takes a lease, an election one or two seconds
 
 
 class PeerManagers(unittest.TestCase):
     def setUp(self):
-        directory = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.cluster = self.enterContext(Cluster(bin_dir() / "larder-tracker", directory))
-        trackers = ",".join(f"{tracker.host}:{TRACKER_GRPC}" for tracker in self.cluster.trackers)
+        # Short: the path of a Unix socket has at most 107 bytes.
+        self.dir = directory = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="ldr", dir="/tmp")))
+        session = {"node-session-timeout": f"{SESSION}s"}
+        self.cluster = self.enterContext(Cluster(bin_dir() / "larder-tracker", directory, **session))
+        self.trackers = trackers = ",".join(f"{tracker.host}:{TRACKER_GRPC}" for tracker in self.cluster.trackers)
         self.managers = []
         for number, tracker in enumerate(self.cluster.trackers[:2], 1):
-            flags = {"tracker": trackers, "leader-ttl": f"{TTL}s", "listen-grpc": f"{tracker.host}:{GRPC}"}
+            flags = {**session, "tracker": trackers, "leader-ttl": f"{TTL}s", "listen-grpc": f"{tracker.host}:{GRPC}"}
             home = directory / f"manager-{number}"
             self.managers.append(Service(bin_dir() / "larder-peer-manager", home, tracker.host, ADMIN, flags))
             self.addCleanup(self.managers[-1].kill)
@@ -46,6 +51,39 @@ class PeerManagers(unittest.TestCase):
         for manager in self.managers:
             manager.start()
         return self.until(self.leader, "one leads")
+
+    def agent(self, name):
+        managers = ",".join(f"{manager.host}:{GRPC}" for manager in self.managers)
+        flags = {"node-name": name, "tracker": self.trackers, "peer-manager": managers, "arena": "16MiB"}
+        return Agent(
+            bin_dir() / "larder-agent", self.dir / name, *(f"--{flag}={value}" for flag, value in flags.items())
+        )
+
+    def await_nodes(self, **counts):
+        def shown(manager):
+            return all(manager.metric(f'larder_peers_nodes{{state="{state}"}}') == n for state, n in counts.items())
+
+        self.until(lambda: all(shown(manager) for manager in self.managers if manager.running), f"{counts}")
+
+    def test_an_agent_that_is_killed_is_lost_and_alive_when_it_is_back(self):
+        leader = self.start()
+        agents = [self.agent(f"node-{i}") for i in range(3)]
+        for agent in agents:
+            self.addCleanup(agent.kill)
+        self.await_nodes(live=3, suspect=0, lost=0)
+        agents[0].end(signal.SIGKILL)
+        killed = time.monotonic()
+        self.await_nodes(live=2, suspect=1, lost=0)
+        self.assertLess(time.monotonic() - killed, SESSION, "its connection broke: it is not waited for")
+        self.await_nodes(live=2, suspect=0, lost=1)
+        self.assertEqual(leader.metric("larder_peers_fenced_total"), 1)
+        agents[0].start()
+        self.await_nodes(live=3, suspect=0, lost=0)
+        leader.kill()
+        second = self.until(self.leader, "the other leads")
+        agents[1].end(signal.SIGKILL)
+        self.await_nodes(live=2, suspect=0, lost=1)
+        self.assertEqual(second.metric("larder_peers_fenced_total"), 1)
 
     def test_when_the_leader_is_killed_the_other_leads(self):
         first = self.start()
