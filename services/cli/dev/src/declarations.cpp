@@ -32,14 +32,12 @@ absl::StatusOr<Declarations> DeclarationsOf(const typename App::Config& config) 
 
 absl::StatusOr<std::vector<Declarations>> DeclarationsOfAll(const std::string& dir) {
   std::vector<Declarations> all;
-  LARDER_ASSIGN_OR_RETURN(
-      Declarations agent,
-      DeclarationsOf<cache_agent::App>({.node_name = "node",
-                                        .tracker = std::string(kNowhere),
-                                        .socket_dir = dir + "/sockets",
-                                        .data_dir = dir + "/data",
-                                        .arena = 16 * base::kMiB,
-                                        .pieces = "127.0.0.1:0"}));
+  LARDER_ASSIGN_OR_RETURN(Declarations agent, DeclarationsOf<cache_agent::App>({.node_name = "node",
+                                                                                .tracker = std::string(kNowhere),
+                                                                                .socket_dir = dir + "/sockets",
+                                                                                .data_dir = dir + "/data",
+                                                                                .arena = 16 * base::kMiB,
+                                                                                .pieces = "127.0.0.1:0"}));
   all.push_back(std::move(agent));
   LARDER_ASSIGN_OR_RETURN(
       Declarations tracker,
