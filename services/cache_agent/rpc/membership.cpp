@@ -62,9 +62,9 @@ void Membership::OnBeatAnswered(const PeerManagerConversation::Answer& answer) {
   if (answer.leads) fence_.OnAnswered(answer.node_epoch, answer.sent, answer.session);
 }
 
-void Membership::Doubt() {
+bool Membership::Doubt() {
   base::MutexLock lock(mutex_);
-  ask_now_ = true;
+  return !std::exchange(ask_now_, true);
 }
 
 // ---- what is said
@@ -86,10 +86,12 @@ base::MonotonicTime Membership::AskTracker(base::MonotonicTime now) {
   const base::Duration timeout = fence_.session() / 10;
   {
     base::MutexLock lock(mutex_);
-    const bool ask = (now >= due || ask_now_) && !asking_;
-    if (!ask) return std::max(due, now + timeout / 2);
+    // The first doubt at once; however many there are, not more often than this.
+    const base::MonotonicTime doubt_due = doubted_ ? *doubted_ + timeout / 2 : now;
+    const bool doubts = ask_now_ && now >= doubt_due;
+    if (asking_ || (now < due && !doubts)) return ask_now_ && !asking_ ? doubt_due : std::max(due, now + timeout / 2);
     asking_ = true;
-    ask_now_ = false;
+    if (std::exchange(ask_now_, false)) doubted_ = now;
   }
   fence_.OnTrackerAsked(now);
   ask_(timeout, [this, now](const absl::StatusOr<TrackerClient::Alive>& alive) { OnAlive(now, alive); });
@@ -111,9 +113,7 @@ void Membership::LogChange(base::MonotonicTime now) {
 // ---- what is asked
 
 absl::Status Membership::OrAsk(absl::Status may) {
-  if (may.ok()) return may;
-  Doubt();
-  worker_.Wake();
+  if (!may.ok() && Doubt()) worker_.Wake();
   return may;
 }
 

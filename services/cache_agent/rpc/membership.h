@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,7 +64,8 @@ class Membership {
   base::MonotonicTime AskTracker(base::MonotonicTime now) LARDER_EXCLUDES(mutex_);
   void OnAlive(base::MonotonicTime sent, const absl::StatusOr<TrackerClient::Alive>& alive) LARDER_EXCLUDES(mutex_);
   void OnBeatAnswered(const PeerManagerConversation::Answer& answer);
-  void Doubt() LARDER_EXCLUDES(mutex_);
+  // True: nobody did so since the tracker was asked last.
+  bool Doubt() LARDER_EXCLUDES(mutex_);
   absl::Status OrAsk(absl::Status may) LARDER_EXCLUDES(mutex_);
   void LogChange(base::MonotonicTime now);
   // Asks the last of them, then those before.
@@ -80,6 +82,7 @@ class Membership {
   base::Mutex mutex_;
   bool asking_ LARDER_GUARDED_BY(mutex_) = false;  // the tracker, now
   bool ask_now_ LARDER_GUARDED_BY(mutex_) = false;
+  std::optional<base::MonotonicTime> doubted_ LARDER_GUARDED_BY(mutex_);  // when it was last asked for that
   SelfFence::State logged_ = SelfFence::State::kJoining;  // of the worker
   base::Worker worker_;                                   // last: it uses all of the above
 };

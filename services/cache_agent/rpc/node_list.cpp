@@ -92,7 +92,6 @@ pb::Node ToNode(const peers::v1::Node& told) {
 
 pb::Node ToNode(const tracker::v1::Node& told) {
   pb::Node node = WithMarks(told);
-  if (told.draining()) node.set_state(pb::NODE_STATE_DRAINING);
   if (told.fenced()) node.set_state(pb::NODE_STATE_LOST);
   node.set_node_epoch(told.epoch());
   node.set_last_seen_ms(told.last_seen_ms());

@@ -202,6 +202,23 @@ TEST_F(MembershipTest, ADeadManagerFencesNobodyWhomTheTrackerAnswers) {
   EXPECT_LT(manager().dialled, 25) << "with pauses that grow";
 }
 
+TEST_F(MembershipTest, HoweverManyAreRefusedTheTrackerIsNotAskedWithoutEnd) {
+  Make({});
+  membership_->OnRegistered(5);
+  membership_->Round();
+  TrackerSaysAlive();
+  clock_.Advance(kSession);
+  size_t asked = 0;
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_THAT(membership_->MayAsk(), Fenced());
+    membership_->Round();
+    for (; !asked_.empty(); ++asked) TrackerSays(NoLink());
+    clock_.Advance(milliseconds(1));
+  }
+  EXPECT_GE(asked, 2u);
+  EXPECT_LE(asked, 4u) << "in a second: each twentieth of a session, 500 ms";
+}
+
 TEST_F(MembershipTest, AManagersDoubtIsTakenToTheTracker) {
   Make({"m:1"});
   membership_->OnRegistered(5);

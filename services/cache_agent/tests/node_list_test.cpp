@@ -146,7 +146,7 @@ TEST(ToNode, TellsAllThatAManagerKnows) {
   EXPECT_EQ(node.disk().total_bytes(), 1000u);
 }
 
-TEST(ToNode, OfATrackerOnlyMarksAreAState) {
+TEST(ToNode, OfATrackerOnlyTheEndOfARegistrationIsAState) {
   tracker::v1::Node told;
   told.set_name("a");
   told.set_epoch(5);
@@ -157,7 +157,8 @@ TEST(ToNode, OfATrackerOnlyMarksAreAState) {
   EXPECT_EQ(node.last_seen_ms(), 20);
   EXPECT_FALSE(node.has_memory());
   told.set_draining(true);
-  EXPECT_EQ(ToNode(told).state(), pb::NODE_STATE_DRAINING);
+  EXPECT_EQ(ToNode(told).state(), pb::NODE_STATE_UNSPECIFIED) << "a tracker does not know who is alive";
+  EXPECT_TRUE(ToNode(told).draining());
   told.set_fenced(true);
   EXPECT_EQ(ToNode(told).state(), pb::NODE_STATE_LOST);
 }

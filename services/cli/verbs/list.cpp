@@ -29,9 +29,9 @@ absl::Status List(Context& context, const Arguments& given) {
     }
     first = false;
   };
-  if (context.json()) context.out.Text("[");
   for (bool more = true; more;) {
     LARDER_ASSIGN_OR_RETURN(const object::ListPage page, agent->List(request, context.Patience()));
+    if (context.json() && request.after.empty()) context.out.Text("[");
     for (const object::ObjectInfo& info : page.objects) print(info);
     LARDER_RETURN_IF_ERROR(context.out.Flush());
     more = page.more && !page.objects.empty();

@@ -30,10 +30,10 @@ absl::Status Nodes(Context& context, const Arguments&) {
     }
     first = false;
   };
-  if (context.json()) context.out.Text("[");
   pb::ListNodesRequest request;
   do {
     LARDER_ASSIGN_OR_RETURN(const pb::ListNodesResponse page, agent->ListNodes(request, context.Patience()));
+    if (context.json() && request.page_token().empty()) context.out.Text("[");
     for (const pb::Node& node : page.nodes()) print(node, page.source());
     LARDER_RETURN_IF_ERROR(context.out.Flush());
     request.set_page_token(page.next_page_token());
