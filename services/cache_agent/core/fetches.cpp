@@ -118,6 +118,9 @@ HolderView Fetches::ViewOf(const Flight& flight) const {
 
 void Fetches::OnLocated(const FlightPtr& flight, const absl::StatusOr<std::vector<ClusterObject>>& found) {
   absl::Status status = found.status();
+  // Who was said to have it a moment ago has it still, mostly.
+  std::optional<ClusterObject> object = found.ok() ? found->front() : locations_.Find(flight->id);
+  if (found.ok()) locations_.Put(*object);
   uint64_t attempt = 0;
   bool begin = false;
   {
@@ -125,8 +128,8 @@ void Fetches::OnLocated(const FlightPtr& flight, const absl::StatusOr<std::vecto
     flight->locating = false;
     flight->ask_at = base::kNoDeadline;
     if (flight->phase == Phase::kOver || flight->phase == Phase::kSealing) return;
-    if (status.ok()) {
-      const auto choice = Update(*flight, found->front());
+    if (status.ok() || (object && flight->phase == Phase::kAsking)) {
+      const auto choice = Update(*flight, *object);
       status = choice.status();
       if (choice.ok() && flight->phase == Phase::kAsking && !choice->ask.empty()) {
         begin = flight->has_turn;
@@ -300,6 +303,7 @@ void Fetches::OnParentFailed(const FlightPtr& flight, uint64_t attempt, const sw
     flight->ask_at = std::min(flight->ask_at, base::DeadlineAfter(parts_.clock.Now(), after));
     tracked = *flight->info.tracked;
   }
+  locations_.Forget(flight->id);
   parts_.log.Info("a node does not give an object", {{"namespace", flight->id.ns},
                                                      {"node", failure.node},
                                                      {"why", base::Reason(failure.why)},

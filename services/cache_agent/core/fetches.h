@@ -13,6 +13,7 @@
 
 #include "core/cluster_registry.h"
 #include "core/holders.h"
+#include "core/location_cache.h"
 #include "larder/base/clock.h"
 #include "larder/base/executor.h"
 #include "larder/base/mutex.h"
@@ -58,7 +59,7 @@ class Fetches {
   // When none of them gave anything for so long, the reads fail; kMayComeBack, where one was seen since.
   static constexpr base::Duration kGivenUp = std::chrono::seconds(3);
 
-  explicit Fetches(Parts parts) : parts_(std::move(parts)) {}
+  explicit Fetches(Parts parts) : parts_(std::move(parts)), locations_(parts_.clock) {}
   ~Fetches();  // stops
 
   void Bring(object::SessionId session, const object::ObjectId& id, base::Deadline deadline, Brought done)
@@ -69,6 +70,8 @@ class Fetches {
   void Tick() LARDER_EXCLUDES(mutex_);
   // Ends all with UNAVAILABLE (STOPPING); no fetch begins any more.
   void Stop() LARDER_EXCLUDES(mutex_);
+  // What the cluster said of an object when somebody else asked.
+  void Remember(const ClusterObject& object) { locations_.Put(object); }
   // Under way, or waiting for their turn.
   size_t size() const LARDER_EXCLUDES(mutex_);
 
@@ -138,6 +141,7 @@ class Fetches {
   void Leave(const Waiter& waiter) LARDER_REQUIRES(mutex_);
 
   const Parts parts_;
+  LocationCache locations_;
   mutable base::Mutex mutex_;
   std::map<object::ObjectId, FlightPtr> flights_ LARDER_GUARDED_BY(mutex_);
   std::deque<FlightPtr> queue_ LARDER_GUARDED_BY(mutex_);                  // for their turn; some are over

@@ -357,6 +357,7 @@ void TrackedPeer::Stat(SessionId session, const std::string& key, Done<absl::Sta
         if (!id || (!here.ok() && base::Reason(here.status()) != "NO_OBJECT")) return done(std::move(here));
         registry_.Locate(
             {*id}, [this, id = *id, here = std::move(here), done](absl::StatusOr<std::vector<ClusterObject>> found) {
+              if (found.ok() && fetches_ != nullptr) fetches_->Remember(found->front());
               done(Joined(
                   id, here,
                   found.ok() ? absl::StatusOr<ClusterObject>(std::move(found->front())) : std::move(found).status()));

@@ -131,6 +131,21 @@ TEST_P(TrackedReadsTest, WithoutTheClusterAMissSaysSo) {
   EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
 }
 
+TEST_P(TrackedReadsTest, WithoutTheClusterWhatItSaidAMomentAgoWillDo) {
+  auto stat = StatLater("k");
+  AnswerLocate(std::vector{On({"b"})});
+  EXPECT_THAT(stat.Get().status(), IsOk());
+  Read read = GetLater();
+  AnswerLocate(ClusterDown());
+  EXPECT_THAT(fetch().Parents(), ElementsAre("b"));
+  fetch().Fail("b", base::Error(absl::StatusCode::kUnavailable, "CANNOT_DIAL", "refused"), false);
+  fetch().End(ClusterDown());
+  EXPECT_FALSE(read.Get().ok());
+  Read again = GetLater();
+  AnswerLocate(ClusterDown());
+  EXPECT_THAT(again.Get(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM")) << "it was not there";
+}
+
 TEST_P(TrackedReadsTest, WhoDoesNotHaveItIsReportedAndOthersAreAsked) {
   Read read = GetLater();
   AnswerLocate(std::vector{On({"b", "c"})});
