@@ -77,7 +77,7 @@ void AddUse(ordered_json& json, const std::string& tier, bool known, const pb::T
 std::vector<Column> NodeColumns(bool wide) {
   std::vector<Column> columns = {{"NAME", 16}, {"STATE", 8}, {"SEEN", 6, true}, {"ZONE", 10}, {"RACK", 8}};
   if (wide) columns.insert(columns.end(), {{"EPOCH", 8, true}, {"SINCE", 6, true}, {"MARKS", 11}, {"SOURCE", 12}});
-  columns.insert(columns.end(), {{"MEMORY", 20}, {"DISK", 20}, {"ADDRESS", 0}});
+  columns.insert(columns.end(), {{"MEMORY", 24}, {"DISK", 24}, {"ADDRESS", 0}});
   return columns;
 }
 
