@@ -70,6 +70,7 @@ class Redis {
 };
 
 constexpr std::string_view kEnd = "$8\r\nthe-end!\r\n";
+constexpr size_t kMostInline = 64'000;
 
 std::string Frame(const std::vector<std::string>& words) {
   std::string frame = fmt::format("*{}\r\n", words.size());
@@ -123,6 +124,8 @@ class Generator {
     if (Below(6) != 0) return Frame(words);
     std::string line = words[0];
     for (size_t i = 1; i < words.size(); ++i) line += " " + Quoted(words[i]);
+    // Whether Redis takes a longer one depends on how much of it one read brings.
+    if (line.size() > kMostInline) return Frame(words);
     return line + Pick({"\r\n", "\n"});
   }
   std::string Quoted(const std::string& word) {
