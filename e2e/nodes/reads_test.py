@@ -37,7 +37,7 @@ class Nodes(unittest.TestCase):
         self.cluster = self.enterContext(Cluster(bin_dir() / "larder-tracker", self.dir))
         self.agents = {}
 
-    def begin(self, *flags):
+    def begin(self, *flags, arena="512MiB"):
         addresses = ",".join(f"{tracker.host}:{GRPC}" for tracker in self.cluster.trackers)
         for name, store in (("a", "file"), ("b", "memory"), ("c", "file")):
             self.agents[name] = Agent(
@@ -46,7 +46,7 @@ class Nodes(unittest.TestCase):
                 f"--node-name={name}",
                 f"--tracker={addresses}",
                 f"--store={store}",
-                "--arena=512MiB",
+                f"--arena={arena}",
                 *flags,
             )
             self.addCleanup(self.agents[name].end, signal.SIGTERM)
@@ -183,6 +183,18 @@ class Nodes(unittest.TestCase):
         told = self.fails(7, "c", "export", "k", "-O", str(self.dir / "out"))
         self.assertIn("no node that has 'k'", told)
         self.assertLess(time.monotonic() - begun, 10)
+
+    def test_a_full_node_drops_what_others_have_and_nothing_else(self):
+        self.begin(arena="32MiB")
+        for i in range(40):
+            self.ok("ac"[i % 2], "import", "-", "--key", f"k/{i}", stdin=sample(MIB, i))
+        self.ok("b", "import", "-", "--key", "own", stdin=sample(MIB, 99))
+        for _ in range(2):
+            for i in range(40):
+                self.assertEqual(self.ok("b", "export", f"k/{i}"), sample(MIB, i))
+        self.assertLess(len(self.ok("b", "list", "--local", "-q").split()), 32)
+        self.assertEqual(len(self.ok("b", "list", "-q").split()), 41)
+        self.assertEqual(self.ok("a", "export", "own"), sample(MIB, 99))
 
     def test_500_readers_at_once_over_three_nodes(self):
         self.begin()

@@ -9,8 +9,8 @@
 
 namespace larder::cache_agent {
 
-// What the cluster said a moment ago of objects that other nodes have: for reads while it cannot be asked. What is here is
-// never given out in place of an answer. Thread-safe.
+// What the cluster said a moment ago of objects that other nodes have: for reads while it cannot be asked. What is here
+// is never given out in place of an answer. Thread-safe.
 class LocationCache {
  public:
   // Longer than an election, and than a tracker needs to start; short, since copies go.

@@ -83,8 +83,8 @@ class Membership {
   bool asking_ LARDER_GUARDED_BY(mutex_) = false;  // the tracker, now
   bool ask_now_ LARDER_GUARDED_BY(mutex_) = false;
   std::optional<base::MonotonicTime> doubted_ LARDER_GUARDED_BY(mutex_);  // when it was last asked for that
-  SelfFence::State logged_ = SelfFence::State::kJoining;  // of the worker
-  base::Worker worker_;                                   // last: it uses all of the above
+  SelfFence::State logged_ = SelfFence::State::kJoining;                  // of the worker
+  base::Worker worker_;                                                   // last: it uses all of the above
 };
 
 }  // namespace larder::cache_agent
