@@ -36,7 +36,7 @@ class Leadership {
   void OnGranted(const absl::StatusOr<Term>& term, base::MonotonicTime now);
   void OnRenewed(const absl::Status& renewed, base::MonotonicTime now);
 
-  // Something was refused because the lease is another's; or it was given back.
+  // Something was refused because the lease is another's; or it is given back, or for a new term.
   void Lose();
 
   bool Leads(base::MonotonicTime now) const { return term_.value != 0 && now < until_; }

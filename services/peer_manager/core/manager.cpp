@@ -223,7 +223,13 @@ void Manager::OnFenced(const NodeRef& node, Term term, const absl::Status& outco
   }
   // Of an earlier term it is told for what it did only: what of this term is under way is not the same order.
   const FenceOutcome result = OutcomeOf(outcome);
-  if (result == FenceOutcome::kFenced || term == led_) members_.EndFence(node, result, now);
+  if (result != FenceOutcome::kFenced && term != led_) return;
+  if (!members_.EndFence(node, result, now)) return;
+  // The tracker refuses what comes of this term once another began, and that begins with a reading of its records.
+  log_.Warning("gives its term up: an order to fence may yet be done",
+               {{"node", node.node}, {"node_epoch", node.epoch.value}, {"term", term.value}});
+  leadership_.Lose();
+  Follow(now);
 }
 
 // ---- the tracker's records

@@ -158,22 +158,28 @@ std::vector<NodeRef> Members::TakeFences(size_t most, base::MonotonicTime now) {
                      : now < member.not_before || now - member.counts_from < session_) {
       continue;
     }
-    member.fence = Fence{.asked = true};
+    if (!member.fence) member.fence.emplace();
+    member.fence->asked = true;
     due.push_back({name, member.epoch});
   }
   return due;
 }
 
-void Members::EndFence(const NodeRef& fenced, FenceOutcome outcome, base::MonotonicTime now) {
+bool Members::EndFence(const NodeRef& fenced, FenceOutcome outcome, base::MonotonicTime now) {
   Member* member = Find(fenced.node);
-  if (member == nullptr) return;
+  if (member == nullptr) return false;
   if (outcome == FenceOutcome::kFenced) member->fenced = std::max(member->fenced, fenced.epoch);
+  bool in_doubt = false;
   if (fenced.epoch == member->epoch && member->fence) {
-    member->fence->asked = false;
-    member->fence->again = member->not_before = now + session_ / kBeats;
-    if (outcome != FenceOutcome::kUnknown) member->fence.reset();
+    Fence& fence = *member->fence;
+    fence.asked = false;
+    fence.again = member->not_before = now + session_ / kBeats;
+    in_doubt = fence.may_be_done && outcome == FenceOutcome::kRefused;
+    if (outcome == FenceOutcome::kUnknown) fence.may_be_done = true;
+    if (outcome == FenceOutcome::kFenced || !fence.may_be_done) member->fence.reset();
   }
   Judge(fenced.node, *member, now);
+  return in_doubt;
 }
 
 // ---- states

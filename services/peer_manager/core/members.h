@@ -57,10 +57,12 @@ class Members {
   void StopLeading();
   // It has led for T_s.
   bool MayFence(base::MonotonicTime now) const;
-  // Registrations to be fenced now, `most` at most. Each is under way until EndFence, and told again some time after an
-  // outcome that is unknown.
+  // Registrations to be fenced now, `most` at most. Each is under way until EndFence. After an outcome that is unknown
+  // it is told again some time later, and stays under way until it is known to be fenced: what refuses the second order
+  // does not say that the first comes to nothing.
   std::vector<NodeRef> TakeFences(size_t most, base::MonotonicTime now);
-  void EndFence(const NodeRef& fenced, FenceOutcome outcome, base::MonotonicTime now);
+  // Returns whether only the end of this term ends the doubt: the order was refused, and one before it may yet be done.
+  bool EndFence(const NodeRef& fenced, FenceOutcome outcome, base::MonotonicTime now);
 
   // Notes who fell silent meanwhile.
   void Advance(base::MonotonicTime now);
@@ -72,7 +74,8 @@ class Members {
 
  private:
   struct Fence {
-    bool asked = false;  // else its outcome is unknown
+    bool asked = false;        // an order is out
+    bool may_be_done = false;  // the outcome of an earlier one is unknown
     base::MonotonicTime again{};
   };
   struct Member {

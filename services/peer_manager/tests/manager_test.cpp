@@ -120,6 +120,26 @@ TEST_F(ManagerTest, WhomTheTrackerAnsweredIsAskedForAgainLater) {
   EXPECT_THAT(Enter("a", 2, 5), StatusIs(StatusCode::kUnavailable, "NODE_FENCED")) << "it may be done";
 }
 
+TEST_F(ManagerTest, ARefusalAfterAnOrderThatMayBeDoneEndsTheTermAndTheNextReadsWhatBecameOfIt) {
+  ASSERT_THAT(Enter("a", 1, 5), IsOk());
+  Lead(7);
+  Pass(kSession + milliseconds(100));
+  cluster_.fences().at(0).done(absl::UnavailableError("the tracker's leader left"));
+  Pass(kSession / 5);
+  answers_ = false;
+  cluster_.fences().at(0).done(base::MakeError(StatusCode::kFailedPrecondition, "NODE_ALIVE", "a new leader"));
+  EXPECT_FALSE(manager_.status().leads) << "a new term makes the first order stale";
+  ASSERT_THAT(Enter("a", 2, 5), IsOk());
+  EXPECT_FALSE(Beat("a", 2, 5).leads);
+  for (const auto& renewed : cluster_.renewals()) renewed(absl::OkStatus());
+  for (const auto& told : cluster_.readings()) told(tracked_);
+  Lead(8);
+  EXPECT_FALSE(Beat("a", 2, 5).leads) << "the records were not read in this term";
+  tracked_ = {{.name = "a", .epoch = {5}, .fenced = true}};
+  for (const auto& told : cluster_.readings()) told(tracked_);
+  EXPECT_THAT(manager_.Take("a", {2}, {.epoch = {5}}), StatusIs(StatusCode::kUnavailable, "NODE_FENCED"));
+}
+
 TEST_F(ManagerTest, NobodyMayCountOnANewLeaderBeforeItKnowsWhomTheOneBeforeFenced) {
   ASSERT_THAT(Enter("a", 1, 5), IsOk());
   Step();

@@ -179,12 +179,16 @@ TEST_F(MembersTest, WhileAFenceIsUnderWayThatRegistrationIsNotTaken) {
   EXPECT_THAT(Enter("a", 2, 5), fenced) << "it may still be done";
   Pass(kBeat);
   ASSERT_THAT(Fences(), ElementsAre(NodeRef{"a", {5}})) << "asked again";
-  members_.EndFence({"a", {5}}, FenceOutcome::kRefused, now_);
+  EXPECT_TRUE(members_.EndFence({"a", {5}}, FenceOutcome::kRefused, now_)) << "the first order may still be done";
   EXPECT_THAT(Fences(), IsEmpty()) << "later";
-  ASSERT_THAT(Enter("a", 2, 5), IsOk()) << "nothing was done";
-  EXPECT_EQ(State("a"), NodeState::kLive);
+  EXPECT_THAT(Enter("a", 2, 5), fenced);
   Pass(kBeat);
-  EXPECT_THAT(Fences(), IsEmpty()) << "it was heard";
+  ASSERT_THAT(Fences(), ElementsAre(NodeRef{"a", {5}}));
+  EXPECT_TRUE(members_.EndFence({"a", {5}}, FenceOutcome::kRefused, now_)) << "and still";
+  EXPECT_THAT(Enter("a", 2, 5), fenced);
+  members_.StopLeading();
+  ASSERT_THAT(Enter("a", 2, 5), IsOk()) << "the orders are of a term that is over";
+  EXPECT_EQ(State("a"), NodeState::kLive);
 }
 
 TEST_F(MembersTest, ARefusedFenceIsAskedForAgain) {
@@ -192,9 +196,15 @@ TEST_F(MembersTest, ARefusedFenceIsAskedForAgain) {
   Track({{.name = "a", .epoch = {5}}});
   Pass(kSession);
   ASSERT_THAT(Fences(), ElementsAre(NodeRef{"a", {5}}));
-  members_.EndFence({"a", {5}}, FenceOutcome::kRefused, now_);
+  EXPECT_FALSE(members_.EndFence({"a", {5}}, FenceOutcome::kRefused, now_)) << "nothing was done";
+  EXPECT_THAT(Fences(), IsEmpty()) << "later";
   Pass(kBeat);
-  EXPECT_THAT(Fences(), ElementsAre(NodeRef{"a", {5}}));
+  ASSERT_THAT(Fences(), ElementsAre(NodeRef{"a", {5}}));
+  EXPECT_FALSE(members_.EndFence({"a", {5}}, FenceOutcome::kRefused, now_));
+  ASSERT_THAT(Enter("a", 1, 5), IsOk());
+  EXPECT_EQ(State("a"), NodeState::kLive);
+  Pass(kBeat);
+  EXPECT_THAT(Fences(), IsEmpty()) << "it was heard";
 }
 
 TEST_F(MembersTest, ARegistrationThatIsNewsHasASessionOfItsOwn) {

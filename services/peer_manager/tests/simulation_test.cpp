@@ -69,7 +69,8 @@ class SkewedClock final : public base::Clock {
   const uint32_t skew_;
 };
 
-// What the tracker's registry does with leases and nodes.
+// What the trackers' registry does with leases and nodes. Their own leader may go over to another tracker: what it was
+// told then is done later, if its term still holds, and its successor ends no registration for a session.
 class SimulatedTracker {
  public:
   explicit SimulatedTracker(World& world) : world_(world) {}
@@ -100,12 +101,24 @@ class SimulatedTracker {
     return absl::OkStatus();
   }
   absl::Status Fence(const NodeRef& ref, Term term) {
-    if (!Holds(term)) return Stale();
-    TrackedNode& node = nodes_[ref.node];
-    if (node.epoch != ref.epoch) return base::MakeError(absl::StatusCode::kAborted, "EPOCH_STALE", "");
-    if (!std::exchange(node.fenced, true)) on_fence(ref);
-    return absl::OkStatus();
+    if (unsteady_ && world_.OneIn(4)) {
+      leads_since_ = world_.now();
+      world_.After(milliseconds(world_.Below(8000)), [this, ref, term] { (void)Apply(ref, term); });
+      return absl::UnavailableError("the leader left");
+    }
+    if (world_.now() - std::max(leads_since_, answered_[ref.node]) < kSession) {
+      return base::MakeError(absl::StatusCode::kFailedPrecondition, "NODE_ALIVE", "");
+    }
+    return Apply(ref, term);
   }
+  // The node asks. What it may do then is not the managers' business.
+  bool IsAlive(const std::string& node) {
+    if (IsFenced(node)) return false;
+    answered_[node] = world_.now();
+    return true;
+  }
+  // Its leader stays from now on.
+  void Calm() { unsteady_ = false; }
   absl::StatusOr<std::vector<TrackedNode>> Nodes() {
     std::vector<TrackedNode> nodes;
     for (const auto& [name, node] : nodes_) nodes.push_back(node);
@@ -116,6 +129,13 @@ class SimulatedTracker {
   std::function<void(const NodeRef&)> on_fence;
 
  private:
+  absl::Status Apply(const NodeRef& ref, Term term) {
+    if (!Holds(term)) return Stale();
+    TrackedNode& node = nodes_[ref.node];
+    if (node.epoch != ref.epoch) return base::MakeError(absl::StatusCode::kAborted, "EPOCH_STALE", "");
+    if (!std::exchange(node.fenced, true)) on_fence(ref);
+    return absl::OkStatus();
+  }
   bool InForce() const { return world_.now() < until_; }
   bool Holds(Term term) const { return InForce() && term == term_; }
   static absl::Status Stale() { return base::MakeError(absl::StatusCode::kAborted, "TOKEN_STALE", ""); }
@@ -126,6 +146,9 @@ class SimulatedTracker {
   Term term_;
   base::Duration until_{};
   std::map<std::string, TrackedNode> nodes_;
+  bool unsteady_ = true;
+  base::Duration leads_since_{};
+  std::map<std::string, base::Duration> answered_;
 };
 
 // The tracker as one manager sees it: what it asks may be done late, and answered later, or not in time.
@@ -271,7 +294,7 @@ class SimulatedAgent {
     }
     links_[to].session = {};
     // It asks the tracker, and registers again if that says so, too.
-    if (!tracker_.IsFenced(name_)) return;
+    if (tracker_.IsAlive(name_)) return;
     epoch_ = tracker_.Register(name_);
     counts_until_ = {};
   }
@@ -312,6 +335,7 @@ class Simulation {
   // From now on nobody dies or is cut off, and only the first agent is silent.
   void Calm() {
     calm_ = true;
+    tracker_.Calm();
     for (int i = 0; i < kManagers; ++i) {
       if (!managers_[i]->manager) Start(i);
     }
@@ -387,8 +411,8 @@ TEST(Simulation, NoRegistrationIsEndedThatItsAgentCountsOnAndTheSilentOnesAre) {
     simulation.Run(std::chrono::minutes(10));
     ASSERT_EQ(simulation.broken_promises(), 0);
     simulation.Calm();
-    // A leader's end, a session, and another for what was asked for in vain.
-    simulation.Run(2 * kTtl + 3 * kSession);
+    // A leader's end, a session, another for what was asked for in vain; and all that again in another term.
+    simulation.Run(4 * kTtl + 6 * kSession);
     simulation.ExpectAllShowWhoIsAlive();
     ASSERT_EQ(simulation.broken_promises(), 0);
     fenced += simulation.fenced();
