@@ -148,20 +148,25 @@ void Members::StopLeading() {
 
 bool Members::MayFence(base::MonotonicTime now) const { return leads_since_ && now - *leads_since_ >= session_; }
 
+bool Members::FenceIsDue(const Member& member, base::MonotonicTime now) const {
+  if (member.epoch <= member.fenced) return false;  // over, or never registered
+  if (member.fence) return !member.fence->asked && now >= member.fence->again;
+  return now >= member.not_before && now - member.counts_from >= session_;
+}
+
 std::vector<NodeRef> Members::TakeFences(size_t most, base::MonotonicTime now) {
   std::vector<NodeRef> due;
   if (!MayFence(now)) return due;
-  for (auto& [name, member] : members_) {
-    if (due.size() >= most) break;
-    if (member.epoch <= member.fenced) continue;  // over, or never registered
-    if (member.fence ? member.fence->asked || now < member.fence->again
-                     : now < member.not_before || now - member.counts_from < session_) {
-      continue;
-    }
+  auto next = members_.upper_bound(last_fenced_);
+  for (size_t left = members_.size(); left > 0 && due.size() < most; --left, ++next) {
+    if (next == members_.end()) next = members_.begin();
+    auto& [name, member] = *next;
+    if (!FenceIsDue(member, now)) continue;
     if (!member.fence) member.fence.emplace();
     member.fence->asked = true;
     due.push_back({name, member.epoch});
   }
+  if (!due.empty()) last_fenced_ = due.back().node;
   return due;
 }
 

@@ -59,7 +59,7 @@ class Members {
   bool MayFence(base::MonotonicTime now) const;
   // Registrations to be fenced now, `most` at most. Each is under way until EndFence. After an outcome that is unknown
   // it is told again some time later, and stays under way until it is known to be fenced: what refuses the second order
-  // does not say that the first comes to nothing.
+  // does not say that the first comes to nothing. Begins behind the last one named, so that all have their turn.
   std::vector<NodeRef> TakeFences(size_t most, base::MonotonicTime now);
   // Returns whether only the end of this term ends the doubt: the order was refused, and one before it may yet be done.
   bool EndFence(const NodeRef& fenced, FenceOutcome outcome, base::MonotonicTime now);
@@ -106,6 +106,8 @@ class Members {
   void Hear(Member& member, const Beat& beat, base::MonotonicTime now);
   NodeState StateOf(const Member& member, base::MonotonicTime now) const;
   void Judge(const std::string& node, Member& member, base::MonotonicTime now);
+  // Is its registration to be fenced?
+  bool FenceIsDue(const Member& member, base::MonotonicTime now) const;
   Member& Make(const std::string& node, base::MonotonicTime now);
   Member* Find(const std::string& node);
   void ForgetStrangers();
@@ -116,6 +118,7 @@ class Members {
   std::map<std::string, Member> members_;
   std::array<size_t, kNodeStates.size()> counts_{};
   std::optional<base::MonotonicTime> leads_since_;
+  std::string last_fenced_;  // the last one that TakeFences named
 };
 
 }  // namespace larder::peer_manager

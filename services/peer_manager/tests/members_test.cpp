@@ -207,6 +207,23 @@ TEST_F(MembersTest, ARefusedFenceIsAskedForAgain) {
   EXPECT_THAT(Fences(), IsEmpty()) << "it was heard";
 }
 
+TEST_F(MembersTest, ThoseThatAreRefusedAgainAndAgainLeaveTheOthersTheirTurn) {
+  Track({{.name = "a", .epoch = {1}}, {.name = "b", .epoch = {2}}, {.name = "c", .epoch = {3}}});
+  Lead();
+  const auto two_are_refused = [&] {
+    std::vector<std::string> asked;
+    for (const NodeRef& node : members_.TakeFences(2, now_)) {
+      members_.EndFence(node, FenceOutcome::kRefused, now_);
+      asked.push_back(node.node);
+    }
+    Pass(kBeat);
+    return asked;
+  };
+  EXPECT_THAT(two_are_refused(), ElementsAre("a", "b"));
+  EXPECT_THAT(two_are_refused(), ElementsAre("c", "a"));
+  EXPECT_THAT(two_are_refused(), ElementsAre("b", "c"));
+}
+
 TEST_F(MembersTest, ARegistrationThatIsNewsHasASessionOfItsOwn) {
   Lead();
   ASSERT_THAT(Enter("a", 1, 5), IsOk());
