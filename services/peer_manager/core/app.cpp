@@ -48,8 +48,8 @@ App::App(const Config& config, rpc::Process& process)
 App::~App() { stops_.Run(base::kNoDeadline); }
 
 absl::Status App::Start() {
-  FollowTracker();
   LARDER_RETURN_IF_ERROR(ListenForCalls());
+  FollowTracker();
   process_.SetReady(true);
   stops_.Push("ready", [this](base::Deadline) { process_.SetReady(false); });
   process_.log().Info("peer manager serving", {{"grpc", grpc_address()}, {"name", manager_->options().name}});
@@ -64,6 +64,7 @@ void App::FollowTracker() {
     return manager_->Round();
   });
   rounds_->Start();
+  // Before the calls: whose session ends because this manager stops is not silent.
   stops_.Push("rounds", [this](base::Deadline deadline) {
     rounds_->Stop();
     manager_->Resign(deadline);
@@ -78,7 +79,7 @@ absl::Status App::ListenForCalls() {
     return base::Annotate(started, "listen.grpc " + config_.grpc);
   }
   stops_.Push("calls", [this](base::Deadline deadline) {
-    rpc_->Stop();
+    rpc_->Stop(deadline);
     server_->Stop(deadline);
   });
   return absl::OkStatus();

@@ -1,5 +1,7 @@
 #include "rpc/peer_manager_rpc.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "larder/base/status.h"
@@ -10,6 +12,8 @@ namespace larder::peer_manager {
 namespace {
 
 constexpr uint32_t kMaxPage = 1000;
+// For an answer to reach an agent that reads.
+constexpr base::Duration kGrace = std::chrono::milliseconds(500);
 
 constexpr observe::GaugeDecl<> kSessions = {.name = "larder_peers_sessions",
                                             .help = "Sessions of agents with this manager."};
@@ -37,12 +41,19 @@ void PeerManagerRpc::Sweep() {
   for (const auto& session : Sessions()) session->Sweep(now);
 }
 
-void PeerManagerRpc::Stop() {
+void PeerManagerRpc::Stop(base::Deadline deadline) {
   {
     base::MutexLock lock(mutex_);
     stopping_ = true;
   }
   for (const auto& session : Sessions()) session->End(Stopping());
+  const base::Deadline until = std::min(deadline, std::chrono::steady_clock::now() + kGrace);
+  {
+    base::MutexLock lock(mutex_);
+    while (!sessions_.empty() && gone_.WaitUntil(mutex_, until)) {
+    }
+  }
+  for (const auto& session : Sessions()) session->Cancel();
 }
 
 absl::Status PeerManagerRpc::Refusal() const {
@@ -67,6 +78,7 @@ grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* PeerManagerRpc
                                     std::shared_ptr<SessionStream> last;
                                     base::MutexLock inner(mutex_);
                                     last = std::move(sessions_.extract(gone.id()).mapped());
+                                    gone_.NotifyAll();
                                   }});
     sessions_.emplace(id, session);
   }

@@ -25,8 +25,9 @@ class PeerManagerRpc final : public peers::v1::PeerManager::CallbackService {
 
   // Ends sessions of which nothing came for a session's time. To be called now and then.
   void Sweep() LARDER_EXCLUDES(mutex_);
-  // Ends all sessions, and refuses new ones: UNAVAILABLE (STOPPING). Before the server stops.
-  void Stop() LARDER_EXCLUDES(mutex_);
+  // Ends all sessions, and refuses new ones: UNAVAILABLE (STOPPING). Waits a little, until `deadline` at most, for the
+  // agents to take the answers that are on their way, and cancels what they do not take. Before the server stops.
+  void Stop(base::Deadline deadline) LARDER_EXCLUDES(mutex_);
 
   grpc::ServerBidiReactor<peers::v1::SessionRequest, peers::v1::SessionResponse>* Session(
       rpc::Context* context) override LARDER_EXCLUDES(mutex_);
@@ -48,6 +49,7 @@ class PeerManagerRpc final : public peers::v1::PeerManager::CallbackService {
   bool stopping_ LARDER_GUARDED_BY(mutex_) = false;
   uint64_t last_id_ LARDER_GUARDED_BY(mutex_) = 0;
   std::map<SessionId, std::shared_ptr<SessionStream>> sessions_ LARDER_GUARDED_BY(mutex_);
+  base::CondVar gone_;                    // a session is
   const observe::Registry::Watch watch_;  // last: it reads the above
 };
 

@@ -58,6 +58,7 @@ void SessionStream::OnWriteDone(bool ok) {
   {
     base::MutexLock lock(mutex_);
     writing_ = false;
+    if (cancelling_) return;
     end = std::exchange(end_, {});
   }
   if (end) return End(*end);
@@ -69,8 +70,8 @@ void SessionStream::End(const absl::Status& why) {
   {
     base::MutexLock lock(mutex_);
     if (finished_) return;
-    if (writing_) {
-      end_ = base::Detached(why);
+    if (writing_ || cancelling_) {
+      if (!end_) end_ = base::Detached(why);
       return;
     }
     finished_ = true;
@@ -78,12 +79,33 @@ void SessionStream::End(const absl::Status& why) {
   Finish(rpc::ToGrpc(why, context_));
 }
 
+void SessionStream::Cancel() {
+  {
+    base::MutexLock lock(mutex_);
+    if (!writing_ || cancelling_) return;
+    cancelling_ = true;
+  }
+  context_.TryCancel();  // may call OnWriteDone
+  absl::Status end = absl::CancelledError("the agent takes no answers");
+  {
+    base::MutexLock lock(mutex_);
+    cancelling_ = false;
+    if (!end_) end_ = end;
+    if (writing_) return;
+    end = *std::exchange(end_, {});
+  }
+  End(end);
+}
+
 void SessionStream::Sweep(base::MonotonicTime now) {
   const base::Duration session = manager_.options().session;
+  bool answering = false;
   {
     base::MutexLock lock(mutex_);
     if (finished_ || now - heard_ < session) return;
+    answering = writing_;
   }
+  if (answering) return Cancel();
   End(base::Error(absl::StatusCode::kDeadlineExceeded, "SESSION_SILENT",
                   "nothing came for {} ms, the session timeout (begin another session)",
                   session / std::chrono::milliseconds(1)));

@@ -31,8 +31,10 @@ class SessionStream final : public grpc::ServerBidiReactor<peers::v1::SessionReq
   void Begin();
   // Ends the call with `why`, once what is being written is.
   void End(const absl::Status& why) LARDER_EXCLUDES(mutex_);
-  // Ends it if nothing came for a session's time.
+  // Ends it if nothing came for a session's time; cancels it if the answer did not go out in that time.
   void Sweep(base::MonotonicTime now) LARDER_EXCLUDES(mutex_);
+  // If an answer is being written, the agent does not take it: ends the call without waiting for that.
+  void Cancel() LARDER_EXCLUDES(mutex_);
   SessionId id() const { return id_; }
 
   void OnReadDone(bool ok) override LARDER_EXCLUDES(mutex_);
@@ -57,8 +59,9 @@ class SessionStream final : public grpc::ServerBidiReactor<peers::v1::SessionReq
   base::Mutex mutex_;
   base::MonotonicTime heard_ LARDER_GUARDED_BY(mutex_);
   bool writing_ LARDER_GUARDED_BY(mutex_) = false;
+  bool cancelling_ LARDER_GUARDED_BY(mutex_) = false;  // needs `context_`: not finished meanwhile
   bool finished_ LARDER_GUARDED_BY(mutex_) = false;
-  std::optional<absl::Status> end_ LARDER_GUARDED_BY(mutex_);  // after the write
+  std::optional<absl::Status> end_ LARDER_GUARDED_BY(mutex_);  // after both
 };
 
 }  // namespace larder::peer_manager

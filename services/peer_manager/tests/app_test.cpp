@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "larder/base/testing/status_matchers.h"
 #include "tests/plane_under_test.h"
@@ -97,7 +98,7 @@ TEST_F(AppTest, ASilentNodeIsSuspectThenLostAndFencedByTheOneThatLeads) {
 TEST_F(AppTest, ANodeThatTheTrackerAnsweredWithinASessionIsNotFenced) {
   ManagerUnderTest manager(ConfigOf());
   const uint64_t epoch = registry_->Register("a");
-  ASSERT_TRUE(Soon([&] { return manager.calls().Status().may_fence(); }));
+  ASSERT_TRUE(Soon([&] { return registry_->NodeAlive("a", epoch) && manager.calls().Status().may_fence(); }));
   // Sessions of time in which the manager would fence it.
   for (const auto until = Steady::now() + 3 * kSession; Steady::now() < until;) {
     ASSERT_TRUE(registry_->NodeAlive("a", epoch));
@@ -122,6 +123,25 @@ TEST_F(AppTest, AnotherTakesOverInALaterTermAndFencesNobodyForASession) {
   EXPECT_GT(next.calls().Status().term(), term);
   EXPECT_TRUE(Soon([&] { return registry_->IsFenced("a"); }));
   EXPECT_GE(Steady::now() - before, kSession) << "it did not know whom the one before answered";
+}
+
+TEST_F(AppTest, WhoStopsGivesItsLeadershipBackBeforeItEndsSessions) {
+  ManagerUnderTest manager(ConfigOf());
+  ASSERT_TRUE(Soon([&] { return manager.calls().Leads(); }));
+  EXPECT_TRUE(registry_->SomeoneLeads());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+  const auto session = manager.calls().stub().Session(&context);
+  v1::SessionRequest hello;
+  hello.set_sequence(1);
+  hello.mutable_hello()->set_node("a");
+  v1::SessionResponse answer;
+  ASSERT_TRUE(session->Write(hello) && session->Read(&answer));
+  std::thread stops([&] { manager.app().Stop(); });
+  EXPECT_FALSE(session->Read(&answer));
+  EXPECT_FALSE(registry_->SomeoneLeads()) << "whose session ends with this must not be fenced for its silence";
+  stops.join();
+  EXPECT_EQ(session->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(AppTest, WithoutATrackerSessionsGoOnAndLeadershipLapses) {

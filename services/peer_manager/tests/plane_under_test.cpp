@@ -82,6 +82,14 @@ bool TrackerCalls::IsFenced(const std::string& node) {
   return false;
 }
 
+bool TrackerCalls::SomeoneLeads() {
+  grpc::ClientContext context;
+  SetPatience(context);
+  tv1::ListLeasesResponse response;
+  EXPECT_TRUE(stub_->ListLeases(&context, tv1::ListLeasesRequest(), &response).ok());
+  return response.leases_size() > 0;
+}
+
 bool TrackerCalls::NodeAlive(const std::string& node, uint64_t epoch) {
   tv1::NodeAliveRequest request;
   request.mutable_node()->set_node(node);

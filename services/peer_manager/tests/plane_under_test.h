@@ -62,6 +62,8 @@ class TrackerCalls {
   // Its node epoch.
   uint64_t Register(const std::string& node);
   bool IsFenced(const std::string& node);
+  // Whether a manager has the lease of those who lead.
+  bool SomeoneLeads();
   void SetDraining(const std::string& node, bool draining);
   // Whether the node was told so.
   bool NodeAlive(const std::string& node, uint64_t epoch);

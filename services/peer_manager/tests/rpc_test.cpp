@@ -2,6 +2,9 @@
 #include <google/protobuf/text_format.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -34,6 +37,7 @@ using ::testing::HasSubstr;
 
 constexpr base::Duration kSession = seconds(10);
 constexpr size_t kMostSessions = 3;
+constexpr char kHello[] = "sequence: 1 node_epoch: 5 hello { node: 'a' incarnation: 1 }";
 
 template <typename Message>
 Message Parsed(const std::string& text) {
@@ -46,7 +50,8 @@ Message Parsed(const std::string& text) {
 class Session {
  public:
   explicit Session(v1::PeerManager::Stub& stub) {
-    context_.set_deadline(std::chrono::system_clock::now() + seconds(30));
+    // After those who wait for what ends it.
+    context_.set_deadline(std::chrono::system_clock::now() + seconds(60));
     stream_ = stub.Session(&context_);
   }
   // The answer, or what the session ended with.
@@ -55,6 +60,8 @@ class Session {
     if (stream_->Write(Parsed<v1::SessionRequest>(text)) && stream_->Read(&response)) return response;
     return End();
   }
+  // Reads no answer. False: it ended.
+  bool Tell(const std::string& text) { return stream_->Write(Parsed<v1::SessionRequest>(text)); }
   absl::StatusOr<v1::SessionResponse> Hello(const std::string& node, uint64_t epoch) {
     return Say("sequence: 1 node_epoch: " + std::to_string(epoch) + " hello { node: '" + node + "' incarnation: 1 }");
   }
@@ -85,7 +92,7 @@ class PeerManagerRpcTest : public testing::Test {
     stub_ = v1::PeerManager::NewStub(rpc::Dial("127.0.0.1:" + std::to_string(server_.port())));
   }
   ~PeerManagerRpcTest() override {
-    rpc_.Stop();
+    rpc_.Stop(base::kNoDeadline);
     server_.Stop(base::SystemClock().Now() + seconds(10));
   }
 
@@ -111,6 +118,15 @@ class PeerManagerRpcTest : public testing::Test {
     }
     return {};
   }
+  // Its sessions have room for a few bytes that were not read.
+  std::unique_ptr<v1::PeerManager::Stub> StubThatTakesNothing() const {
+    grpc::ChannelArguments few;
+    few.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 5);
+    few.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    return v1::PeerManager::NewStub(grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_.port()),
+                                                              grpc::InsecureChannelCredentials(), few));
+  }
+  bool NoSessions() const { return metrics_.Render().find("larder_peers_sessions 0") != std::string::npos; }
   // Of what the server hears later.
   static bool Soon(const std::function<bool()>& holds) {
     for (const auto until = std::chrono::steady_clock::now() + seconds(30); std::chrono::steady_clock::now() < until;) {
@@ -249,6 +265,27 @@ TEST_F(PeerManagerRpcTest, ASessionOfWhichNothingComesEnds) {
   EXPECT_THAT(lively.Beat(3, 6), IsOk());
 }
 
+TEST_F(PeerManagerRpcTest, ASessionWhoseAgentTakesNoAnswersEnds) {
+  const auto stub = StubThatTakesNothing();
+  Session deaf(*stub);
+  ASSERT_TRUE(deaf.Tell(kHello));
+  ASSERT_TRUE(Soon([&] { return Shown("a").state() == v1::NODE_STATE_LIVE; }));
+  clock_.Advance(kSession);
+  EXPECT_TRUE(Soon([&] {
+    rpc_.Sweep();
+    return NoSessions();
+  }));
+}
+
+TEST_F(PeerManagerRpcTest, AManagerThatStopsDoesNotWaitForAnAgentThatTakesNoAnswers) {
+  const auto stub = StubThatTakesNothing();
+  Session deaf(*stub);
+  ASSERT_TRUE(deaf.Tell(kHello));
+  ASSERT_TRUE(Soon([&] { return Shown("a").state() == v1::NODE_STATE_LIVE; }));
+  rpc_.Stop(base::kNoDeadline);
+  EXPECT_TRUE(Soon([&] { return NoSessions(); }));
+}
+
 TEST_F(PeerManagerRpcTest, SessionsAreLimited) {
   std::vector<std::unique_ptr<Session>> sessions;
   for (size_t i = 0; i < kMostSessions; ++i) {
@@ -264,7 +301,7 @@ TEST_F(PeerManagerRpcTest, SessionsAreLimited) {
 TEST_F(PeerManagerRpcTest, AManagerThatStopsEndsItsSessionsAndTakesNoMore) {
   Session session(*stub_);
   ASSERT_THAT(session.Hello("a", 5), IsOk());
-  rpc_.Stop();
+  rpc_.Stop(base::kNoDeadline);
   EXPECT_THAT(session.End(), StatusIs(StatusCode::kUnavailable, "STOPPING"));
   EXPECT_THAT(Session(*stub_).Hello("b", 6), StatusIs(StatusCode::kUnavailable, "STOPPING"));
 }

@@ -38,7 +38,7 @@ class App {
   // Once only. What the listener says. A failure leaves nothing running once Stop or the destructor has run. Needs no
   // tracker: until one answers, nobody leads.
   absl::Status Start();
-  // Not ready, ends sessions, gives leadership back. Idempotent.
+  // Not ready, fences nobody, gives leadership back, ends sessions. Idempotent.
   void Stop(base::Deadline deadline);
 
   // Where it listens, HOST:PORT; after Start.
