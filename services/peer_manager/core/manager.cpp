@@ -183,9 +183,10 @@ base::Duration Manager::Round() {
   std::vector<NodeRef> fences;
   bool ask_nodes = false;
   Term led;
+  base::MonotonicTime asked;
   {
     base::MutexLock lock(mutex_);
-    const base::MonotonicTime now = clock_.BootNow();
+    const base::MonotonicTime now = asked = clock_.BootNow();
     ask = leadership_.Next(now);
     Follow(now);
     term = leadership_.term();
@@ -204,7 +205,7 @@ base::Duration Manager::Round() {
   for (const NodeRef& node : fences) {
     cluster_.Fence(node, term, [this, node, term](const absl::Status& outcome) { OnFenced(node, term, outcome); });
   }
-  if (ask_nodes) cluster_.Nodes([this, led](const auto& nodes) { OnNodes(nodes, led); });
+  if (ask_nodes) cluster_.Nodes([this, led, asked](const auto& nodes) { OnNodes(nodes, led, asked); });
   return std::clamp(std::min(options_.session, options_.leader_ttl) / kRounds, kShortestRound, kLongestRound);
 }
 
@@ -234,7 +235,7 @@ void Manager::OnFenced(const NodeRef& node, Term term, const absl::Status& outco
 
 // ---- the tracker's records
 
-void Manager::OnNodes(const absl::StatusOr<std::vector<TrackedNode>>& nodes, Term term) {
+void Manager::OnNodes(const absl::StatusOr<std::vector<TrackedNode>>& nodes, Term term, base::MonotonicTime asked) {
   base::MutexLock lock(mutex_);
   const base::MonotonicTime now = clock_.BootNow();
   asking_nodes_ = false;
@@ -244,7 +245,7 @@ void Manager::OnNodes(const absl::StatusOr<std::vector<TrackedNode>>& nodes, Ter
   nodes_at_ = term == led_ ? now + options_.session / kReadings : now;
   if (!nodes.ok()) return;
   tracked_at_ = now;
-  members_.OnTracked(*nodes, now);
+  members_.OnTracked(*nodes, asked, now);
 }
 
 void Manager::NoteTracker(const absl::Status& answer) {

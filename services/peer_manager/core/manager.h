@@ -75,8 +75,9 @@ class Manager {
   void Follow(base::MonotonicTime now) LARDER_REQUIRES(mutex_);
   void AskForLease(Leadership::Ask ask, Term term);
   void OnFenced(const NodeRef& node, Term term, const absl::Status& outcome) LARDER_EXCLUDES(mutex_);
-  // `term`: in which it is asked.
-  void OnNodes(const absl::StatusOr<std::vector<TrackedNode>>& nodes, Term term) LARDER_EXCLUDES(mutex_);
+  // `term`: in which it was asked, at `asked`.
+  void OnNodes(const absl::StatusOr<std::vector<TrackedNode>>& nodes, Term term, base::MonotonicTime asked)
+      LARDER_EXCLUDES(mutex_);
   void NoteTracker(const absl::Status& answer) LARDER_REQUIRES(mutex_);
   void WatchMetrics(observe::Registry& metrics);
 

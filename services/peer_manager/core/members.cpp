@@ -50,12 +50,21 @@ absl::Status Members::Check(const std::string& node, const Member& member, NodeE
   return absl::OkStatus();
 }
 
-void Members::Learn(Member& member, NodeEpoch epoch, base::MonotonicTime now) {
-  if (epoch <= member.epoch) return;
+void Members::SetEpoch(Member& member, NodeEpoch epoch, base::MonotonicTime now) {
   member.epoch = epoch;
-  member.counts_from = now;
+  member.epoch_at = member.counts_from = now;
   member.fence.reset();
   member.not_before = {};
+}
+
+void Members::Learn(Member& member, NodeEpoch epoch, base::MonotonicTime now) {
+  if (epoch > member.epoch) SetEpoch(member, epoch, now);
+}
+
+void Members::SetIncarnation(Member& member, uint64_t incarnation, base::MonotonicTime now) {
+  if (incarnation == member.incarnation) return;
+  member.incarnation = incarnation;
+  member.incarnation_at = now;
 }
 
 void Members::Hear(Member& member, const Beat& beat, base::MonotonicTime now) {
@@ -79,7 +88,7 @@ absl::StatusOr<std::optional<SessionId>> Members::Enter(SessionId session, const
   }
   LARDER_RETURN_IF_ERROR(Check(said.node, member, beat.epoch));
   const SessionId before = std::exchange(member.session, session);
-  member.incarnation = said.incarnation;
+  SetIncarnation(member, said.incarnation, now);
   member.place = said.place;
   member.capacity = said.capacity;
   Hear(member, beat, now);
@@ -107,11 +116,12 @@ void Members::Leave(const std::string& node, SessionId session, base::MonotonicT
 
 // ---- the tracker's records
 
-void Members::OnTracked(std::span<const TrackedNode> nodes, base::MonotonicTime now) {
+void Members::OnTracked(std::span<const TrackedNode> nodes, base::MonotonicTime asked, base::MonotonicTime now) {
   for (const TrackedNode& tracked : nodes) {
     Member& member = Make(tracked.name, now);
     member.tracked = true;
     Learn(member, tracked.epoch, now);
+    if (tracked.epoch < member.epoch && member.epoch_at < asked) SetEpoch(member, tracked.epoch, now);
     if (tracked.fenced) member.fenced = std::max(member.fenced, tracked.epoch);
     if (member.epoch <= member.fenced) member.fence.reset();
     member.draining = tracked.draining;
@@ -119,7 +129,10 @@ void Members::OnTracked(std::span<const TrackedNode> nodes, base::MonotonicTime 
     // What the agent itself said last is newer, unless another start of it registered since.
     if (!member.capacity || tracked.incarnation > member.incarnation) {
       member.place = tracked.place;
-      member.incarnation = std::max(member.incarnation, tracked.incarnation);
+      SetIncarnation(member, std::max(member.incarnation, tracked.incarnation), now);
+    }
+    if (tracked.incarnation < member.incarnation && member.incarnation_at < asked) {
+      SetIncarnation(member, tracked.incarnation, now);
     }
     if (!member.capacity) member.seen = now - tracked.since_seen;
     Judge(tracked.name, member, now);

@@ -48,8 +48,10 @@ class Members {
   // The session is over. Nothing if it was replaced.
   void Leave(const std::string& node, SessionId session, base::MonotonicTime now);
 
-  // All that the tracker has on record. A node that it does not know is forgotten, unless it has a session.
-  void OnTracked(std::span<const TrackedNode> nodes, base::MonotonicTime now);
+  // All that the tracker has on record, for which it was asked at `asked`. A node that it does not know is forgotten,
+  // unless it has a session. Epochs and incarnations are the tracker's to give out: later ones that somebody told of
+  // before `asked`, and it does not know of, are not so.
+  void OnTracked(std::span<const TrackedNode> nodes, base::MonotonicTime asked, base::MonotonicTime now);
 
   // This manager leads from now on; or no more: fences that are under way are no longer its business, as the tracker
   // refuses what comes of an earlier term.
@@ -81,6 +83,7 @@ class Members {
   struct Member {
     SessionId session;  // 0: none
     uint64_t incarnation = 0;
+    base::MonotonicTime incarnation_at{};  // since it is known
     Place place;
     std::optional<Capacity> capacity;
     std::optional<Load> load;
@@ -90,6 +93,7 @@ class Members {
     bool quarantined = false;
 
     NodeEpoch epoch;                    // the latest that anybody told of
+    base::MonotonicTime epoch_at{};     // since it is known
     NodeEpoch beaten;                   // of the last beat
     NodeEpoch fenced;                   // the latest that is known to be over
     base::MonotonicTime counts_from{};  // the last beat of `epoch`, or since it is known
@@ -102,7 +106,10 @@ class Members {
 
   // May this be said of the node?
   absl::Status Check(const std::string& node, const Member& member, NodeEpoch said) const;
-  void Learn(Member& member, NodeEpoch epoch, base::MonotonicTime now);
+  // `epoch` is the registration that counts from now on.
+  static void SetEpoch(Member& member, NodeEpoch epoch, base::MonotonicTime now);
+  static void Learn(Member& member, NodeEpoch epoch, base::MonotonicTime now);
+  static void SetIncarnation(Member& member, uint64_t incarnation, base::MonotonicTime now);
   void Hear(Member& member, const Beat& beat, base::MonotonicTime now);
   NodeState StateOf(const Member& member, base::MonotonicTime now) const;
   void Judge(const std::string& node, Member& member, base::MonotonicTime now);

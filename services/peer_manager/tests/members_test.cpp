@@ -43,7 +43,7 @@ class MembersTest : public testing::Test {
   absl::Status Beat(const std::string& node, uint64_t session, uint64_t epoch) {
     return members_.Take(node, {session}, {.epoch = {epoch}, .load = {.upload_queue = 7}}, now_);
   }
-  void Track(std::vector<TrackedNode> nodes) { members_.OnTracked(nodes, now_); }
+  void Track(std::vector<TrackedNode> nodes) { members_.OnTracked(nodes, now_, now_); }
   std::vector<NodeRef> Fences() { return members_.TakeFences(100, now_); }
   NodeView View(const std::string& node) {
     for (const NodeView& view : members_.List("", 100, now_)) {
@@ -128,6 +128,26 @@ TEST_F(MembersTest, AnEarlierRegistrationThanIsKnownIsRefused) {
   EXPECT_THAT(Beat("a", 1, 5), StatusIs(StatusCode::kFailedPrecondition, "NODE_EPOCH_STALE"));
   EXPECT_THAT(Enter("a", 2, 5), StatusIs(StatusCode::kFailedPrecondition, "NODE_EPOCH_STALE"));
   ASSERT_THAT(Enter("a", 3, 6), IsOk());
+  EXPECT_EQ(State("a"), NodeState::kLive);
+}
+
+TEST_F(MembersTest, TheTrackersWordIsAboveWhatSomebodySaid) {
+  const std::vector<TrackedNode> told = {{.name = "a", .epoch = {5}, .incarnation = 1}};
+  Track(told);
+  Lead();
+  ASSERT_THAT(Enter("a", 1, 999, 9), IsOk()) << "nobody knows better yet";
+  const base::MonotonicTime entered = now_;
+  Pass(kSession);
+  ASSERT_THAT(Fences(), ElementsAre(NodeRef{"a", {999}}));
+  members_.OnTracked(told, entered, now_);
+  EXPECT_THAT(Enter("a", 2, 5, 9), StatusIs(StatusCode::kFailedPrecondition, "NODE_EPOCH_STALE"))
+      << "the answer may be older";
+  EXPECT_THAT(Enter("a", 2, 5, 1), StatusIs(StatusCode::kFailedPrecondition, "INCARNATION_STALE"));
+  members_.OnTracked(told, entered + milliseconds(1), now_);
+  EXPECT_EQ(View("a").epoch, NodeEpoch{5});
+  Pass(kSession - milliseconds(1));
+  EXPECT_THAT(Fences(), IsEmpty()) << "it has a session of its own";
+  ASSERT_THAT(Enter("a", 2, 5, 1), IsOk());
   EXPECT_EQ(State("a"), NodeState::kLive);
 }
 
