@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
 #include <utility>
 
 #include "larder/base/status.h"
@@ -138,10 +137,8 @@ void Manager::AskForLease(Leadership::Ask ask, Term term) {
         then(lease.status(), [&](Leadership& leadership, base::MonotonicTime now) { leadership.OnLooked(lease, now); });
       });
     case Leadership::Ask::kGrant:
-      return cluster_.Grant(options_.name, options_.leader_ttl, [then](const absl::StatusOr<Term>& granted) {
-        then(granted.status(),
-             [&](Leadership& leadership, base::MonotonicTime now) { leadership.OnGranted(granted, now); });
-      });
+      return cluster_.Grant(options_.name, options_.leader_ttl,
+                            [this](const absl::StatusOr<Term>& granted) { OnGranted(granted); });
     case Leadership::Ask::kRenew:
       return cluster_.Renew(term, options_.leader_ttl, [then](const absl::Status& renewed) {
         then(renewed, [&](Leadership& leadership, base::MonotonicTime now) { leadership.OnRenewed(renewed, now); });
@@ -149,29 +146,48 @@ void Manager::AskForLease(Leadership::Ask ask, Term term) {
   }
 }
 
+void Manager::OnGranted(const absl::StatusOr<Term>& granted) {
+  {
+    base::MutexLock lock(mutex_);
+    const base::MonotonicTime now = clock_.BootNow();
+    NoteTracker(granted.status());
+    if (!resigned_) {
+      leadership_.OnGranted(granted, now);
+      Follow(now);
+    }
+    if (!resigned_ || !granted.ok()) {
+      lease_changes_ = false;
+      lease_settled_.NotifyAll();
+      return;
+    }
+  }
+  GiveBack(*granted);
+}
+
+void Manager::GiveBack(Term term) {
+  cluster_.Release(term, [this](const absl::Status&) {
+    base::MutexLock lock(mutex_);
+    lease_changes_ = false;
+    lease_settled_.NotifyAll();
+  });
+}
+
 void Manager::Resign(base::Deadline deadline) {
   Term term;
   {
     base::MutexLock lock(mutex_);
-    if (leadership_.Leads(clock_.BootNow())) term = leadership_.term();
+    const base::MonotonicTime now = clock_.BootNow();
+    resigned_ = true;
+    if (leadership_.Leads(now)) {
+      term = leadership_.term();
+      lease_changes_ = true;
+    }
     leadership_.Lose();
-    Follow(clock_.BootNow());
+    Follow(now);
   }
-  if (term.value == 0) return;
-  // Shared with an answer that comes too late.
-  struct Released {
-    base::Mutex mutex;
-    base::CondVar changed;
-    bool done LARDER_GUARDED_BY(mutex) = false;
-  };
-  const auto released = std::make_shared<Released>();
-  cluster_.Release(term, [released](const absl::Status&) {
-    base::MutexLock lock(released->mutex);
-    released->done = true;
-    released->changed.NotifyAll();
-  });
-  base::MutexLock lock(released->mutex);
-  while (!released->done && released->changed.WaitUntil(released->mutex, deadline)) {
+  if (term.value != 0) GiveBack(term);
+  base::MutexLock lock(mutex_);
+  while (lease_changes_ && lease_settled_.WaitUntil(mutex_, deadline)) {
   }
 }
 
@@ -188,6 +204,7 @@ base::Duration Manager::Round() {
     base::MutexLock lock(mutex_);
     const base::MonotonicTime now = asked = clock_.BootNow();
     ask = leadership_.Next(now);
+    lease_changes_ = lease_changes_ || ask == Leadership::Ask::kGrant;
     Follow(now);
     term = leadership_.term();
     members_.Advance(now);

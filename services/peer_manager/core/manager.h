@@ -52,8 +52,8 @@ class Manager {
 
   // What is due now: looks, renewals, fences, the tracker's records. Returns when to come again. On one thread.
   base::Duration Round() LARDER_EXCLUDES(mutex_);
-  // Leads no more, and lets another at once: gives the lease back, waiting for that until `deadline`. After the last
-  // Round.
+  // Leads no more, and lets another at once: gives the lease back, or what is being granted once it is, waiting for that
+  // until `deadline`. After the last Round.
   void Resign(base::Deadline deadline) LARDER_EXCLUDES(mutex_);
 
   struct Entered {
@@ -74,6 +74,8 @@ class Manager {
   // Members and the log hear of leadership that came or went.
   void Follow(base::MonotonicTime now) LARDER_REQUIRES(mutex_);
   void AskForLease(Leadership::Ask ask, Term term);
+  void OnGranted(const absl::StatusOr<Term>& granted) LARDER_EXCLUDES(mutex_);
+  void GiveBack(Term term) LARDER_EXCLUDES(mutex_);
   void OnFenced(const NodeRef& node, Term term, const absl::Status& outcome) LARDER_EXCLUDES(mutex_);
   // `term`: in which it was asked, at `asked`.
   void OnNodes(const absl::StatusOr<std::vector<TrackedNode>>& nodes, Term term, base::MonotonicTime asked)
@@ -91,6 +93,9 @@ class Manager {
   Members members_ LARDER_GUARDED_BY(mutex_);
   Leadership leadership_ LARDER_GUARDED_BY(mutex_);
   Term led_ LARDER_GUARDED_BY(mutex_);  // what members and log know of; 0: it does not lead
+  bool resigned_ LARDER_GUARDED_BY(mutex_) = false;
+  bool lease_changes_ LARDER_GUARDED_BY(mutex_) = false;  // is being granted, or given back
+  base::CondVar lease_settled_;
   bool mass_loss_told_ LARDER_GUARDED_BY(mutex_) = false;
   Term read_in_ LARDER_GUARDED_BY(mutex_);  // the term in which the tracker's records were read anew
   bool asking_nodes_ LARDER_GUARDED_BY(mutex_) = false;

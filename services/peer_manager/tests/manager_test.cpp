@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "larder/base/status.h"
@@ -216,6 +217,35 @@ TEST_F(ManagerTest, WhoResignsGivesTheLeaseBack) {
   manager_.Resign(base::kNoDeadline);
   EXPECT_EQ(cluster_.released(), Term{7});
   EXPECT_FALSE(manager_.status().leads);
+}
+
+TEST_F(ManagerTest, WhatIsGrantedToOneThatResignedIsGivenBack) {
+  Step();
+  for (const auto& look : cluster_.looks()) look(std::optional<LeaderLease>());
+  Step();
+  const auto grants = cluster_.grants();
+  ASSERT_THAT(grants, SizeIs(1));
+  manager_.Resign(base::SystemClock().Now());
+  EXPECT_EQ(cluster_.released(), Term());
+  grants[0](Term{7});
+  EXPECT_EQ(cluster_.released(), Term{7});
+  EXPECT_FALSE(manager_.status().leads);
+}
+
+TEST_F(ManagerTest, WhoResignsWaitsForWhatIsBeingGranted) {
+  Step();
+  for (const auto& look : cluster_.looks()) look(std::optional<LeaderLease>());
+  Step();
+  const auto grants = cluster_.grants();
+  ASSERT_THAT(grants, SizeIs(1));
+  Term released;
+  std::thread resigns([&] {
+    manager_.Resign(base::kNoDeadline);
+    released = cluster_.released();
+  });
+  grants[0](Term{7});
+  resigns.join();
+  EXPECT_EQ(released, Term{7});
 }
 
 TEST_F(ManagerTest, ManyThatVanishAreCountedAndFencedAllTheSame) {
