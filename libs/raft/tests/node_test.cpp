@@ -319,10 +319,12 @@ TEST_F(Nodes, WhereTheTimeOfASlowProposalWentIsTold) {
     EXPECT_THAT(proposal.outcome, IsOk());
     ASSERT_TRUE(proposal.append && proposal.commit && proposal.apply && proposal.reply);
     EXPECT_GT(*proposal.append, base::Duration::zero());
-    EXPECT_GE(*proposal.commit, *proposal.append) << "nobody else has it";
     EXPECT_EQ(proposal.queue + *proposal.commit + *proposal.apply + *proposal.reply, proposal.took);
   }
-  EXPECT_GE(*alone.told.back().append, held_for);
+  // The first was applied with the entry that began the term, which may have taken longer.
+  const SlowProposal& held = alone.told.back();
+  EXPECT_GE(*held.append, held_for);
+  EXPECT_GE(*held.commit, *held.append) << "nobody else has it";
 }
 
 TEST_F(Nodes, OfASlowProposalThatFailedItIsToldHowLongItWaitedForTheLoop) {
