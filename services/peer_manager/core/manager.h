@@ -52,8 +52,8 @@ class Manager {
 
   // What is due now: looks, renewals, fences, the tracker's records. Returns when to come again. On one thread.
   base::Duration Round() LARDER_EXCLUDES(mutex_);
-  // Leads no more, and lets another at once: gives the lease back, or what is being granted once it is, waiting for that
-  // until `deadline`. After the last Round.
+  // Leads no more, and lets another at once: gives the lease back, or what is being granted once it is, waiting for
+  // that until `deadline`. After the last Round.
   void Resign(base::Deadline deadline) LARDER_EXCLUDES(mutex_);
 
   struct Entered {
