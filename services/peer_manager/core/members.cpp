@@ -117,9 +117,12 @@ void Members::Leave(const std::string& node, SessionId session, base::MonotonicT
 // ---- the tracker's records
 
 void Members::OnTracked(std::span<const TrackedNode> nodes, base::MonotonicTime asked, base::MonotonicTime now) {
+  was_read_ = true;
+  for (auto& [name, member] : members_) member.tracked_epoch = {};
   for (const TrackedNode& tracked : nodes) {
     Member& member = Make(tracked.name, now);
     member.tracked = true;
+    member.tracked_epoch = tracked.epoch;
     Learn(member, tracked.epoch, now);
     if (tracked.epoch < member.epoch && member.epoch_at < asked) SetEpoch(member, tracked.epoch, now);
     if (tracked.fenced) member.fenced = std::max(member.fenced, tracked.epoch);
@@ -135,8 +138,8 @@ void Members::OnTracked(std::span<const TrackedNode> nodes, base::MonotonicTime 
       SetIncarnation(member, tracked.incarnation, now);
     }
     if (!member.capacity) member.seen = now - tracked.since_seen;
-    Judge(tracked.name, member, now);
   }
+  for (auto& [name, member] : members_) Judge(name, member, now);
   ForgetStrangers();
 }
 
@@ -204,7 +207,9 @@ bool Members::EndFence(const NodeRef& fenced, FenceOutcome outcome, base::Monoto
 
 NodeState Members::StateOf(const Member& member, base::MonotonicTime now) const {
   if (member.epoch.value != 0 && member.epoch <= member.fenced) return NodeState::kLost;
-  const bool registered = member.epoch.value != 0 && member.beaten == member.epoch;
+  // The tracker's word, as far as it gave any.
+  const bool known = !was_read_ || member.beaten <= member.tracked_epoch;
+  const bool registered = member.epoch.value != 0 && member.beaten == member.epoch && known;
   // Two beats are missed, and the second is late by half of one.
   const bool beats = member.session.value != 0 && now - *member.seen < (2 * session_ + session_ / 2) / kBeats;
   if (!registered || !beats || member.fence) return NodeState::kSuspect;

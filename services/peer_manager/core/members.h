@@ -88,7 +88,8 @@ class Members {
     std::optional<Capacity> capacity;
     std::optional<Load> load;
     std::optional<base::MonotonicTime> seen;
-    bool tracked = false;  // the tracker has it on record
+    bool tracked = false;     // the tracker has had it on record
+    NodeEpoch tracked_epoch;  // in the last reading; 0: it was not there
     bool draining = false;
     bool quarantined = false;
 
@@ -123,6 +124,7 @@ class Members {
   const size_t most_;
   MassLoss mass_loss_;
   std::map<std::string, Member> members_;
+  bool was_read_ = false;  // the tracker told of its nodes once
   std::array<size_t, kNodeStates.size()> counts_{};
   std::optional<base::MonotonicTime> leads_since_;
   std::string last_fenced_;  // the last one that TakeFences named

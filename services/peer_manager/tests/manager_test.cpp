@@ -84,6 +84,7 @@ TEST_F(ManagerTest, WhoeverDoesNotLeadNamesTheLeaderAndNobodyMayCountOnIt) {
 }
 
 TEST_F(ManagerTest, TheLeaderFencesWhoIsSilentInItsTerm) {
+  tracked_ = {{.name = "a", .epoch = {5}}, {.name = "b", .epoch = {6}}};
   ASSERT_THAT(Enter("a", 1, 5), IsOk());
   ASSERT_THAT(Enter("b", 2, 6), IsOk());
   Lead(7);
@@ -163,6 +164,7 @@ TEST_F(ManagerTest, NobodyMayCountOnANewLeaderBeforeItKnowsWhomTheOneBeforeFence
 }
 
 TEST_F(ManagerTest, WithoutATrackerSessionsGoOnAndNobodyLeadsOrIsFenced) {
+  tracked_ = {{.name = "a", .epoch = {5}}, {.name = "b", .epoch = {6}}};
   ASSERT_THAT(Enter("a", 1, 5), IsOk());
   ASSERT_THAT(Enter("b", 2, 6), IsOk());
   Lead(7);

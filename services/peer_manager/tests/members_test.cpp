@@ -151,6 +151,22 @@ TEST_F(MembersTest, TheTrackersWordIsAboveWhatSomebodySaid) {
   EXPECT_EQ(State("a"), NodeState::kLive);
 }
 
+TEST_F(MembersTest, ARegistrationThatTheTrackerDoesNotKnowOfIsSuspect) {
+  ASSERT_THAT(Enter("a", 1, 5), IsOk());
+  ASSERT_THAT(Enter("b", 2, 6), IsOk());
+  EXPECT_EQ(State("a"), NodeState::kLive) << "the tracker was not asked yet";
+  Track({{.name = "a", .epoch = {5}, .incarnation = 1}});
+  EXPECT_EQ(State("a"), NodeState::kLive);
+  EXPECT_EQ(State("b"), NodeState::kSuspect);
+  ASSERT_THAT(Beat("a", 1, 7), IsOk());
+  EXPECT_EQ(State("a"), NodeState::kSuspect);
+  Track({{.name = "a", .epoch = {7}, .incarnation = 1}, {.name = "b", .epoch = {6}, .incarnation = 1}});
+  EXPECT_EQ(State("a"), NodeState::kLive);
+  EXPECT_EQ(State("b"), NodeState::kLive);
+  Track({{.name = "a", .epoch = {7}, .incarnation = 1}});
+  EXPECT_EQ(State("b"), NodeState::kSuspect) << "it is forgotten there";
+}
+
 TEST_F(MembersTest, SilentForASessionItIsFencedAndLost) {
   Lead();
   ASSERT_THAT(Enter("a", 1, 5), IsOk());

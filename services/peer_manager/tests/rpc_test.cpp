@@ -140,9 +140,11 @@ class PeerManagerRpcTest : public testing::Test {
     for (const auto& look : cluster_.looks()) look(std::optional<LeaderLease>());
     manager_.Round();
     for (const auto& grant : cluster_.grants()) grant(Term{term});
-    for (const auto& told : cluster_.readings()) told(std::vector<TrackedNode>());
+    for (const auto& told : cluster_.readings())
+      told(std::vector<TrackedNode>{{.name = "a", .epoch = {5}, .incarnation = 1}});
     manager_.Round();
-    for (const auto& told : cluster_.readings()) told(std::vector<TrackedNode>());
+    for (const auto& told : cluster_.readings())
+      told(std::vector<TrackedNode>{{.name = "a", .epoch = {5}, .incarnation = 1}});
   }
 
   base::ManualClock clock_;
