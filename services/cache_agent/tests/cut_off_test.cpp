@@ -133,7 +133,10 @@ class WithManager : public CutOff {
   std::string StartManager() override {
     process_ = std::make_unique<rpc::Process>(rpc::ProcessOptions{.log = {.output = [](std::string_view) {}}});
     manager_ = std::make_unique<peer_manager::App>(
-        peer_manager::Config{.grpc = "127.0.0.1:0", .trackers = {tracker_.address()}}, *process_);
+        // Its lease outlives a slow machine.
+        peer_manager::Config{
+            .grpc = "127.0.0.1:0", .trackers = {tracker_.address()}, .leader_ttl = std::chrono::minutes(5)},
+        *process_);
     EXPECT_THAT(manager_->Start(), IsOk());
     return manager_->grpc_address();
   }
