@@ -178,7 +178,7 @@ std::vector<NodeRef> Members::TakeFences(size_t most, base::MonotonicTime now) {
     if (next == members_.end()) next = members_.begin();
     auto& [name, member] = *next;
     if (!FenceIsDue(member, now)) continue;
-    if (!member.fence) member.fence.emplace();
+    if (!member.fence) member.fence = Fence{};
     member.fence->asked = true;
     due.push_back({name, member.epoch});
   }
