@@ -21,10 +21,6 @@ namespace {
 constexpr base::Duration kTicketLife = std::chrono::hours(1);
 constexpr base::Duration kRoomWait = std::chrono::seconds(2);
 
-absl::Status Stopping() {
-  return base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again");
-}
-
 // Where a fetch puts an object: the peer's own memory or file.
 class CopyDestination final : public swarm::Destination {
  public:
@@ -71,6 +67,10 @@ bool IsNotThere(const absl::Status& why) {
 }
 
 }  // namespace
+
+absl::Status Stopping() {
+  return base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again");
+}
 
 Fetches::~Fetches() { Stop(); }
 
@@ -448,11 +448,6 @@ void Fetches::Stop() {
     queue_.clear();
   }
   for (const Waiter& waiter : waiters) waiter.done(Stopping());
-}
-
-size_t Fetches::size() const {
-  base::MutexLock lock(mutex_);
-  return flights_.size();
 }
 
 }  // namespace larder::cache_agent

@@ -24,6 +24,9 @@
 
 namespace larder::cache_agent {
 
+// What those hear who wait when the agent stops: UNAVAILABLE (STOPPING).
+absl::Status Stopping();
+
 // Brings objects of other nodes here, for those who read them: one fetch an object, whoever waits for it. It is asked
 // for where the cluster says that it is; who turns out not to have it is reported. Thread-safe; answers come under no
 // lock.
@@ -72,8 +75,8 @@ class Fetches {
   void Stop() LARDER_EXCLUDES(mutex_);
   // What the cluster said of an object when somebody else asked.
   void Remember(const ClusterObject& object) { locations_.Put(object); }
-  // Under way, or waiting for their turn.
-  size_t size() const LARDER_EXCLUDES(mutex_);
+  // The object has changed, or was deleted.
+  void ForgetLocation(const object::ObjectId& id) { locations_.Forget(id); }
 
  private:
   struct Waiter {

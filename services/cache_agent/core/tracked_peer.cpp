@@ -41,10 +41,6 @@ MetaChange AskedSettings(const object::ObjectMeta& meta) {
   return change;
 }
 
-absl::Status Stopping() {
-  return base::Error(absl::StatusCode::kUnavailable, "STOPPING", "the agent is stopping: connect again");
-}
-
 absl::Status LeaseLost(const ObjectId& id) {
   return base::Error(absl::StatusCode::kAborted, "LEASE_LOST", "the session that was to create '{}' has ended", id.key);
 }
@@ -432,6 +428,7 @@ void TrackedPeer::Delete(SessionId session, const std::string& key, Done<absl::S
   publisher_.Hold(*id, pending);
   registry_.Delete(*id, [this, id = *id, own, pending, only_here, done = std::move(done)](const absl::Status& told) {
     publisher_.Release(id, pending);
+    if (fetches_ != nullptr) fetches_->ForgetLocation(id);
     if (told.ok() || (base::Reason(told) == "NO_OBJECT" && only_here)) {
       publisher_.ForgetIf(id, pending);
       publisher_.ForgetIf(id, own);

@@ -146,6 +146,28 @@ TEST_P(TrackedReadsTest, WithoutTheClusterWhatItSaidAMomentAgoWillDo) {
   EXPECT_THAT(again.Get(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM")) << "it was not there";
 }
 
+TEST_P(TrackedReadsTest, WithoutTheClusterWhatWasDeletedOrReplacedIsNotFetchedFromWhereItWas) {
+  const auto stat = [&] {
+    auto answer = StatLater("k");
+    AnswerLocate(std::vector{On({"b"})});
+    ASSERT_THAT(answer.Get().status(), IsOk());
+  };
+  const auto expect_unknown = [&] {
+    Read read = GetLater();
+    AnswerLocate(ClusterDown());
+    EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kUnavailable, "TRACKER_NO_QUORUM"));
+  };
+  stat();
+  auto deleted = DeleteLater("k");
+  cluster_.Answer("delete k");
+  ASSERT_THAT(deleted.Get(), IsOk());
+  expect_unknown();
+  stat();
+  peer_->Recheck(kK);  // another node did
+  expect_unknown();
+  EXPECT_THAT(fetcher_.fetches, IsEmpty());
+}
+
 TEST_P(TrackedReadsTest, WhoDoesNotHaveItIsReportedAndOthersAreAsked) {
   Read read = GetLater();
   AnswerLocate(std::vector{On({"b", "c"})});
