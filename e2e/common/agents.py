@@ -95,6 +95,12 @@ class Agent:
                 self._process.kill()
                 raise AssertionError("larder-agent did not start:\n" + self._log.read_text())
 
+    def larder(self, *arguments):
+        """How subprocess runs `larder` with this agent, untouched by the caller's own settings."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("LARDER_")}
+        environment = {**kept, "HOME": str(self._log.parent), "LARDER_ENDPOINT": self.endpoint}
+        return {"args": [str(bin_dir() / "larder"), *arguments], "env": environment}
+
     def metric(self, series):
         port = re.search(r'"event":"admin port serving".*?"port":(\d+)', self._log.read_text()).group(1)
         return metric(f"127.0.0.1:{port}", series)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -51,13 +50,10 @@ class Nodes(unittest.TestCase):
             )
             self.addCleanup(self.agents[name].end, signal.SIGTERM)
 
-    def command(self, agent, *arguments):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("LARDER_")}
-        environment = {**kept, "HOME": str(self.dir), "LARDER_ENDPOINT": self.agents[agent].endpoint}
-        return {"args": [str(bin_dir() / "larder"), *arguments], "env": environment}
-
     def run_larder(self, agent, *arguments, stdin=b""):
-        return subprocess.run(**self.command(agent, *arguments), input=stdin, capture_output=True, timeout=4 * PATIENCE)
+        return subprocess.run(
+            **self.agents[agent].larder(*arguments), input=stdin, capture_output=True, timeout=4 * PATIENCE
+        )
 
     def ok(self, agent, *arguments, stdin=b""):
         done = self.run_larder(agent, *arguments, stdin=stdin)
@@ -81,7 +77,7 @@ class Nodes(unittest.TestCase):
     def begin_export(self, agent, key):
         """An export to standard output that has begun; all bytes of it come from finish_export."""
         return subprocess.Popen(
-            **self.command(agent, "export", key, "-O", "-"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            **self.agents[agent].larder("export", key, "-O", "-"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
     def finish_export(self, process, bytes_):

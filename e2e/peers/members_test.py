@@ -1,7 +1,6 @@
 """Agents beside a tracker and two peer managers, as processes: who is a member, while one or the other is stopped or gone."""
 
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -45,10 +44,9 @@ class Members(unittest.TestCase):
         self.until(lambda: self.states() == {"a": "live", "b": "live"}, "both are alive")
 
     def run_larder(self, agent, *arguments, stdin=b""):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("LARDER_")}
-        environment = {**kept, "HOME": str(self.dir), "LARDER_ENDPOINT": self.agents[agent].endpoint}
-        command = [str(bin_dir() / "larder"), *arguments]
-        return subprocess.run(command, input=stdin, env=environment, capture_output=True, timeout=PATIENCE)
+        return subprocess.run(
+            **self.agents[agent].larder(*arguments), input=stdin, capture_output=True, timeout=PATIENCE
+        )
 
     def ok(self, agent, *arguments, stdin=b""):
         done = self.run_larder(agent, *arguments, stdin=stdin)

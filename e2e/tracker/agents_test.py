@@ -37,10 +37,9 @@ class Agents(unittest.TestCase):
             self.addCleanup(agent.end, signal.SIGTERM)
 
     def run_larder(self, agent, *arguments, stdin=b""):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("LARDER_")}
-        environment = {**kept, "HOME": str(self.dir), "LARDER_ENDPOINT": self.agents[agent].endpoint}
-        command = [str(bin_dir() / "larder"), *arguments]
-        return subprocess.run(command, input=stdin, env=environment, capture_output=True, timeout=PATIENCE)
+        return subprocess.run(
+            **self.agents[agent].larder(*arguments), input=stdin, capture_output=True, timeout=PATIENCE
+        )
 
     def ok(self, agent, *arguments, stdin=b""):
         done = self.run_larder(agent, *arguments, stdin=stdin)
