@@ -10,7 +10,8 @@ from agents import Agent  # found by cli_case
 
 FIELDS = [
     *("name", "state", "state_seconds", "draining", "quarantined", "address", "zone", "rack", "node_epoch"),
-    *("last_seen_seconds", "memory_used_bytes", "memory_total_bytes", "disk_used_bytes", "disk_total_bytes", "source"),
+    *("last_seen_seconds", "memory_used_bytes", "memory_total_bytes", "disk_used_bytes", "disk_total_bytes"),
+    *("uplink_bytes_per_second", "upload_queue", "source"),
 ]
 
 
@@ -39,6 +40,15 @@ class Nodes(CliCase):
                 self.assertLess(node["last_seen_seconds"], PATIENCE)
                 self.assertRegex(node["address"], r"^127\.0\.0\.1:\d+$")
                 self.assertGreater(node["memory_total_bytes"], node["memory_used_bytes"])
+
+    def test_what_a_node_gives_to_others_is_told(self):
+        self.until(self.live, "all are alive")
+        data = bytes(20 << 20)
+        self.ok("import", "-", "--key=given", "-e", self.dev.endpoint(0), stdin=data)
+        self.assertEqual(self.ok("export", "given", "-O", "-", "-e", self.dev.endpoint(1)), data)
+        self.until(lambda: self.nodes(2)[0]["uplink_bytes_per_second"] > 0, "the next beat tells of it")
+        self.until(lambda: self.nodes(2)[0]["uplink_bytes_per_second"] == 0, "and one that it is over")
+        self.assertEqual(self.nodes(2)[0]["upload_queue"], 0)
 
     def test_names_alone_and_as_a_table(self):
         self.until(self.live, "all are alive")

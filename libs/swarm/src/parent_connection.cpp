@@ -48,7 +48,14 @@ ParentConnection::ParentConnection(base::UniqueFd fd, ServerState& state, std::f
 
 ParentConnection::~ParentConnection() {
   StopPending();
+  CountWaiting(0);
   --state_.connections;
+}
+
+void ParentConnection::CountWaiting(size_t requests) {
+  if (requests > counted_) state_.waiting += requests - counted_;
+  if (requests < counted_) state_.waiting -= counted_ - requests;
+  counted_ = requests;
 }
 
 void ParentConnection::StopPending() {
@@ -220,6 +227,12 @@ void ParentConnection::PrepareChunk(Request& request, const PieceBytes::Stretch&
 }
 
 absl::Status ParentConnection::Send() {
+  absl::Status status = SendShare();
+  CountWaiting(requests_.size());
+  return status;
+}
+
+absl::Status ParentConnection::SendShare() {
   sending_ = false;
   try_again_ = base::kNoDeadline;
   for (uint64_t sent = 0; chunk_left() || control_sent_ < control_.size() || PrepareNext();) {
@@ -232,6 +245,7 @@ absl::Status ParentConnection::Send() {
     const uint64_t moved = before - chunk_.data.size;
     sent += moved;
     if (moved > 0) state_.parts.metrics.Moved(Direction::kOut, moved);
+    state_.sent += moved;
     if (outcome == Sent::kBlocked) {
       sending_ = true;
       return absl::OkStatus();

@@ -22,6 +22,8 @@ struct ServerState {
   std::atomic<uint64_t> node_epoch = 0;
   std::atomic<size_t> pending = 0;
   std::atomic<size_t> connections = 0;
+  std::atomic<size_t> waiting = 0;
+  std::atomic<uint64_t> sent = 0;
   std::atomic<uint64_t> malformed = 0;
   std::atomic<uint64_t> bad_tickets = 0;
 };
@@ -70,6 +72,8 @@ class ParentConnection {
   absl::Status HandleOpen(base::ByteSpan payload);
   absl::Status HandleGet(base::ByteSpan payload);
   absl::Status HandleCancel(base::ByteSpan payload);
+  absl::Status SendShare();
+  void CountWaiting(size_t requests);
   // Makes the next chunk ready, or an ERROR; false if there is nothing to send now.
   bool PrepareNext();
   void PrepareChunk(Request& request, const PieceBytes::Stretch& stretch);
@@ -99,6 +103,7 @@ class ParentConnection {
   PieceSet told_held_;
   PieceSet told_arriving_;
   std::deque<Request> requests_;
+  size_t counted_ = 0;   // of them, in state_
   std::string control_;  // frames to be sent before the next chunk
   size_t control_sent_ = 0;
   Chunk chunk_;

@@ -26,6 +26,8 @@ class TcpPieceServer final : public PieceServer {
   Usage usage() const override {
     return {.pending = state_.pending,
             .connections = state_.connections,
+            .waiting = state_.waiting,
+            .sent = state_.sent,
             .malformed = state_.malformed,
             .bad_tickets = state_.bad_tickets};
   }

@@ -183,6 +183,26 @@ TEST_F(ArrivingObject, ARequestForAPieceThatArrivesWaits) {
   EXPECT_EQ(child.Next()->header.kind, FrameKind::kPiece);
 }
 
+TEST_F(ArrivingObject, UsageTellsOfWhatWaitsAndOfWhatWasSent) {
+  pieces_->Set(0, PieceMap::State::kArriving);
+  const auto usage = [this] { return parent_.server->usage(); };
+  {
+    RawPeer child(parent_.server->address());
+    child.Say(Hello(parent_) + Open() + Encode(GetFrame{.request = 1, .run = {0, 1}}) +
+              Encode(GetFrame{.request = 2, .run = {0, 1}}));
+    while (usage().waiting != 2) std::this_thread::yield();
+    EXPECT_EQ(usage().sent, 0);
+    pieces_->Set(0, PieceMap::State::kHeld);
+    while (usage().sent < 2 * kPiece) EXPECT_TRUE(child.Next().has_value());
+    EXPECT_EQ(usage().sent, 2 * kPiece);
+    pieces_->Set(1, PieceMap::State::kArriving);
+    child.Say(Encode(GetFrame{.request = 3, .run = {1, 1}}));
+    while (usage().waiting != 1) std::this_thread::yield();
+  }
+  while (usage().connections != 0) std::this_thread::yield();
+  EXPECT_EQ(usage().waiting, 0) << "nobody waits any more";
+}
+
 TEST_F(ArrivingObject, ARequestForAPieceThatWillNotComeEnds) {
   pieces_->Set(1, PieceMap::State::kArriving);
   RawPeer child(parent_.server->address());

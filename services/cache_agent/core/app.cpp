@@ -237,9 +237,13 @@ absl::Status App::MakeMembership(const TrackerOptions& self) {
   options.who.set_address(self.piece_address);
   options.who.set_zone(self.zone);
   options.who.set_rack(self.rack);
-  options.room = [this] {
+  options.room = [this, uplink = ByteRate()]() mutable {
     const bool on_disk = backend_->durability() != object::Durability::kMemory;
-    return RoomOf(arena_->usage(), on_disk ? ReadDisk(config_, *backend_) : std::nullopt);
+    NodeRoom room = RoomOf(arena_->usage(), on_disk ? ReadDisk(config_, *backend_) : std::nullopt);
+    const swarm::PieceServer::Usage given = pieces_->given();
+    room.load.set_uplink_bytes_per_second(uplink.Next(given.sent, process_.clock().Now()));
+    room.load.set_upload_queue(static_cast<uint32_t>(given.waiting));
+    return room;
   };
   membership_ = std::make_unique<Membership>(
       std::move(options), [this](base::Duration timeout, auto done) { tracker_->AskAlive(timeout, std::move(done)); },

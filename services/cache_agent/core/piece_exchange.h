@@ -38,6 +38,8 @@ class PieceExchange {
   const std::string& address() const { return address_; }
   void OnRegistered(const Registration& registration);
   swarm::Fetcher& fetcher() { return *fetcher_; }
+  // To other nodes, since the start and now.
+  swarm::PieceServer::Usage given() const { return server_->usage(); }
   const swarm::TicketSigner& tickets() const { return tickets_; }
   // Ends all transfers; nothing is called back afterwards. Idempotent.
   void Stop();

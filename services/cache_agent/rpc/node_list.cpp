@@ -81,6 +81,10 @@ pb::Node ToNode(const peers::v1::Node& told) {
   node.set_state_ms(told.state_ms());
   node.set_node_epoch(told.node_epoch());
   if (told.has_last_seen_ms()) node.set_last_seen_ms(told.last_seen_ms());
+  if (told.has_load()) {
+    node.set_uplink_bytes_per_second(told.load().uplink_bytes_per_second());
+    node.set_upload_queue(told.load().upload_queue());
+  }
   if (!told.has_capacity()) return node;
   node.mutable_memory()->set_used_bytes(told.load().memory_used_bytes());
   node.mutable_memory()->set_total_bytes(told.capacity().memory_bytes());

@@ -4,6 +4,15 @@
 
 namespace larder::cache_agent {
 
+uint64_t ByteRate::Next(uint64_t total, base::MonotonicTime now) {
+  const std::chrono::duration<double> passed = now - since_.value_or(now);
+  if (since_ && passed < std::chrono::seconds(1)) return rate_;
+  if (since_) rate_ = static_cast<uint64_t>(static_cast<double>(total - total_) / passed.count());
+  since_ = now;
+  total_ = total;
+  return rate_;
+}
+
 NodeRoom RoomOf(const arena::Arena::Usage& memory, const std::optional<AgentStatus::Disk>& disk) {
   NodeRoom room;
   room.capacity.set_memory_bytes(memory.limit - memory.reserved);

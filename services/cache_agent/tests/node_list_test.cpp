@@ -134,7 +134,12 @@ TEST(ToNode, TellsAllThatAManagerKnows) {
   told.set_last_seen_ms(20);
   told.mutable_capacity()->set_memory_bytes(100);
   told.mutable_load()->set_memory_used_bytes(30);
+  EXPECT_FALSE(node.has_uplink_bytes_per_second());
+  told.mutable_load()->set_uplink_bytes_per_second(7);
+  told.mutable_load()->set_upload_queue(3);
   node = ToNode(told);
+  EXPECT_EQ(node.uplink_bytes_per_second(), 7u);
+  EXPECT_EQ(node.upload_queue(), 3u);
   EXPECT_EQ(node.last_seen_ms(), 20);
   EXPECT_EQ(node.memory().used_bytes(), 30u);
   EXPECT_EQ(node.memory().total_bytes(), 100u);
@@ -161,6 +166,17 @@ TEST(ToNode, OfATrackerOnlyTheEndOfARegistrationIsAState) {
   EXPECT_TRUE(ToNode(told).draining());
   told.set_fenced(true);
   EXPECT_EQ(ToNode(told).state(), pb::NODE_STATE_LOST);
+}
+
+TEST(ByteRate, IsOfTheLastSecondOrMore) {
+  ByteRate rate;
+  base::MonotonicTime now{};
+  EXPECT_EQ(rate.Next(1000, now), 0u) << "of one look there is none";
+  EXPECT_EQ(rate.Next(5000, now + std::chrono::milliseconds(999)), 0u);
+  EXPECT_EQ(rate.Next(5000, now + std::chrono::seconds(2)), 2000u);
+  EXPECT_EQ(rate.Next(9000, now + std::chrono::milliseconds(2001)), 2000u) << "two looks a moment apart tell nothing";
+  EXPECT_EQ(rate.Next(9000, now + std::chrono::seconds(6)), 1000u);
+  EXPECT_EQ(rate.Next(9000, now + std::chrono::seconds(8)), 0u);
 }
 
 TEST(RoomOf, IsWhatANewObjectCouldGet) {

@@ -77,7 +77,9 @@ void AddUse(ordered_json& json, const std::string& tier, bool known, const pb::T
 std::vector<Column> NodeColumns(bool wide) {
   std::vector<Column> columns = {{"NAME", 16}, {"STATE", 8}, {"SEEN", 6, true}, {"ZONE", 10}, {"RACK", 8}};
   if (wide) columns.insert(columns.end(), {{"EPOCH", 8, true}, {"SINCE", 6, true}, {"MARKS", 11}, {"SOURCE", 12}});
-  columns.insert(columns.end(), {{"MEMORY", 24}, {"DISK", 24}, {"ADDRESS", 0}});
+  columns.insert(columns.end(), {{"MEMORY", 24}, {"DISK", 24}});
+  if (wide) columns.insert(columns.end(), {{"SENDS", 14, true}, {"QUEUE", 5, true}});
+  columns.push_back({"ADDRESS", 0});
   return columns;
 }
 
@@ -89,8 +91,13 @@ std::vector<std::string> NodeCells(const pb::Node& node, pb::NodeSource source, 
     cells.insert(cells.end(), {node.node_epoch() == 0 ? std::string(kUnknown) : fmt::to_string(node.node_epoch()),
                                Ago(node.has_state_ms(), node.state_ms()), MarksText(node), SourceText(source)});
   }
-  cells.insert(cells.end(), {UseText(node.has_memory(), node.memory()), UseText(node.has_disk(), node.disk()),
-                             OrUnknown(node.address())});
+  cells.insert(cells.end(), {UseText(node.has_memory(), node.memory()), UseText(node.has_disk(), node.disk())});
+  if (wide) {
+    cells.push_back(node.has_uplink_bytes_per_second() ? base::FormatBytes(node.uplink_bytes_per_second()) + "/s"
+                                                       : kUnknown);
+    cells.push_back(node.has_upload_queue() ? fmt::to_string(node.upload_queue()) : kUnknown);
+  }
+  cells.push_back(OrUnknown(node.address()));
   return cells;
 }
 
@@ -108,6 +115,9 @@ ordered_json NodeJson(const pb::Node& node, pb::NodeSource source) {
   json["last_seen_seconds"] = SecondsOrNull(node.has_last_seen_ms(), node.last_seen_ms());
   AddUse(json, "memory", node.has_memory(), node.memory());
   AddUse(json, "disk", node.has_disk(), node.disk());
+  json["uplink_bytes_per_second"] =
+      node.has_uplink_bytes_per_second() ? ordered_json(node.uplink_bytes_per_second()) : ordered_json();
+  json["upload_queue"] = node.has_upload_queue() ? ordered_json(node.upload_queue()) : ordered_json();
   json["source"] = SourceText(source);
   return json;
 }

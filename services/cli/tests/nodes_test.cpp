@@ -28,6 +28,8 @@ pb::Node Known() {
   node.mutable_memory()->set_total_bytes(4 * base::kMiB);
   node.mutable_disk()->set_used_bytes(0);
   node.mutable_disk()->set_total_bytes(base::kGiB);
+  node.set_uplink_bytes_per_second(3 * base::kMiB);
+  node.set_upload_queue(7);
   return node;
 }
 
@@ -43,9 +45,9 @@ TEST(NodeView, ShowsWhatIsKnownAsCells) {
               ElementsAre("a", "live", "2 s", "z", "r", "1 MiB of 4 MiB", "0 B of 1 GiB", "a:7461"));
   EXPECT_THAT(NodeCells(Known(), pb::NODE_SOURCE_PEER_MANAGER, true),
               ElementsAre("a", "live", "2 s", "z", "r", "5", "60 min", "quarantined", "peer_manager", "1 MiB of 4 MiB",
-                          "0 B of 1 GiB", "a:7461"));
+                          "0 B of 1 GiB", "3 MiB/s", "7", "a:7461"));
   EXPECT_THAT(NodeCells(Named(), pb::NODE_SOURCE_TRACKER, true),
-              ElementsAre("b", "unknown", "-", "-", "-", "-", "-", "-", "tracker", "-", "-", "-"));
+              ElementsAre("b", "unknown", "-", "-", "-", "-", "-", "-", "tracker", "-", "-", "-", "-", "-"));
   for (const bool wide : {false, true}) {
     EXPECT_THAT(NodeCells(Named(), pb::NODE_SOURCE_TRACKER, wide), SizeIs(NodeColumns(wide).size()));
   }
@@ -78,13 +80,16 @@ TEST(NodeView, NumbersAreBytesAndSecondsAndWhatIsNotKnownIsNull) {
   EXPECT_EQ(known["memory_total_bytes"], 4 * base::kMiB);
   EXPECT_EQ(known["disk_used_bytes"], 0);
   EXPECT_EQ(known["disk_total_bytes"], base::kGiB);
+  EXPECT_EQ(known["uplink_bytes_per_second"], 3 * base::kMiB);
+  EXPECT_EQ(known["upload_queue"], 7);
   EXPECT_EQ(known["source"], "peer_manager");
   const auto named = NodeJson(Named(), pb::NODE_SOURCE_TRACKER);
   EXPECT_EQ(named.size(), known.size()) << "the same names in both";
   EXPECT_EQ(named["state"], "unknown");
   EXPECT_EQ(named["source"], "tracker");
-  for (const char* name : {"state_seconds", "address", "zone", "rack", "node_epoch", "last_seen_seconds",
-                           "memory_used_bytes", "memory_total_bytes", "disk_used_bytes", "disk_total_bytes"}) {
+  for (const char* name :
+       {"state_seconds", "address", "zone", "rack", "node_epoch", "last_seen_seconds", "memory_used_bytes",
+        "memory_total_bytes", "disk_used_bytes", "disk_total_bytes", "uplink_bytes_per_second", "upload_queue"}) {
     EXPECT_TRUE(named[name].is_null()) << name;
   }
 }

@@ -50,6 +50,8 @@ class PieceServer {
   struct Usage {
     size_t pending = 0;
     size_t connections = 0;    // pending ones too
+    size_t waiting = 0;        // requests for pieces that are not sent yet, as of each connection's last turn
+    uint64_t sent = 0;         // bytes of pieces, since the start
     uint64_t malformed = 0;    // frames, since the start
     uint64_t bad_tickets = 0;  // since the start
   };
