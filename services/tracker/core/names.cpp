@@ -29,10 +29,13 @@ Refusal Exists(const ObjectId& id) {
   return Refuse(StatusCode::kAlreadyExists, "EXISTS", "{}/{} exists", id.ns, id.key);
 }
 
-// Whether the directory holds anything; what is over in it ends.
+// Objects that are over which one command ends: all others wait for it. The sweep ends the rest.
+constexpr int kMostEnded = 1000;
+
+// Whether the directory holds anything; what is over in it ends, and more of that than one command may end counts.
 bool HasChildren(Change& change, const ObjectId& directory) {
   const std::string row = layout::Directory(directory);
-  for (;;) {
+  for (int ended = 0; ended < kMostEnded; ++ended) {
     std::string child;
     change.rows().Scan(row, row + '\1', [&child](std::string_view key, std::string_view) {
       child = key;
@@ -43,6 +46,7 @@ bool HasChildren(Change& change, const ObjectId& directory) {
     const std::string key = child.substr(layout::ObjectPrefix(directory.ns).size());
     if (FindObject(change, {directory.ns, key}) || !change.rows().status().ok()) return true;
   }
+  return true;
 }
 
 }  // namespace

@@ -102,5 +102,14 @@ TEST_F(Names, ADirectoryIsRemovedOnlyEmpty) {
   EXPECT_THAT(Run(RemoveDir{directory}), Refused("NOT_FOUND"));
 }
 
+TEST_F(Names, WhatIsOverInADirectoryIsEndedAThousandAtATime) {
+  const ObjectId directory{"team", "d"};
+  Ok(MakeDir{directory});
+  for (int i = 0; i < 1001; ++i) Put(a_, {"team", "d/" + std::to_string(i)}, {.ttl = seconds(5)});
+  Pass(seconds(5));
+  EXPECT_THAT(Run(RemoveDir{directory}), Refused("NOT_EMPTY"));
+  Ok(RemoveDir{directory});
+}
+
 }  // namespace
 }  // namespace larder::tracker
