@@ -71,7 +71,7 @@ def larder_dev(binary, agents=1, arguments=(), start_seconds=60):
 
 class Agent:
     """A `larder-agent` that serves when the constructor returns; it can be ended and started again, on the same
-    directories."""
+    directories. Of flags of one name the last counts."""
 
     def __init__(self, binary, directory, *flags):
         self.endpoint = f"uds://{directory}/run"
@@ -79,7 +79,8 @@ class Agent:
         directory.mkdir(exist_ok=True)
         where = [f"--socket-dir={directory}/run", f"--data-dir={directory}/data"]
         listen = ["--listen-admin=127.0.0.1:0", "--listen-pieces=127.0.0.1:0"]
-        self._command = [str(binary), *where, *listen, "--log-format=json", *flags]
+        by_name = {flag.split("=")[0]: flag for flag in (*where, *listen, "--log-format=json", *flags)}
+        self._command = [str(binary), *by_name.values()]
         self.start()
 
     def start(self, seconds=30):

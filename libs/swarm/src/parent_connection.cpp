@@ -196,7 +196,9 @@ bool ParentConnection::PrepareNext() {
       break;
   }
   const Manifest& manifest = *object_->manifest;
-  const uint64_t most = std::min<uint64_t>(kMaxChunk, manifest.SizeOf(request.piece) - request.offset);
+  // Who hears nothing for two seconds leaves: under a limit smaller frames come more often.
+  const uint64_t most = std::min(state_.parts.limiter.Portion(kMaxChunk),
+                                 uint64_t{manifest.SizeOf(request.piece) - request.offset});
   const PieceBytes::Stretch stretch = object_->bytes->At(manifest.OffsetOf(request.piece) + request.offset, most);
   if (stretch.size == 0) {
     EndRequest(request, "READ_FAILED", "it cannot be read any more");

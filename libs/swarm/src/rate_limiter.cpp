@@ -9,6 +9,8 @@ namespace {
 constexpr double kBurstSeconds = 0.1;
 constexpr double kRepairShare = 0.3;
 constexpr double kLeastShare = 0.05;
+constexpr uint64_t kTurnsASecond = 64;
+constexpr uint64_t kLeastPortion = 4096;
 
 base::Duration Seconds(double seconds) {
   return std::chrono::ceil<base::Duration>(std::chrono::duration<double>(std::min(seconds, 3600.0)));
@@ -21,6 +23,11 @@ void RateLimiter::SetRate(uint64_t rate) {
   rate_ = rate;
   all_ = repair_ = {};
   shares_ = {};
+}
+
+uint64_t RateLimiter::Portion(uint64_t most) const {
+  base::MutexLock lock(mutex_);
+  return rate_ == 0 ? most : std::min(most, std::max(rate_ / kTurnsASecond, kLeastPortion));
 }
 
 void RateLimiter::Fill(Bucket& bucket, double rate, base::MonotonicTime now) {

@@ -232,6 +232,19 @@ TEST(Loopback, ALimitHoldsInAndOut) {
   }
 }
 
+TEST(Loopback, AParentUnderALimitIsNotSilentForLong) {
+  const std::string bytes = SomeBytes(kPiece);
+  TestParent parent("node-a");
+  parent.limiter.SetRate(kPiece);  // a frame of the longest would be a second's worth
+  parent.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  TestChild child({.stall = std::chrono::milliseconds(500)});
+  const auto destination = std::make_shared<TestDestination>();
+  ASSERT_THAT(child.Run(RequestFor(destination, {parent.Offer(kObject, kEpoch)})).status, IsOk());
+  EXPECT_TRUE(destination->bytes == bytes);
+  base::MutexLock lock(child.mutex);
+  EXPECT_THAT(child.failures, testing::IsEmpty());
+}
+
 TEST(Loopback, OnesOwnLimitIsNotTheParentsStall) {
   const std::string bytes = SomeBytes(2 * kPiece);
   TestParent parent("node-a");

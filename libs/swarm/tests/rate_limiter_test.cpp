@@ -139,5 +139,13 @@ TEST(RateLimiter, WhatIsGivenBackCanBeTaken) {
   EXPECT_EQ(limiter.Take(TransferClass::kForeground, kFrame, now).bytes, kFrame);
 }
 
+TEST(RateLimiter, PortionsAreSmallUnderALowRate) {
+  EXPECT_EQ(RateLimiter(0).Portion(256 * kKiB), 256 * kKiB) << "no limit";
+  EXPECT_EQ(RateLimiter(64 * kMiB).Portion(256 * kKiB), 256 * kKiB);
+  EXPECT_EQ(RateLimiter(4 * kMiB).Portion(256 * kKiB), 64 * kKiB);
+  EXPECT_EQ(RateLimiter(4 * kMiB).Portion(100), 100);
+  EXPECT_EQ(RateLimiter(1).Portion(256 * kKiB), 4 * kKiB) << "a rate that gives no 64 of them something each second";
+}
+
 }  // namespace
 }  // namespace larder::swarm

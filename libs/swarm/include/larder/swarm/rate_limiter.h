@@ -20,6 +20,9 @@ class RateLimiter {
   // Bytes per second; 0: no limit.
   explicit RateLimiter(uint64_t rate = 0) : rate_(rate) {}
   void SetRate(uint64_t rate) LARDER_EXCLUDES(mutex_);
+  // What one of many who share the limit should move at once, of `most` bytes: so that each of 64 that take turns moves
+  // something each second, where the rate allows that at all.
+  uint64_t Portion(uint64_t most) const LARDER_EXCLUDES(mutex_);
 
   struct Grant {
     uint64_t bytes = 0;             // that may be moved now: 0 or `want`
@@ -41,7 +44,7 @@ class RateLimiter {
   // Until a filled bucket has `bytes`, or all that it holds.
   static double SecondsUntil(const Bucket& bucket, double rate, double bytes);
 
-  base::Mutex mutex_;
+  mutable base::Mutex mutex_;
   uint64_t rate_ LARDER_GUARDED_BY(mutex_);
   Bucket all_ LARDER_GUARDED_BY(mutex_);
   Bucket repair_ LARDER_GUARDED_BY(mutex_);
