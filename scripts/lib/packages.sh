@@ -7,8 +7,8 @@ declare -gA LARDER_PACKAGES=(
     libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev
     prometheus-cpp-dev libcpp-httplib-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev
     libisal-dev libssl-dev librocksdb-dev python3"
-  [test]="libgtest-dev libgmock-dev redis-server python3"
-  [check]="clang-format-16 clang-16 clang-tidy-16 black shellcheck protobuf-compiler python3-protobuf python3-yaml"
+  [test]="libgtest-dev libgmock-dev redis-server prometheus python3 python3-yaml"
+  [check]="clang-format-16 clang-16 clang-tidy-16 black shellcheck protobuf-compiler python3-protobuf python3-yaml prometheus"
   [coverage]="gcovr"
   [bench]="redis-server memcached nginx-light etcd-server python3-yaml"
   [fuzz]="clang-16 libclang-rt-16-dev"
@@ -17,6 +17,7 @@ declare -gA LARDER_PACKAGES=(
 # need them.
 declare -gA LARDER_DAEMONS=(
   [redis-server]=redis-server [memcached]=memcached [nginx-light]=nginx [etcd-server]=etcd
+  [prometheus]=prometheus
 )
 
 # The oldest Rust that builds the Raft engine (rust-version in libs/raft/engine/Cargo.toml). A rustup's serves as well as

@@ -17,7 +17,9 @@ absl::Status WritePages(const std::filesystem::path& dir, const std::string& scr
   LARDER_ASSIGN_OR_RETURN(const auto services, cli_dev::DeclarationsOfAll(scratch));
   LARDER_RETURN_IF_ERROR(base::MakeDirs(dir));
   LARDER_RETURN_IF_ERROR(base::WriteFileAtomically(dir / "metrics.md", MetricsPage(services)));
-  return base::WriteFileAtomically(dir / "configuration.md", ConfigurationPage(services, cli::DeclaredSettings()));
+  LARDER_RETURN_IF_ERROR(
+      base::WriteFileAtomically(dir / "configuration.md", ConfigurationPage(services, cli::DeclaredSettings())));
+  return base::WriteFileAtomically(std::filesystem::path(scratch) / "schemas.json", ConfigSchemas(services));
 }
 
 }  // namespace

@@ -1,0 +1,36 @@
+{{/* The configuration files of the services: `config` of the values, and above it what the chart decides. */}}
+
+{{- define "larder.agent.config" -}}
+{{- $config := dict
+      "listen" (dict "admin" "0.0.0.0:7469" "pieces" "0.0.0.0:7461")
+      "tracker" (include "larder.trackers" (dict "root" . "port" 7410))
+      "peer_manager" (include "larder.peerManagers" .)
+      "arena" .Values.agent.arena
+      "socket_dir" (include "larder.runDir" .)
+      "identity" "open"
+      "data_dir" "/var/lib/larder" -}}
+{{- with .Values.quotas }}{{ $_ := set $config "quotas" . }}{{ end -}}
+{{ toYaml (mergeOverwrite (deepCopy .Values.agent.config) $config) }}
+{{- end }}
+
+{{- define "larder.tracker.config" -}}
+{{- $config := dict
+      "listen" (dict "admin" "0.0.0.0:7419" "grpc" "0.0.0.0:7410" "raft" "0.0.0.0:7411" "resp" (ternary "0.0.0.0:6379" "" .Values.tracker.resp.enabled))
+      "data_dir" "/var/lib/larder"
+      "cluster" (printf "%s-%s" (include "larder.fullname" .) (include "larder.hash" .))
+      "initial_cluster" (include "larder.trackers" (dict "root" . "port" 7411 "id" true)) -}}
+{{ toYaml (mergeOverwrite (deepCopy .Values.tracker.config) $config) }}
+{{- end }}
+
+{{- define "larder.peerManager.config" -}}
+{{- $config := dict
+      "listen" (dict "admin" "0.0.0.0:7429" "grpc" "0.0.0.0:7420")
+      "tracker" (splitList "," (include "larder.trackers" (dict "root" . "port" 7410))) -}}
+{{ toYaml (mergeOverwrite (deepCopy .Values.peerManager.config) $config) }}
+{{- end }}
+
+{{/* MiB of a size such as 1GiB. */}}
+{{- define "larder.mebibytes" -}}
+{{- $number := regexFind "^[0-9]+" . | int64 -}}
+{{- mul $number (ternary 1024 1 (hasSuffix "GiB" .)) -}}
+{{- end }}

@@ -1,0 +1,101 @@
+{{/* What all pods of the chart have in common. */}}
+
+{{/* An annotation that changes with the configuration, so that pods are replaced by ones that have read it. */}}
+{{- define "larder.configAnnotation" -}}
+larder.io/config: {{ . | sha256sum | trunc 16 | quote }}
+{{- end }}
+
+{{- define "larder.podDefaults" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "larder.unprivilegedPod" -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- end }}
+
+{{- define "larder.restricted" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end }}
+
+{{/* They ask about the process alone: one that waits for others is not to be restarted. */}}
+{{- define "larder.probes" -}}
+startupProbe:
+  httpGet: {path: /readyz, port: admin}
+  periodSeconds: 2
+  failureThreshold: 150
+livenessProbe:
+  httpGet: {path: /healthz, port: admin}
+  periodSeconds: 10
+  failureThreshold: 3
+  timeoutSeconds: 5
+readinessProbe:
+  httpGet: {path: /readyz, port: admin}
+  periodSeconds: 5
+  timeoutSeconds: 5
+{{- end }}
+
+{{/* Until Services have heard that the pod goes. */}}
+{{- define "larder.leaveServices" -}}
+lifecycle:
+  preStop:
+    sleep:
+      seconds: 5
+{{- end }}
+
+{{/* No limit of CPU: a throttled process answers no beat in time. Of (list CPU MEMORY). */}}
+{{- define "larder.resources" -}}
+resources:
+  requests:
+    cpu: {{ index . 0 }}
+    memory: {{ index . 1 }}
+  limits:
+    memory: {{ index . 1 }}
+{{- end }}
+
+{{/* Of (list $ COMPONENT SPREAD). Zones are never required: a cluster may have one. */}}
+{{- define "larder.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "larder.selector" (list (index . 0) (index . 1)) | nindent 8 }}
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: {{ ternary "DoNotSchedule" "ScheduleAnyway" (eq (index . 2) "required") }}
+    labelSelector:
+      matchLabels:
+        {{- include "larder.selector" (list (index . 0) (index . 1)) | nindent 8 }}
+{{- end }}
+
+{{/* What the containers of `helm test` share: the CLI, and what it reads. */}}
+{{- define "larder.testContainer" -}}
+image: {{ include "larder.image" (list $ "cache_agent") }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+command: [/usr/bin/larder]
+{{ include "larder.restricted" . }}
+{{ include "larder.resources" (list "10m" "64Mi") }}
+volumeMounts:
+  - {name: content, mountPath: /content, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: larder, mountPath: /run/larder, readOnly: true}
+{{- end }}
