@@ -35,7 +35,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "larder.versionLabels" . }}
 {{- end }}
 
-{{/* Of (list $ SERVICE): the image of a service, by its folder's name. */}}
+{{/* Of (list $ NAME): the image of that name. */}}
 {{- define "larder.image" -}}
 {{- $root := index . 0 -}}
 {{ $root.Values.image.registry }}/{{ index . 1 }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion }}

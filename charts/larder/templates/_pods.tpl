@@ -89,7 +89,7 @@ topologySpreadConstraints:
 
 {{/* What the containers of `helm test` share: the CLI, and what it reads. */}}
 {{- define "larder.testContainer" -}}
-image: {{ include "larder.image" (list $ "cache_agent") }}
+image: {{ include "larder.image" (list $ "cli") }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 command: [/usr/bin/larder]
 {{ include "larder.restricted" . }}
