@@ -197,8 +197,8 @@ bool ParentConnection::PrepareNext() {
   }
   const Manifest& manifest = *object_->manifest;
   // Who hears nothing for two seconds leaves: under a limit smaller frames come more often.
-  const uint64_t most = std::min(state_.parts.limiter.Portion(kMaxChunk),
-                                 uint64_t{manifest.SizeOf(request.piece) - request.offset});
+  const uint64_t most =
+      std::min(state_.parts.limiter.Portion(kMaxChunk), uint64_t{manifest.SizeOf(request.piece) - request.offset});
   const PieceBytes::Stretch stretch = object_->bytes->At(manifest.OffsetOf(request.piece) + request.offset, most);
   if (stretch.size == 0) {
     EndRequest(request, "READ_FAILED", "it cannot be read any more");
