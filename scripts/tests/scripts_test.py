@@ -35,10 +35,17 @@ class Scripts(unittest.TestCase):
         for other in ("--tsan", "--fuzz", "--coverage"):
             self.assertEqual(run("test", "--asan", other).returncode, 2)
 
-    def test_refuses_kubernetes_tests_until_there_are_some(self):
-        done = run("test", "--kube")
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("no chart yet", done.stderr)
+    def test_kubernetes_tests_have_one_build(self):
+        self.assertEqual(run("test", "--asan", "--kube").returncode, 2)
+
+    def test_skips_kubernetes_tests_without_go_and_says_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for program in ("bash", "dirname", "env"):
+                pathlib.Path(folder, program).symlink_to(shutil.which(program))
+            command = [ROOT / "scripts/test", "--kube"]
+            done = subprocess.run(command, env={"PATH": folder}, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 77, done.stderr)
+        self.assertRegex(done.stdout, "^== kube: SKIPPED: no go on the PATH")
 
     def test_check_names_the_checks_it_knows(self):
         done = run("check", "fromat")
@@ -177,33 +184,35 @@ class ContinuousIntegration(unittest.TestCase):
 
     def test_counts_the_tests_and_checks_of_all_tiers(self):
         done = self.run_ci()
-        self.assertEqual(done.stdout.splitlines()[-1], "43 passed, 0 failed")
+        self.assertEqual(done.stdout.splitlines()[-1], "53 passed, 0 failed")
         self.assertEqual(done.returncode, 0)
-        for stage in ("test", "check --strict", "test --asan", "test --tsan", "test --fuzz"):
+        for stage in ("test", "check --strict", "test --asan", "test --tsan", "test --fuzz", "test --kube"):
             self.assertRegex(done.stdout, rf"(?m)^== ./scripts/{stage}: exit 0 after \d+ s$")
 
     def test_counts_what_fails(self):
         self.script("test", "echo '80% tests passed, 2 tests failed out of 10'; exit 8")
         self.script("check", "echo '2 checks passed, 1 failed, 0 skipped'; exit 1")
         done = self.run_ci()
-        self.assertEqual(done.stdout.splitlines()[-1], "34 passed, 9 failed")
+        self.assertEqual(done.stdout.splitlines()[-1], "42 passed, 11 failed")
         self.assertEqual(done.returncode, 1)
 
     def test_a_stage_that_breaks_or_runs_nothing_is_a_failure(self):
         for body in ("exit 1", "echo built; exit 0"):
             self.script("check", body)
             done = self.run_ci()
-            self.assertEqual(done.stdout.splitlines()[-1], "40 passed, 1 failed")
+            self.assertEqual(done.stdout.splitlines()[-1], "50 passed, 1 failed")
             self.assertEqual(done.returncode, 1)
 
     def test_past_its_budget_a_later_tier_is_skipped_and_says_so(self):
         done = self.run_ci(LARDER_CI_BUDGET="0")
-        self.assertRegex(done.stdout, r"(?m)^== tier 2: SKIPPED\(budget\)")
+        for tier in ("tier 2", "tier 3"):
+            self.assertRegex(done.stdout, rf"(?m)^== {tier}: SKIPPED\(budget\)")
         self.assertEqual(done.stdout.splitlines()[-1], "13 passed, 0 failed")
 
     def test_long_runs_everything_under_every_sanitizer(self):
         done = self.run_ci("--long", LARDER_CI_BUDGET="0")
-        for stage in ("test --asan --long", "test --tsan --long", "test --fuzz --long", "check --all --strict"):
+        sanitized = ("test --asan --long", "test --tsan --long", "test --fuzz --long")
+        for stage in (*sanitized, "check --all --strict", "test --kube --long"):
             self.assertIn(f"== ./scripts/{stage}: exit 0", done.stdout)
 
     def test_refuses_what_it_does_not_know(self):

@@ -1,0 +1,56 @@
+"""Many pods with a volume start about as fast as many without, and leave nothing on their nodes."""
+
+import time
+import unittest
+
+import kube
+import metrics
+import pods
+import release
+
+PODS = 100
+RATIO = 1.5
+
+
+def started(namespace, volume):
+    """Seconds until PODS pods run, spread over all nodes, and until they are gone."""
+    nodes = release.nodes()
+    manifests = [
+        pods.manifest(f"pod-{i}", namespace, release.TEST_POD, nodes[i % len(nodes)], volume=volume)
+        for i in range(PODS)
+    ]
+    begin = time.monotonic()
+    pods.create(*manifests, seconds=300)
+    up = time.monotonic() - begin
+    begin = time.monotonic()
+    pods.delete(namespace, *(m["metadata"]["name"] for m in manifests))
+    return up, time.monotonic() - begin
+
+
+def left_over(node):
+    """Mounts of volumes, sockets of pods and targets on a node."""
+    find = (
+        "awk '{print $5}' /proc/1/mountinfo | grep 'kubernetes.io~csi' ; "
+        "find /run/larder-agent/*/pods -type s ; "
+        "find /var/lib/kubelet/pods -path '*kubernetes.io~csi*' ; true"
+    )
+    return kube.node("exec", node, "sh", "-c", find).stdout.split()
+
+
+class Density(unittest.TestCase):
+    def test_pods_with_a_volume_start_as_those_without(self):
+        with pods.namespace("plain"):
+            plain, _ = started("plain", volume=False)
+        with pods.namespace("crowd"):
+            up, down = started("crowd", volume=True)
+        self.addCleanup(print)
+        ratio = up / plain
+        print(
+            f"{PODS} pods: without a volume {plain:.1f} s, with {up:.1f} s: ratio {ratio:.2f}; gone after {down:.1f} s"
+        )
+        for pod in release.pods_of("agent"):
+            print(f"{pod['spec']['nodeName']}: publish p99 {metrics.publish_p99(pod):.3f} s")
+        left = {node: kube.wait_until(f"{node} is asked", lambda: [left_over(node)])[0] for node in release.nodes()}
+        print(f"left over: {sum(map(len, left.values()))}")
+        self.assertEqual({node: found for node, found in left.items() if found}, {})
+        self.assertLessEqual(ratio, RATIO)

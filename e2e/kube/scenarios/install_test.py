@@ -1,0 +1,25 @@
+"""From an empty cluster to a pod's first read, on another node than the object was written on."""
+
+import time
+import unittest
+
+import kube
+import pods
+import release
+
+SECONDS = 120
+
+
+class Install(unittest.TestCase):
+    def test_until_a_pod_reads_what_another_node_wrote(self):
+        writer, reader = release.nodes()[:2]
+        begin = time.monotonic()
+        release.install()
+        installed = time.monotonic() - begin
+        with pods.namespace("first"), pods.waiting("first", release.TEST_POD, writer=writer, reader=reader):
+            pods.execute("first", "writer", "sh", "-c", "echo hello | larder import - --key greeting")
+            read = pods.execute("first", "reader", "larder", "export", "greeting").stdout
+            took = time.monotonic() - begin
+        print(f"helm install {installed:.1f} s, first read on another node after {took:.1f} s")
+        self.assertEqual(read, "hello\n")
+        self.assertLess(took, SECONDS)

@@ -1,0 +1,65 @@
+"""Larder as the chart installs it, once for all scenarios."""
+
+import hashlib
+import os
+
+import kube
+
+NAME = "larder"
+NAMESPACE = "larder"
+TAG = os.environ.get("LARDER_IMAGE_TAG", "")
+IMAGES = f"{kube.REGISTRY}/larder"
+TEST_POD = f"{IMAGES}/test-pod:{TAG}"
+CHART = kube.ROOT / "charts/larder"
+DRIVER = "csi.larder.io"
+HASH = hashlib.sha256(f"{NAMESPACE}/{NAME}".encode()).hexdigest()[:8]
+RUN_DIR = f"/run/larder-agent/{HASH}"
+VALUES = kube.HERE / "values.yaml"
+
+
+def install(seconds=150):
+    """Returns once every workload is Ready."""
+    kube.helm(
+        *("install", NAME, CHART, "--namespace", NAMESPACE, "--create-namespace", "--values", VALUES),
+        *("--set", f"image.registry={IMAGES}", "--set", f"image.tag={TAG}", "--wait", "--timeout", f"{seconds}s"),
+        seconds=seconds + 30,
+    )
+
+
+def uninstall(seconds=120):
+    kube.helm(
+        *("uninstall", NAME, "--namespace", NAMESPACE, "--wait", "--timeout", f"{seconds}s"),
+        seconds=seconds + 30,
+    )
+
+
+def pods_of(component, node=None):
+    """The running pods of a component, as the API has them."""
+    arguments = ["-n", NAMESPACE, "-l", f"app.kubernetes.io/component={component}"]
+    if node:
+        arguments += ["--field-selector", f"spec.nodeName={node}"]
+    return [pod for pod in kube.items("pods", *arguments) if "deletionTimestamp" not in pod["metadata"]]
+
+
+def is_ready(pod):
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+
+
+def has_csi():
+    return kube.kubectl("get", "csidriver", DRIVER, check=False).returncode == 0
+
+
+def replace(component, node):
+    """Deletes the pods of a component on a node, and returns once the next ones are Ready."""
+    old = {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in pods_of(component, node)}
+    kube.kubectl("-n", NAMESPACE, "delete", "pod", *old.values(), "--wait", "--timeout=150s", seconds=180)
+
+    def ready():
+        new = [pod for pod in pods_of(component, node) if pod["metadata"]["uid"] not in old]
+        return len(new) == len(old) and all(map(is_ready, new))
+
+    kube.wait_until(f"the next {component} of {node} is Ready", ready, 120)
+
+
+def nodes():
+    return [node["metadata"]["name"] for node in kube.items("nodes")]

@@ -1,0 +1,38 @@
+"""What is left of Larder when it is removed: what people keep on purpose, and nothing else."""
+
+import time
+import unittest
+
+import kube
+import release
+
+
+def everything():
+    """Objects that name the release, in any namespace and of the cluster itself, but for volumes that are kept."""
+    selector = f"app.kubernetes.io/instance={release.NAME}"
+    kinds = "all,configmaps,secrets,serviceaccounts,networkpolicies,poddisruptionbudgets,roles,rolebindings"
+    found = kube.kubectl("get", kinds, "-A", "-l", selector, "-o", "name").stdout.split()
+    found += kube.kubectl(
+        "get", "csidrivers,clusterroles,clusterrolebindings", "-l", selector, "-o", "name"
+    ).stdout.split()
+    return found
+
+
+def on_node(node, command):
+    return kube.node("exec", node, "sh", "-c", command).stdout.split()
+
+
+class Uninstall(unittest.TestCase):
+    def test_nothing_is_left(self):
+        begin = time.monotonic()
+        release.uninstall()
+        kube.wait_until("every object is gone", lambda: not everything(), 60)
+        print(f"uninstalled in {time.monotonic() - begin:.1f} s")
+        for node in release.nodes():
+            with self.subTest(node=node):
+                self.assertEqual(on_node(node, "awk '{print $5}' /proc/self/mountinfo | grep larder-agent || true"), [])
+                self.assertEqual(on_node(node, f"find {release.RUN_DIR} -type s 2>/dev/null || true"), [], "sockets")
+                self.assertEqual(on_node(node, "ls /var/lib/kubelet/plugins_registry"), [], "registrations")
+                self.assertEqual(on_node(node, "pgrep -x larder-agent || true"), [], "processes")
+        kube.kubectl("delete", "namespace", release.NAMESPACE, "--timeout=100s", seconds=120)
+        kube.wait_until("no volume of a tracker is left", lambda: not kube.items("pv"), 30)
