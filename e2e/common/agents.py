@@ -102,9 +102,14 @@ class Agent:
         environment = {**kept, "HOME": str(self._log.parent), "LARDER_ENDPOINT": self.endpoint}
         return {"args": [str(bin_dir() / "larder"), *arguments], "env": environment}
 
-    def metric(self, series):
+    @property
+    def admin(self):
+        """The address of its admin port."""
         port = re.search(r'"event":"admin port serving".*?"port":(\d+)', self._log.read_text()).group(1)
-        return metric(f"127.0.0.1:{port}", series)
+        return f"127.0.0.1:{port}"
+
+    def metric(self, series):
+        return metric(self.admin, series)
 
     def signal(self, number):
         self._process.send_signal(number)

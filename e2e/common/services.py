@@ -16,8 +16,8 @@ class Service:
         self.log = directory / "log"
         directory.mkdir()
         self._binary = str(binary)
-        self._admin = admin
-        self._flags = {"log-format": "json", "listen-admin": f"{host}:{admin}", **flags}
+        self.admin = f"{host}:{admin}"
+        self._flags = {"log-format": "json", "listen-admin": self.admin, **flags}
         self._process = None
 
     def _command(self, **other):
@@ -70,4 +70,4 @@ class Service:
         assert code == 0, f"it ended with {code}:\n" + self.log.read_text()
 
     def metric(self, series):
-        return metric(f"{self.host}:{self._admin}", series)
+        return metric(self.admin, series)

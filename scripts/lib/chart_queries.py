@@ -58,6 +58,11 @@ def problems(query: str, golden: Golden, recorded: "set[str]") -> "list[tuple[st
     return found
 
 
+def panels(check, path: pathlib.Path) -> "list[dict]":
+    """The panels of a dashboard that ask something."""
+    return [panel for panel in json.loads(check.text(path))["panels"] if panel["type"] != "row"]
+
+
 def lint_dashboard(check, path: pathlib.Path, golden: Golden, recorded: "set[str]") -> int:
     """Reports what is wrong with one dashboard; the number of its queries."""
     text = check.text(path)
@@ -67,9 +72,7 @@ def lint_dashboard(check, path: pathlib.Path, golden: Golden, recorded: "set[str
         if name not in names:
             check.finding(path, 1, f"there is no variable {name}", f"each dashboard has: {', '.join(VARIABLES)}")
     queries = 0
-    for panel in dashboard["panels"]:
-        if panel["type"] == "row":
-            continue
+    for panel in panels(check, path):
         line = line_of(text, f'"title": {json.dumps(panel["title"])}')
         if not panel.get("description"):
             check.finding(
