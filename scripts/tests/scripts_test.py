@@ -52,6 +52,12 @@ class Scripts(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("format", done.stderr)
 
+    def test_check_leaves_out_what_it_is_told_to(self):
+        done = run("check", "docs", "dead", "--without", "dead")
+        self.assertRegex(done.stdout.splitlines()[-1], r"^\d checks passed, \d failed, 0 skipped$")
+        self.assertNotIn("dead ", done.stdout)
+        self.assertEqual(run("check", "--without", "daed").returncode, 2)
+
     def test_check_prints_one_verdict_line(self):
         done = run("check", "docs")
         self.assertRegex(done.stdout.splitlines()[-2], r"^(ok  |FAIL)  docs +\d+ documents.*  \d+\.\d s$")
@@ -184,23 +190,31 @@ class ContinuousIntegration(unittest.TestCase):
 
     def test_counts_the_tests_and_checks_of_all_tiers(self):
         done = self.run_ci()
-        self.assertEqual(done.stdout.splitlines()[-1], "53 passed, 0 failed")
+        self.assertEqual(done.stdout.splitlines()[-1], "56 passed, 0 failed")
         self.assertEqual(done.returncode, 0)
-        for stage in ("test", "check --strict", "test --asan", "test --tsan", "test --fuzz", "test --kube"):
+        for stage in (
+            "test",
+            "check --strict --without charts",
+            "test --asan",
+            "test --tsan",
+            "test --fuzz",
+            "test --kube",
+            "check charts --strict",
+        ):
             self.assertRegex(done.stdout, rf"(?m)^== ./scripts/{stage}: exit 0 after \d+ s$")
 
     def test_counts_what_fails(self):
         self.script("test", "echo '80% tests passed, 2 tests failed out of 10'; exit 8")
         self.script("check", "echo '2 checks passed, 1 failed, 0 skipped'; exit 1")
         done = self.run_ci()
-        self.assertEqual(done.stdout.splitlines()[-1], "42 passed, 11 failed")
+        self.assertEqual(done.stdout.splitlines()[-1], "44 passed, 12 failed")
         self.assertEqual(done.returncode, 1)
 
     def test_a_stage_that_breaks_or_runs_nothing_is_a_failure(self):
         for body in ("exit 1", "echo built; exit 0"):
             self.script("check", body)
             done = self.run_ci()
-            self.assertEqual(done.stdout.splitlines()[-1], "50 passed, 1 failed")
+            self.assertEqual(done.stdout.splitlines()[-1], "50 passed, 2 failed")
             self.assertEqual(done.returncode, 1)
 
     def test_past_its_budget_a_later_tier_is_skipped_and_says_so(self):
@@ -212,7 +226,12 @@ class ContinuousIntegration(unittest.TestCase):
     def test_long_runs_everything_under_every_sanitizer(self):
         done = self.run_ci("--long", LARDER_CI_BUDGET="0")
         sanitized = ("test --asan --long", "test --tsan --long", "test --fuzz --long")
-        for stage in (*sanitized, "check --all --strict", "test --kube --long"):
+        for stage in (
+            *sanitized,
+            "check --all --strict --without charts",
+            "test --kube --long",
+            "check charts --strict",
+        ):
             self.assertIn(f"== ./scripts/{stage}: exit 0", done.stdout)
 
     def test_refuses_what_it_does_not_know(self):
