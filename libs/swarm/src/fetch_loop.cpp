@@ -69,12 +69,14 @@ void FetchLoop::Run() {
   std::array<epoll_event, 64> events{};
   while (!inbox_->closed()) {
     const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), WaitMilliseconds());
+    round_began_ = parts_.clock.Now();
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<size_t>(i)];
       if (event.data.u64 != kInbox) Handle(event.data.u64, event.events);
     }
     RunTasks();
     DoDue();
+    busy_ = Busy(parts_.clock.Now());
   }
   RunTasks();
   while (!fetches_.empty()) {
@@ -91,6 +93,7 @@ void FetchLoop::RunTasks() {
 void FetchLoop::Begin(uint64_t fetch, FetchRequest request, Fetcher::Callbacks callbacks, uint64_t seed) {
   auto active = std::make_unique<Active>(std::move(request), options_, parts_.metrics, seed, parts_.clock.Now());
   active->callbacks = std::move(callbacks);
+  active->busy = Busy(parts_.clock.Now());
   fetches_.emplace(fetch, std::move(active));
   Settle(fetch);
 }
@@ -134,7 +137,10 @@ void FetchLoop::DoDue() {
 void FetchLoop::Settle(uint64_t fetch) {
   Active& active = *fetches_.at(fetch);
   while (true) {
-    active.machine.Advance(parts_.clock.Now());
+    const base::MonotonicTime now = parts_.clock.Now();
+    const base::Duration busy = Busy(now);
+    active.machine.OnBusy(busy - std::exchange(active.busy, busy), now);
+    active.machine.Advance(now);
     const std::vector<FetchMachine::Action> actions = active.machine.TakeActions();
     if (actions.empty()) break;
     for (const FetchMachine::Action& action : actions) Do(fetch, active, action);

@@ -62,6 +62,7 @@ class FetchLoop {
     FetchMachine machine;
     Fetcher::Callbacks callbacks;
     std::unordered_map<FetchMachine::ParentId, Connected> connections;
+    base::Duration busy{};  // of the loop, that its machine knows of
   };
 
   void Run();
@@ -75,6 +76,8 @@ class FetchLoop {
   void Disconnect(Active& active, FetchMachine::ParentId parent);
   void Watch(Connected& connected);
   int WaitMilliseconds() const;
+  // How long, in all, it did not wait for what comes.
+  base::Duration Busy(base::MonotonicTime now) const { return busy_ + (now - round_began_); }
 
   const FetcherOptions options_;
   const ChildParts parts_;
@@ -83,6 +86,8 @@ class FetchLoop {
   std::unordered_map<uint64_t, std::unique_ptr<Active>> fetches_;
   std::unordered_map<uint64_t, std::pair<uint64_t, FetchMachine::ParentId>> by_token_;
   uint64_t next_token_ = 1;  // 0: the inbox
+  base::Duration busy_{};    // in earlier rounds
+  base::MonotonicTime round_began_;
   std::thread thread_;
 };
 

@@ -141,6 +141,13 @@ void FetchMachine::OnResumed(ParentId id, Now now) {
   parent->resumed = now;
 }
 
+void FetchMachine::OnBusy(base::Duration busy, Now now) {
+  progress_ = std::min(now, progress_ + busy);
+  for (auto& [id, parent] : parents_) {
+    if (parent.connected() && !parent.paused_since) parent.last_byte = std::min(now, parent.last_byte + busy);
+  }
+}
+
 void FetchMachine::OnBytes(ParentId id, Now now) {
   FetchParent* parent = Find(id);
   if (parent != nullptr && parent->phase == FetchParent::Phase::kOpening) parent->last_byte = now;

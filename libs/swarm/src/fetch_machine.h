@@ -50,6 +50,8 @@ class FetchMachine {
   // the parent, nor as time without progress.
   void OnPaused(ParentId id, base::MonotonicTime now);
   void OnResumed(ParentId id, base::MonotonicTime now);
+  // For so long, until now, this node read from nobody, or from one parent: the same holds of that time.
+  void OnBusy(base::Duration busy, base::MonotonicTime now);
   // Bytes of frames came, data of PIECE excepted: the parent is alive, while its manifest is awaited.
   void OnBytes(ParentId id, base::MonotonicTime now);
   // Data of a PIECE came that have room: the same, while pieces are.

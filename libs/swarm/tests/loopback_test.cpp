@@ -233,13 +233,26 @@ TEST(Loopback, ALimitHoldsInAndOut) {
 }
 
 TEST(Loopback, AParentUnderALimitIsNotSilentForLong) {
-  const std::string bytes = SomeBytes(kPiece);
+  const std::string bytes = SomeBytes(2 * kPiece);
   TestParent parent("node-a");
-  parent.limiter.SetRate(kPiece);  // a frame of the longest would be a second's worth
+  parent.limiter.SetRate(2 * kPiece);  // between two frames of the longest would be 400 ms
   parent.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
-  TestChild child({.stall = std::chrono::milliseconds(500)});
+  TestChild child({.stall = std::chrono::milliseconds(250)});
   const auto destination = std::make_shared<TestDestination>();
   ASSERT_THAT(child.Run(RequestFor(destination, {parent.Offer(kObject, kEpoch)})).status, IsOk());
+  EXPECT_TRUE(destination->bytes == bytes);
+  base::MutexLock lock(child.mutex);
+  EXPECT_THAT(child.failures, testing::IsEmpty());
+}
+
+TEST(Loopback, ASlowDiskIsNotTheParentsStall) {
+  const std::string bytes = SomeBytes(8 * kPiece);
+  TestParent a("node-a"), b("node-b");
+  TestChild child;
+  const auto destination = std::make_shared<TestDestination>();
+  destination->on_verified = [&](uint32_t) { child.clock.Skip(std::chrono::seconds(40)); };
+  for (TestParent* parent : {&a, &b}) parent->source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
+  ASSERT_THAT(child.Run(RequestFor(destination, {a.Offer(kObject, kEpoch), b.Offer(kObject, kEpoch)})).status, IsOk());
   EXPECT_TRUE(destination->bytes == bytes);
   base::MutexLock lock(child.mutex);
   EXPECT_THAT(child.failures, testing::IsEmpty());

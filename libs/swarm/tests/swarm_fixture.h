@@ -71,15 +71,18 @@ class CountingClock final : public base::Clock {
  public:
   base::MonotonicTime Now() const override {
     ++asked_;
-    return clock_.Now();
+    return clock_.Now() + skipped_.load();
   }
   base::MonotonicTime BootNow() const override { return clock_.BootNow(); }
   base::WallTime WallNow() const override { return clock_.WallNow(); }
   uint64_t asked() const { return asked_; }
+  // As if what goes on now took so long.
+  void Skip(base::Duration time) { skipped_ = skipped_.load() + time; }
 
  private:
   const base::SystemClock clock_;
   mutable std::atomic<uint64_t> asked_ = 0;
+  std::atomic<base::Duration> skipped_{};
 };
 // Far more than loops ask in a second in which they have little to do, far less than one that does not wait.
 inline constexpr uint64_t kManyRounds = 3000;
