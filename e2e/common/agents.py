@@ -111,6 +111,10 @@ class Agent:
     def metric(self, series):
         return metric(self.admin, series)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def signal(self, number):
         self._process.send_signal(number)
 

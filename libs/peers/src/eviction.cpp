@@ -63,4 +63,16 @@ std::vector<Eviction> PlanEviction(const Pressure& pressure, std::span<const Nam
   return plan;
 }
 
+ParkedNeed NeedOfParked(const Pressure& pressure) {
+  return {.room = std::max(AboveWatermark(pressure), pressure.asked), .by_quota = {}};
+}
+
+bool TakeFor(ParkedNeed& need, const std::string& ns, uint64_t bytes) {
+  const auto quota = need.by_quota.find(ns);
+  if (need.room == 0 && (quota == need.by_quota.end() || quota->second == 0)) return false;
+  need.room -= std::min(need.room, bytes);
+  if (quota != need.by_quota.end()) quota->second -= std::min(quota->second, bytes);
+  return true;
+}
+
 }  // namespace larder::peers

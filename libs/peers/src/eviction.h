@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <list>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -41,6 +42,16 @@ struct Eviction {
 inline constexpr uint64_t kHighPercent = 90;
 inline constexpr uint64_t kLowPercent = 85;
 std::vector<Eviction> PlanEviction(const Pressure& pressure, std::span<const NamespaceUse> namespaces);
+
+// What copies that nobody goes on with are to give up, before anything else goes. `by_quota`: of a namespace's own.
+struct ParkedNeed {
+  uint64_t room = 0;
+  std::map<std::string, uint64_t> by_quota;
+};
+// What is used beyond kHighPercent, down to kLowPercent, or what is asked for, if that is more; nobody's quota's.
+ParkedNeed NeedOfParked(const Pressure& pressure);
+// Whether a copy of `bytes` of the namespace goes; the need is less by that then.
+bool TakeFor(ParkedNeed& need, const std::string& ns, uint64_t bytes);
 
 // The order in which one namespace's objects go: CLOCK (Corbato, 1968). New ones come last; the first is spared, and
 // comes last again, if it was used since it was last looked at. A use only sets a mark. Not thread-safe.

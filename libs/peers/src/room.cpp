@@ -48,11 +48,11 @@ bool SinglePeer::State::MayFindRoom(const RoomWaiter& waiter) const {
   const object::NamespaceRules rules = RulesOf(waiter.ns);
   if (waiter.quota) {
     return waiter.bytes <= rules.LimitOf(backend_.resource()) &&
-           (rules.evict_last || backend_.HeldBeside(waiter.ns) > 0);
+           (rules.evict_last || backend_.HeldBeside(waiter.ns) > 0 || HasParked(waiter.ns));
   }
   const object::Backend::Usage usage = backend_.usage();
   return (usage.limit == 0 || waiter.bytes <= usage.limit) &&
-         (evicts_ || rules.evict_last || usage.quarantined > 0 ||
+         (evicts_ || rules.evict_last || usage.quarantined > 0 || HasParked("") ||
           (usage.wasted >= waiter.bytes && usage.wasted > usage.used / kWasteShare));
 }
 
@@ -141,6 +141,7 @@ uint64_t SinglePeer::State::EvictedLately(const std::string& ns) {
 }
 
 void SinglePeer::State::MakeRoom() {
+  DropParkedForRoom();
   for (const Eviction& eviction : Plan()) {
     RulesOf(eviction.ns).evict_last ? Evict(eviction) : AskAndEvict(eviction);
   }

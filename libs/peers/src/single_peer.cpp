@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/incoming.h"
 #include "src/single_peer_state.h"
 
 namespace larder::peers {
@@ -70,6 +71,8 @@ void SinglePeer::State::Insert(SealedPtr sealed, Calls& calls) {
     queue.Erase(slot->holding->place);
     calls.Drop(std::move(slot));
   }
+  // Nobody needs the rest of what came before.
+  if (IncomingPtr parked = TakeParked(sealed->info.id)) calls.Drop(std::shared_ptr<Incoming>(std::move(parked)));
   object_count_ += 1;
   bytes += sealed->info.size;
   if (sealed->expires) expiry_.emplace(*sealed->expires, sealed);
@@ -439,6 +442,7 @@ void SinglePeer::State::EndOverdue() {
   }
   calls.Run();
   Lose(gone);
+  DropOldParked();
 }
 
 base::Duration SinglePeer::State::Tick() {
@@ -458,7 +462,11 @@ SinglePeer::SinglePeer(object::Backend& backend, const object::PeerSettings& set
     : state_(std::make_unique<State>(backend, settings)) {}
 SinglePeer::~SinglePeer() { state_->CloseAll(); }
 
-absl::Status SinglePeer::Recover() { return state_->Recover(); }
+absl::Status SinglePeer::Recover() {
+  LARDER_RETURN_IF_ERROR(state_->Recover());
+  state_->RecoverParked();
+  return absl::OkStatus();
+}
 
 absl::StatusOr<SessionId> SinglePeer::OpenSession(const object::SessionOwner& owner, object::LapsedFn lapsed) {
   return state_->OpenSession(owner, std::move(lapsed));
@@ -532,6 +540,7 @@ void SinglePeer::Receive(const ObjectInfo& info, base::Deadline deadline,
                          Done<absl::StatusOr<std::unique_ptr<object::IncomingCopy>>> done) {
   state_->Receive(info, deadline, std::move(done));
 }
+void SinglePeer::DropParked(const ObjectId& id) { state_->DropParked(id); }
 absl::Status SinglePeer::SetTracked(const ObjectId& id, Epoch epoch, const object::TrackedAs& tracked) {
   return state_->SetTracked(id, epoch, tracked);
 }

@@ -215,6 +215,7 @@ class SinglePeer::State {
 
   // ---- receiving.cpp
   struct Incoming;
+  using IncomingPtr = std::unique_ptr<Incoming>;
   using Received = Done<absl::StatusOr<std::unique_ptr<object::IncomingCopy>>>;
   void Receive(const ObjectInfo& info, base::Deadline deadline, const Received& done);
   // Gets the room and answers, now or once there is some.
@@ -222,6 +223,18 @@ class SinglePeer::State {
   // Publishes, in its turn among those of the same name, unless there is one.
   void SealCopy(const std::shared_ptr<Incoming>& copy, const Done<absl::StatusOr<ObjectInfo>>& done, Calls& calls)
       LARDER_EXCLUDES(mutex_);
+
+  // Keeps what came of it, in place of what was kept under that name before.
+  void ParkCopy(IncomingPtr copy) LARDER_EXCLUDES(mutex_);
+  // Null: none is parked. To be dropped, if at all, without the lock.
+  IncomingPtr TakeParked(const ObjectId& id) LARDER_REQUIRES(mutex_);
+  void DropParked(const ObjectId& id) LARDER_EXCLUDES(mutex_);
+  void DropOldParked() LARDER_EXCLUDES(mutex_);
+  // As much as is short, the oldest first.
+  void DropParkedForRoom() LARDER_EXCLUDES(mutex_);
+  // Of `ns`; empty: of any.
+  bool HasParked(const std::string& ns) const LARDER_EXCLUDES(mutex_);
+  void RecoverParked() LARDER_EXCLUDES(mutex_);
 
   // True: nobody publishes under that name, and the caller may, until EndTurn. Else `again` runs when its turn comes.
   bool BeginTurn(const ObjectId& id, Calls::Call again) LARDER_REQUIRES(mutex_);
@@ -253,6 +266,7 @@ class SinglePeer::State {
   std::unordered_map<LeaseId, SealedPtr> reads_ LARDER_GUARDED_BY(mutex_);
   std::map<std::string, ClockQueue<SealedPtr>> queues_ LARDER_GUARDED_BY(mutex_);  // by namespace; none is empty
   std::vector<RoomWaiter> room_waiters_ LARDER_GUARDED_BY(mutex_);
+  std::deque<IncomingPtr> parked_ LARDER_GUARDED_BY(mutex_);  // the oldest first; one a name
   struct Evicted {
     base::MonotonicTime at;
     std::string ns;

@@ -122,6 +122,7 @@ class SteppedBackend final : public Backend {
       return base::MutableByteSpan(bytes).subspan(offset, size);
     }
     absl::Status Keep(uint32_t) override { return absl::OkStatus(); }
+    std::vector<bool> Kept() override { return {}; }
     std::vector<std::byte> bytes;
   };
   struct HeapView final : BlobView, Counted {

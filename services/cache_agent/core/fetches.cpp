@@ -60,6 +60,14 @@ absl::Status Busy() {
                      "too many reads wait for objects of other nodes already: wait for some of them");
 }
 
+swarm::PieceSet PiecesOf(const std::vector<bool>& parts) {
+  swarm::PieceSet pieces(static_cast<uint32_t>(parts.size()));
+  for (uint32_t piece = 0; piece < parts.size(); ++piece) {
+    if (parts[piece]) pieces.Add(piece);
+  }
+  return pieces;
+}
+
 // It says that the node does not have what the cluster says it has.
 bool IsNotThere(const absl::Status& why) {
   const std::string reason = base::Reason(why);
@@ -99,6 +107,15 @@ void Fetches::Bring(object::SessionId session, const ObjectId& id, base::Deadlin
   }
   if (!refused.ok()) return done(refused);
   if (begun != nullptr) Locate(begun);
+}
+
+void Fetches::Outdate(const ObjectId& id) {
+  locations_.Forget(id);
+  {
+    base::MutexLock lock(mutex_);
+    if (const auto flight = flights_.find(id); flight != flights_.end()) flight->second->outdated = true;
+  }
+  parts_.peer.DropParked(id);
 }
 
 // ---- where it is
@@ -149,6 +166,7 @@ void Fetches::OnLocated(const FlightPtr& flight, const absl::StatusOr<std::vecto
 
 absl::StatusOr<HolderChoice> Fetches::Update(Flight& flight, const ClusterObject& found) {
   if (found.info.state != object::ObjectState::kSealed) {
+    flight.outdated = true;
     return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "there is no object '{}' in namespace '{}'",
                        flight.id.key, flight.id.ns);
   }
@@ -159,6 +177,7 @@ absl::StatusOr<HolderChoice> Fetches::Update(Flight& flight, const ClusterObject
                        flight.id.key);
   }
   flight.copies = found.copies;
+  flight.outdated = false;
   if (flight.info.tracked != found.info.tracked) {
     // The first answer; or it was replaced meanwhile, and nobody wants the rest of the old one.
     if (flight.fetch != nullptr) flight.fetch->Cancel();
@@ -255,23 +274,41 @@ void Fetches::MakeRoom(const FlightPtr& flight) {
   }
 }
 
+void Fetches::Keep(const FlightPtr& flight, uint64_t attempt, IncomingCopy& copy, bool came) {
+  {
+    base::MutexLock lock(mutex_);
+    if (flight->attempt != attempt || flight->outdated) return;
+  }
+  if (came || std::ranges::count(copy.kept(), true) > 0) copy.Park();
+}
+
+bool Fetches::Prepare(Flight& flight, uint64_t attempt, const std::shared_ptr<IncomingCopy>& copy,
+                      swarm::FetchRequest& request) {
+  if (flight.attempt != attempt || flight.phase != Phase::kMakingRoom) return false;
+  flight.phase = Phase::kFetching;
+  flight.asked.clear();
+  request.epoch = flight.info.tracked->epoch;
+  request.manifest = flight.info.manifest;
+  request.parents = NewParents(flight, ChooseHolders(ViewOf(flight)).ask);
+  request.held = PiecesOf(copy->kept());
+  flight.verified = std::make_shared<std::atomic<uint64_t>>(0);
+  flight.verified_before = 0;
+  flight.stuck_since.reset();
+  request.destination = std::make_shared<CopyDestination>(copy, flight.info, flight.verified);
+  return true;
+}
+
 void Fetches::Begin(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<IncomingCopy>& copy) {
   swarm::FetchRequest request{.id = flight->id, .more_parents_may_come = true};
+  bool wanted = false;
   absl::Status none;
   {
     base::MutexLock lock(mutex_);
-    if (flight->attempt != attempt || flight->phase != Phase::kMakingRoom) return;
-    flight->phase = Phase::kFetching;
-    flight->asked.clear();
-    request.epoch = flight->info.tracked->epoch;
-    request.manifest = flight->info.manifest;
-    request.parents = NewParents(*flight, ChooseHolders(ViewOf(*flight)).ask);
-    flight->verified = std::make_shared<std::atomic<uint64_t>>(0);
-    flight->verified_before = 0;
-    flight->stuck_since.reset();
-    request.destination = std::make_shared<CopyDestination>(copy, flight->info, flight->verified);
-    if (request.parents.empty()) none = Nobody(*flight);
+    wanted = Prepare(*flight, attempt, copy, request);
+    if (wanted && request.parents.empty()) none = Nobody(*flight);
   }
+  if (!wanted || !none.ok()) Keep(flight, attempt, *copy, false);
+  if (!wanted) return;
   if (!none.ok()) return Finish(flight, attempt, none);
   auto fetch = parts_.fetcher.Begin(
       std::move(request),
@@ -335,11 +372,15 @@ bool Fetches::Watch(Flight& flight, base::MonotonicTime now) {
 
 void Fetches::OnFetched(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<IncomingCopy>& copy,
                         const swarm::FetchResult& result) {
-  if (!result.status.ok()) return Finish(flight, attempt, result.status);
+  bool complete = false;
   {
     base::MutexLock lock(mutex_);
-    if (flight->attempt != attempt || flight->phase != Phase::kFetching) return;
-    flight->phase = Phase::kSealing;
+    complete = result.status.ok() && flight->attempt == attempt && flight->phase == Phase::kFetching;
+    if (complete) flight->phase = Phase::kSealing;
+  }
+  if (!complete) {
+    Keep(flight, attempt, *copy, !result.held.empty());
+    return Finish(flight, attempt, result.status);
   }
   const auto seal = [this, flight, attempt, copy, crc = swarm::CrcOf(*result.manifest)] {
     copy->Seal(crc, [this, flight, attempt](const absl::StatusOr<ObjectInfo>& sealed) {

@@ -28,8 +28,8 @@ namespace larder::cache_agent {
 absl::Status Stopping();
 
 // Brings objects of other nodes here, for those who read them: one fetch an object, whoever waits for it. It is asked
-// for where the cluster says that it is; who turns out not to have it is reported. Thread-safe; answers come under no
-// lock.
+// for where the cluster says that it is; who turns out not to have it is reported. What came when a fetch ends is
+// parked with the peer, and the next one goes on from there. Thread-safe; answers come under no lock.
 class Fetches {
  public:
   // What it works with; all must outlive it.
@@ -75,8 +75,8 @@ class Fetches {
   void Stop() LARDER_EXCLUDES(mutex_);
   // What the cluster said of an object when somebody else asked.
   void Remember(const ClusterObject& object) { locations_.Put(object); }
-  // The object has changed, or was deleted.
-  void ForgetLocation(const object::ObjectId& id) { locations_.Forget(id); }
+  // The object has changed, or was deleted: where it was, and what came of it, is of no use.
+  void Outdate(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
 
  private:
   struct Waiter {
@@ -108,6 +108,7 @@ class Fetches {
     std::shared_ptr<std::atomic<uint64_t>> verified;  // pieces of it
     uint64_t verified_before = 0;                     // at the last Tick
     uint64_t attempt = 0;                             // counts fetches: what comes of an earlier one means nothing
+    bool outdated = false;  // what comes of it may be of what is no more; until the cluster says otherwise
     bool locating = false;
     base::Deadline ask_at = base::kNoDeadline;  // where it is, again
   };
@@ -126,6 +127,9 @@ class Fetches {
   // Those whose turn it is.
   void BeginQueued() LARDER_EXCLUDES(mutex_);
   void MakeRoom(const FlightPtr& flight) LARDER_EXCLUDES(mutex_);
+  // False: that attempt is over.
+  bool Prepare(Flight& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy,
+               swarm::FetchRequest& request) LARDER_REQUIRES(mutex_);
   void Begin(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy)
       LARDER_EXCLUDES(mutex_);
   void OnParentFailed(const FlightPtr& flight, uint64_t attempt, const swarm::ParentFailure& failure)
@@ -136,6 +140,8 @@ class Fetches {
   bool Watch(Flight& flight, base::MonotonicTime now) LARDER_REQUIRES(mutex_);
   void OnFetched(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy,
                  const swarm::FetchResult& result) LARDER_EXCLUDES(mutex_);
+  // Has the peer keep what came in an attempt that ended, if it may be of use to another; `came`: something did.
+  void Keep(const FlightPtr& flight, uint64_t attempt, object::IncomingCopy& copy, bool came) LARDER_EXCLUDES(mutex_);
   // Ends it with its attempt of that number, if that is the current one.
   void Finish(const FlightPtr& flight, uint64_t attempt, const absl::Status& status) LARDER_EXCLUDES(mutex_);
   // Ends it, unless somebody waits for it by now.

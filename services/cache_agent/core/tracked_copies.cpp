@@ -120,7 +120,7 @@ void TrackedPeer::CheckOver() {
 }
 
 void TrackedPeer::Recheck(const ObjectId& id) {
-  if (fetches_ != nullptr) fetches_->ForgetLocation(id);
+  if (fetches_ != nullptr) fetches_->Outdate(id);
   // Most of what changes in a cluster is not here.
   if (inner().FindSealed(id)) CheckLater(id, {});
 }

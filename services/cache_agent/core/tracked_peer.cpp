@@ -428,7 +428,7 @@ void TrackedPeer::Delete(SessionId session, const std::string& key, Done<absl::S
   publisher_.Hold(*id, pending);
   registry_.Delete(*id, [this, id = *id, own, pending, only_here, done = std::move(done)](const absl::Status& told) {
     publisher_.Release(id, pending);
-    if (fetches_ != nullptr) fetches_->ForgetLocation(id);
+    if (fetches_ != nullptr) fetches_->Outdate(id);
     if (told.ok() || (base::Reason(told) == "NO_OBJECT" && only_here)) {
       publisher_.ForgetIf(id, pending);
       publisher_.ForgetIf(id, own);

@@ -48,6 +48,7 @@ class MockPeer : public object::Peer {
   MOCK_METHOD(void, Receive,
               (const object::ObjectInfo&, base::Deadline, Done<absl::StatusOr<std::unique_ptr<object::IncomingCopy>>>),
               (override));
+  MOCK_METHOD(void, DropParked, (const object::ObjectId&), (override));
   MOCK_METHOD(absl::Status, SetTracked, (const object::ObjectId&, Epoch, const object::TrackedAs&), (override));
   MOCK_METHOD(absl::Status, Drop, (const object::ObjectId&, Epoch), (override));
   MOCK_METHOD(void, OnDropped, (object::DroppedFn), (override));

@@ -34,7 +34,13 @@ class ScriptedFetcher final : public swarm::Fetcher {
           swarm::MakeManifest(sums.size(), sums.grains(), piece_length, {}).value());
       const absl::Status prepared = request.destination->Prepare(manifest, nullptr);
       if (!prepared.ok()) return prepared;
+      held = swarm::PieceSet(manifest->piece_count());
       for (uint32_t piece = 0; piece < std::min(pieces, manifest->piece_count()); ++piece) {
+        if (request.held && request.held->size() == held.size() && request.held->Has(piece)) {
+          held.Add(piece);
+          continue;
+        }
+        ++sent;
         const uint64_t end = manifest->OffsetOf(piece) + manifest->SizeOf(piece);
         for (uint64_t at = manifest->OffsetOf(piece); at < end;) {
           const base::MutableByteSpan place = request.destination->At(at, end - at);
@@ -43,12 +49,13 @@ class ScriptedFetcher final : public swarm::Fetcher {
         }
         const absl::Status verified = request.destination->Verified(piece);
         if (!verified.ok()) return verified;
+        held.Add(piece);
       }
       return absl::OkStatus();
     }
     void End(absl::Status status) {
       request.destination.reset();
-      std::exchange(callbacks.done, nullptr)({.status = std::move(status), .manifest = manifest, .held = {}});
+      std::exchange(callbacks.done, nullptr)({.status = std::move(status), .manifest = manifest, .held = held});
     }
     // Of the parent as it was asked last.
     void Fail(const std::string& node, absl::Status why, bool final = true) {
@@ -62,6 +69,8 @@ class ScriptedFetcher final : public swarm::Fetcher {
     swarm::FetchRequest request;
     Callbacks callbacks;
     std::shared_ptr<const swarm::Manifest> manifest;
+    swarm::PieceSet held;  // those that came, now or before
+    uint32_t sent = 0;     // now
     bool cancelled = false;
   };
 

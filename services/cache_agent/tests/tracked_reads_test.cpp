@@ -285,6 +285,80 @@ TEST_P(TrackedReadsTest, AFetchForASessionThatEndedStops) {
   ExpectNothingLeft();
 }
 
+// ---- what came is kept
+
+TEST_P(TrackedReadsTest, AFetchThatNobodyWaitedForGoesOnWhereItStopped) {
+  Read read = GetLater(In(seconds(1)));
+  AnswerLocate(std::vector{On({"b"})});
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece, 2), IsOk());
+  Pass(Fetches::kLinger + seconds(2));
+  Pass(Fetches::kLinger);
+  ASSERT_TRUE(fetch().cancelled);
+  fetch().End(absl::CancelledError());
+  EXPECT_FALSE(peer_->FindSealed(kK));
+  EXPECT_EQ(peer_->usage().objects, 0u) << "it counts as no object";
+  EXPECT_THAT(peer_->Serve(kK, {7}), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT")) << "nor is it given to others";
+  read = Begin();
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
+  EXPECT_EQ(fetch().sent, 3u) << "the rest";
+  fetch().End(absl::OkStatus());
+  LARDER_ASSERT_OK_AND_ASSIGN(const ReadGrant grant, read.Get());
+  EXPECT_TRUE(base::AsText(object::BytesOf(*grant.view)) == Bytes());
+}
+
+TEST_P(TrackedReadsTest, WhatCameSurvivesThatAllParentsDie) {
+  Read read = Begin();
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece, 3), IsOk());
+  fetch().End(base::Error(absl::StatusCode::kUnavailable, "NO_PROGRESS", "nothing came"));
+  EXPECT_THAT(read.Get(), StatusIs(absl::StatusCode::kUnavailable, "NO_PROGRESS"));
+  // Nobody answers; what came before is kept all the same.
+  read = Begin();
+  fetch().End(base::Error(absl::StatusCode::kUnavailable, "NO_PROGRESS", "nothing came"));
+  read = Begin();
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
+  EXPECT_EQ(fetch().sent, 2u);
+  fetch().End(absl::OkStatus());
+  EXPECT_THAT(read.Get().status(), IsOk());
+}
+
+TEST_P(TrackedReadsTest, WhatCameOfAnObjectThatWasDeletedOrReplacedIsDropped) {
+  const auto begin_and_stop = [&] {
+    Begin();
+    ASSERT_THAT(fetch().Send(Bytes(), kPiece, 3), IsOk());
+    fetch().End(base::Error(absl::StatusCode::kUnavailable, "NO_PROGRESS", "nothing came"));
+  };
+  begin_and_stop();
+  EXPECT_GT(node_->Used(), used_at_start_);
+  peer_->Recheck(kK);  // another node did
+  ExpectNothingLeft();
+
+  Begin();
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece, 3), IsOk());
+  peer_->Recheck(kK);  // while it comes
+  fetch().End(base::Error(absl::StatusCode::kUnavailable, "NO_PROGRESS", "nothing came"));
+  ExpectNothingLeft();
+
+  begin_and_stop();  // and this node was not told
+  GetLater();
+  AnswerLocate(std::vector{On({"b"}, {8})});
+  EXPECT_EQ(fetch().request.held->count(), 0u);
+}
+
+TEST_P(TrackedReadsTest, WhatCameSurvivesARestartWhereObjectsDo) {
+  Begin();
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece, 3), IsOk());
+  peer_->StopFetching();
+  fetch().End(absl::CancelledError());
+  Start();
+  peer_->FetchBy(fetcher_, tickets_, log_);
+  Read read = Begin();
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
+  EXPECT_EQ(fetch().sent, GetParam() == "file" ? 2u : 5u);
+  fetch().End(absl::OkStatus());
+  LARDER_ASSERT_OK_AND_ASSIGN(const ReadGrant grant, read.Get());
+  EXPECT_TRUE(base::AsText(object::BytesOf(*grant.view)) == Bytes());
+}
+
 TEST_P(TrackedReadsTest, OnlySoManyAreFetchedAtOnceAndNobodyWaitsForThemToHearThatThereIsNothing) {
   std::vector<Read> reads(Fetches::kAtOnce + 2);
   for (size_t i = 0; i < reads.size(); ++i) {

@@ -60,6 +60,7 @@ class FileBackend final : public object::Backend {
       LARDER_RETURN_IF_ERROR(base::WriteFileAtomically(format, kFormat));
     }
     LARDER_RETURN_IF_ERROR(base::MakeDirs(dir_ / "creating"));
+    LARDER_RETURN_IF_ERROR(base::MakeDirs(dir_ / "receiving"));
     for (int i = 0; i < 256; ++i) {
       LARDER_RETURN_IF_ERROR(base::MakeDirs(dir_ / "objects" / fmt::format("{:02x}", i)));
     }
@@ -70,6 +71,11 @@ class FileBackend final : public object::Backend {
                                                        uint64_t size_hint) override {
     const fs::path path = dir_ / "creating" / fmt::format("{}-{}", epoch.value, next_.fetch_add(1));
     return FileBlob::Make(path, budget_, size_hint);
+  }
+
+  absl::StatusOr<std::unique_ptr<object::Blob>> Receive(const object::ObjectInfo& info) override {
+    const fs::path path = dir_ / "receiving" / fmt::format("{}-{}", info.epoch.value, next_.fetch_add(1));
+    return FileBlob::MakeUnfinished(path, budget_, {.info = info});
   }
 
   absl::StatusOr<std::shared_ptr<const object::BlobView>> Seal(std::unique_ptr<object::Blob> blob,
@@ -122,6 +128,7 @@ class FileBackend final : public object::Backend {
   }
 
   absl::StatusOr<std::vector<Recovered>> Recover() override;
+  std::vector<Unfinished> RecoverUnfinished() override;
 
   Usage usage() const override { return {.limit = budget_->limit(), .used = budget_->used()}; }
   object::Resource resource() const override { return object::Resource::kDisk; }
@@ -203,6 +210,21 @@ absl::StatusOr<std::vector<object::Backend::Recovered>> FileBackend::Recover() {
         continue;
       }
       LARDER_RETURN_IF_ERROR(RecoverOne(path, found));
+    }
+  }
+  return found;
+}
+
+std::vector<object::Backend::Unfinished> FileBackend::RecoverUnfinished() {
+  std::vector<Unfinished> found;
+  const absl::StatusOr<std::vector<fs::path>> paths = Entries(dir_ / "receiving");
+  if (!paths.ok()) return found;
+  for (const fs::path& path : *paths) {
+    absl::StatusOr<FileBlob::Unfinished> opened = FileBlob::OpenUnfinished(path, budget_);
+    if (opened.ok()) {
+      found.push_back({.info = std::move(opened->header.info), .blob = std::move(opened->blob)});
+    } else if (opened.status().code() == absl::StatusCode::kDataLoss) {
+      ::unlink(path.c_str());  // it comes again from where it was to come
     }
   }
   return found;

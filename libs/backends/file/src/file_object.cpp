@@ -23,10 +23,13 @@ constexpr size_t kSpareBuffers = 2;
 
 constexpr uint64_t kLargest = uint64_t{1} << 62;  // files end before, also with what is beside the bytes
 
+// Where a file of an object of `size` bytes ends.
+uint64_t TableEnd(uint64_t size) { return kHeaderSize + size + object::GrainsOf(size) * sizeof(uint32_t); }
+
 // What a file of an object of `size` bytes takes on disk, header and checksums included.
 uint64_t Footprint(uint64_t size) {
   size = std::min(size, kLargest);
-  return (kHeaderSize + size + object::GrainsOf(size) * sizeof(uint32_t) + kBlock - 1) / kBlock * kBlock;
+  return (TableEnd(size) + kBlock - 1) / kBlock * kBlock;
 }
 
 // A full disk is a full budget to callers.
@@ -35,6 +38,37 @@ absl::Status NamedFull(const absl::Status& status) {
   if (reason != "ENOSPC" && reason != "EDQUOT") return status;
   return base::Error(absl::StatusCode::kResourceExhausted, "DISK_FULL", "the file system is full: {}",
                      base::Message(status));
+}
+
+// A file as it was found, its header and table; the bytes are not looked at, nor the table.
+struct PlainFile {
+  base::UniqueFd fd;
+  Header header;
+  std::vector<uint32_t> grains;
+};
+// DATA_LOSS (BAD_HEADER, SHORT_FILE, NO_FILE) if it is damaged, or no plain file.
+absl::StatusOr<PlainFile> OpenPlain(const std::filesystem::path& path, int flags) {
+  struct stat st {};
+  // Looked at first: opening a device or a pipe may do anything.
+  if (::lstat(path.c_str(), &st) != 0) return base::ErrnoError(errno, "stat " + path.string());
+  if (!S_ISREG(st.st_mode)) {
+    return base::Error(absl::StatusCode::kDataLoss, "NO_FILE", "{} is no plain file", path.string());
+  }
+  PlainFile file;
+  LARDER_ASSIGN_OR_RETURN(file.fd, base::OpenFile(path, flags | O_NOFOLLOW));
+  std::vector<std::byte> raw(kHeaderSize);
+  LARDER_RETURN_IF_ERROR(base::PreadAll(file.fd.get(), raw, 0));
+  LARDER_ASSIGN_OR_RETURN(file.header, DecodeHeader(raw));
+  const uint64_t size = file.header.info.size;
+  if (::fstat(file.fd.get(), &st) != 0) return base::ErrnoError(errno, "stat " + path.string());
+  if (size > static_cast<uint64_t>(st.st_size) || TableEnd(size) != static_cast<uint64_t>(st.st_size)) {
+    return base::Error(absl::StatusCode::kDataLoss, "SHORT_FILE", "{} has {} bytes, which is not what its header says",
+                       path.string(), st.st_size);
+  }
+  file.grains.resize(object::GrainsOf(size));
+  LARDER_RETURN_IF_ERROR(
+      base::PreadAll(file.fd.get(), std::as_writable_bytes(std::span(file.grains)), kHeaderSize + size));
+  return file;
 }
 
 }  // namespace
@@ -65,8 +99,41 @@ absl::StatusOr<std::unique_ptr<FileBlob>> FileBlob::Make(std::filesystem::path p
   return blob;
 }
 
+absl::StatusOr<std::unique_ptr<FileBlob>> FileBlob::MakeUnfinished(std::filesystem::path path,
+                                                                   std::shared_ptr<DiskBudget> budget,
+                                                                   const Header& header) {
+  const uint64_t size = header.info.size;
+  LARDER_ASSIGN_OR_RETURN(const auto bytes, EncodeHeader(header));
+  LARDER_ASSIGN_OR_RETURN(std::unique_ptr<FileBlob> blob, Make(std::move(path), std::move(budget), size));
+  LARDER_RETURN_IF_ERROR(blob->Expect(size, header.info.meta.piece_length));
+  // A table of zeros: nothing has come.
+  if (::ftruncate(blob->fd_.get(), static_cast<off_t>(TableEnd(size))) != 0) {
+    return NamedFull(base::ErrnoError(errno, "size " + blob->path_.string()));
+  }
+  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(blob->fd_.get(), bytes, 0)));
+  blob->unfinished_ = true;
+  return blob;
+}
+
+absl::StatusOr<FileBlob::Unfinished> FileBlob::OpenUnfinished(const std::filesystem::path& path,
+                                                              std::shared_ptr<DiskBudget> budget) {
+  LARDER_ASSIGN_OR_RETURN(PlainFile file, OpenPlain(path, O_RDWR));
+  const object::ObjectInfo& info = file.header.info;
+  if (info.meta.piece_length == 0 || info.meta.piece_length % kGrain != 0) {
+    return base::Error(absl::StatusCode::kDataLoss, "BAD_HEADER", "{} has no parts", path.string());
+  }
+  std::unique_ptr<FileBlob> blob(new FileBlob(path, std::move(budget)));
+  blob->fd_ = std::move(file.fd);
+  blob->part_ = info.meta.piece_length;
+  blob->sums_.Resume(std::move(file.grains), info.size);
+  blob->unfinished_ = true;
+  blob->charged_ = Footprint(info.size);
+  blob->budget_->Count(blob->charged_);
+  return Unfinished{.header = std::move(file.header), .blob = std::move(blob)};
+}
+
 FileBlob::~FileBlob() {
-  if (fd_) ::unlink(path_.c_str());
+  if (fd_ && !(unfinished_ && leave_)) ::unlink(path_.c_str());
   budget_->Give(charged_);
 }
 
@@ -138,9 +205,39 @@ absl::Status FileBlob::Keep(uint32_t number) {
   const base::ByteSpan bytes(coming->second.get(), PartEnd(number) - begin);
   LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), bytes, kHeaderSize + begin)));
   sums_.Put(begin, bytes);
+  if (unfinished_) {
+    const uint64_t at = kHeaderSize + sums_.size() + begin / kGrain * sizeof(uint32_t);
+    LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), std::as_bytes(SumsOf(number)), at)));
+  }
   if (spare_.size() < kSpareBuffers) spare_.push_back(std::move(coming->second));
   coming_.erase(coming);
   return absl::OkStatus();
+}
+
+std::span<const uint32_t> FileBlob::SumsOf(uint32_t number) const {
+  const uint64_t first = uint64_t{number} * part_ / kGrain;
+  return std::span(sums_.grains()).subspan(first, object::GrainsOf(PartEnd(number)) - first);
+}
+
+bool FileBlob::IsThere(uint32_t number, base::MutableByteSpan buffer) const {
+  const std::span<const uint32_t> sums = SumsOf(number);
+  // Zeros were there from the start. A grain that has this sum for once comes again.
+  if (std::ranges::find(sums, 0U) != sums.end()) return false;
+  const uint64_t begin = uint64_t{number} * part_;
+  base::MutableByteSpan bytes = buffer.first(PartEnd(number) - begin);
+  if (!base::PreadAll(fd_.get(), bytes, kHeaderSize + begin).ok()) return false;
+  return std::ranges::all_of(sums, [&bytes](uint32_t sum) {
+    const base::ByteSpan grain = bytes.first(std::min<uint64_t>(kGrain, bytes.size()));
+    bytes = bytes.subspan(grain.size());
+    return base::Crc32c(grain) == sum;
+  });
+}
+
+std::vector<bool> FileBlob::Kept() {
+  std::vector<bool> kept((sums_.size() + part_ - 1) / part_);
+  std::vector<std::byte> buffer(std::min<uint64_t>(part_, sums_.size()));
+  for (uint32_t number = 0; number < kept.size(); ++number) kept[number] = IsThere(number, buffer);
+  return kept;
 }
 
 absl::Status FileBlob::Finish(Header header) {
@@ -200,33 +297,16 @@ absl::Status FileView::Read(uint64_t offset, base::MutableByteSpan out) const {
 }
 
 absl::StatusOr<FileView::Opened> FileView::Open(const std::filesystem::path& path, std::shared_ptr<DiskBudget> budget) {
-  struct stat st {};
-  // Looked at first: opening a device or a pipe may do anything.
-  if (::lstat(path.c_str(), &st) != 0) return base::ErrnoError(errno, "stat " + path.string());
-  if (!S_ISREG(st.st_mode)) {
-    return base::Error(absl::StatusCode::kDataLoss, "NO_FILE", "{} is no plain file", path.string());
-  }
-  LARDER_ASSIGN_OR_RETURN(base::UniqueFd fd, base::OpenFile(path, O_RDONLY | O_NOFOLLOW));
-  std::vector<std::byte> raw(kHeaderSize);
-  LARDER_RETURN_IF_ERROR(base::PreadAll(fd.get(), raw, 0));
-  LARDER_ASSIGN_OR_RETURN(Header header, DecodeHeader(raw));
-  const uint64_t size = header.info.size;
-  if (::fstat(fd.get(), &st) != 0) return base::ErrnoError(errno, "stat " + path.string());
-  const uint64_t count = object::GrainsOf(size);
-  if (size > static_cast<uint64_t>(st.st_size) ||
-      kHeaderSize + size + count * sizeof(uint32_t) != static_cast<uint64_t>(st.st_size)) {
-    return base::Error(absl::StatusCode::kDataLoss, "SHORT_FILE", "{} has {} bytes, which is not what its header says",
-                       path.string(), st.st_size);
-  }
-  std::vector<uint32_t> grains(count);
-  LARDER_RETURN_IF_ERROR(base::PreadAll(fd.get(), std::as_writable_bytes(std::span(grains)), kHeaderSize + size));
-  if (base::Crc32c(std::as_bytes(std::span(grains))) != header.table_crc32c) {
+  LARDER_ASSIGN_OR_RETURN(PlainFile file, OpenPlain(path, O_RDONLY));
+  if (base::Crc32c(std::as_bytes(std::span(file.grains))) != file.header.table_crc32c) {
     return base::Error(absl::StatusCode::kDataLoss, "BAD_TABLE", "the checksums of {} are damaged", path.string());
   }
+  const uint64_t size = file.header.info.size;
   const uint64_t charge = Footprint(size);
   budget->Count(charge);
-  return Opened{std::move(header),
-                std::make_shared<const FileView>(std::move(fd), size, std::move(grains), std::move(budget), charge)};
+  auto view =
+      std::make_shared<const FileView>(std::move(file.fd), size, std::move(file.grains), std::move(budget), charge);
+  return Opened{std::move(file.header), std::move(view)};
 }
 
 }  // namespace larder::backends::file

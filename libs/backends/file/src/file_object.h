@@ -37,6 +37,17 @@ class FileBlob final : public object::Blob {
  public:
   static absl::StatusOr<std::unique_ptr<FileBlob>> Make(std::filesystem::path path, std::shared_ptr<DiskBudget> budget,
                                                         uint64_t size_hint);
+  // One that says from the start what it is to be, so that OpenUnfinished can go on with it. All of it is expected.
+  static absl::StatusOr<std::unique_ptr<FileBlob>> MakeUnfinished(std::filesystem::path path,
+                                                                  std::shared_ptr<DiskBudget> budget,
+                                                                  const Header& header);
+  struct Unfinished {
+    Header header;
+    std::unique_ptr<FileBlob> blob;
+  };
+  // DATA_LOSS (BAD_HEADER, SHORT_FILE) if it is damaged; parts are looked at by Kept.
+  static absl::StatusOr<Unfinished> OpenUnfinished(const std::filesystem::path& path,
+                                                   std::shared_ptr<DiskBudget> budget);
   ~FileBlob() override;
   absl::Status Append(base::ByteSpan bytes) override;
   // Of the budget; the disk may still be full.
@@ -47,6 +58,8 @@ class FileBlob final : public object::Blob {
   absl::Status Expect(uint64_t size, uint32_t part) override;
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override;
   absl::Status Keep(uint32_t number) override;
+  std::vector<bool> Kept() override;
+  void Leave() override { leave_ = true; }
   // Writes header and checksums, flushes, and gives back what was reserved but not used.
   absl::Status Finish(Header header);
   // Renames a finished file to `target`, where it stays.
@@ -58,10 +71,16 @@ class FileBlob final : public object::Blob {
   // Writes at the end and sums; what it did to the sums when it fails is the caller's to undo.
   absl::Status WriteSummed(base::ByteSpan bytes);
   uint64_t PartEnd(uint32_t number) const { return std::min(sums_.size(), (uint64_t{number} + 1) * part_); }
+  // The checksums of the grains of a part.
+  std::span<const uint32_t> SumsOf(uint32_t number) const;
+  // The part lies in the file as it was summed.
+  bool IsThere(uint32_t number, base::MutableByteSpan buffer) const;
   std::filesystem::path path_;
   std::shared_ptr<DiskBudget> budget_;
   base::UniqueFd fd_;
   uint64_t charged_ = 0;
+  bool unfinished_ = false;  // the file tells what came of it
+  bool leave_ = false;
   object::GrainSums sums_;
   // Parts that come, in memory until they are whole; memory of those that were, for the next: fresh memory costs a
   // page fault each 4 KiB.

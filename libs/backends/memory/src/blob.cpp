@@ -144,6 +144,7 @@ absl::Status MemoryBlob::Expect(uint64_t size, uint32_t part) {
   LARDER_RETURN_IF_ERROR(Reserve(size));
   content_.size = size;
   part_ = part;
+  kept_.resize((size + part - 1) / part);
   sums_.Expect(size);
   // Where it ends, for what was not used of the last range.
   uint64_t before = 0;
@@ -172,6 +173,7 @@ absl::Status MemoryBlob::Keep(uint32_t number) {
     sums_.Put(at, bytes);
     at += bytes.size();
   }
+  kept_[number] = true;
   return absl::OkStatus();
 }
 

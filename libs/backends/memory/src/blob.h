@@ -39,6 +39,7 @@ class MemoryBlob final : public object::Blob {
   absl::Status Expect(uint64_t size, uint32_t part) override;
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override;
   absl::Status Keep(uint32_t number) override;
+  std::vector<bool> Kept() override { return kept_; }
   // The bytes, without the room that was not used.
   Content Take();
 
@@ -54,6 +55,7 @@ class MemoryBlob final : public object::Blob {
   size_t current_ = 0;       // the range that the next byte goes to
   uint64_t in_current_ = 0;  // bytes in it
   uint32_t part_ = 0;        // bytes of each, if it was expected
+  std::vector<bool> kept_;   // parts
   object::GrainSums sums_;
 };
 

@@ -44,8 +44,13 @@ absl::StatusOr<CopyPtr> Receive(Peer& peer, const ObjectInfo& info) {
   return got;
 }
 
-void Fill(IncomingCopy& copy, base::ByteSpan bytes) {
-  for (uint64_t at = 0; at < bytes.size();) {
+// With those of its parts that have not come, up to `parts`.
+void Fill(IncomingCopy& copy, base::ByteSpan bytes, uint64_t parts = UINT64_MAX) {
+  for (uint64_t at = 0; at < bytes.size() && at / kPart < parts;) {
+    if (at / kPart < copy.kept().size() && copy.kept()[at / kPart]) {
+      at += kPart;
+      continue;
+    }
     const base::MutableByteSpan place = copy.At(at, std::min<uint64_t>(bytes.size() - at, kPart - at % kPart));
     ASSERT_FALSE(place.empty());
     std::memcpy(place.data(), bytes.data() + at, place.size());
@@ -54,6 +59,13 @@ void Fill(IncomingCopy& copy, base::ByteSpan bytes) {
       ASSERT_THAT(copy.Keep(static_cast<uint32_t>((at - 1) / kPart)), IsOk());
     }
   }
+}
+
+// What came of an object under "k", before it was parked: its first 6 parts.
+void ParkHalf(Peer& peer, base::ByteSpan bytes) {
+  LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer, Told("k", bytes)));
+  Fill(*copy, bytes, 6);
+  copy->Park();
 }
 
 absl::StatusOr<ObjectInfo> Seal(IncomingCopy& copy, base::ByteSpan bytes) {
@@ -137,6 +149,111 @@ TEST_P(PeerContract, ACopyThatIsGivenUpLeavesNothing) {
     std::memset(copy->At(0, kPart).data(), 1, 1);
   }
   ExpectNothingLeft();
+}
+
+TEST_P(PeerContract, ACopyThatWasParkedGoesOn) {
+  const std::vector<std::byte> bytes = SampleBytes(3 * kMiB);
+  ParkHalf(peer(), bytes);
+  Caller caller = Open();
+  EXPECT_THAT(caller.Get("k").status(), kNoObject);
+  EXPECT_EQ(peer().usage().objects, 0u);
+  {
+    LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("k", bytes)));
+    std::vector<bool> half(12);
+    std::fill_n(half.begin(), 6, true);
+    EXPECT_EQ(copy->kept(), half);
+    Fill(*copy, bytes);
+    ASSERT_THAT(Seal(*copy, bytes).status(), IsOk());
+  }
+  {
+    LARDER_ASSERT_OK_AND_ASSIGN(const ReadGrant grant, caller.Get("k"));
+    EXPECT_TRUE(BytesOf(*grant.view) == bytes);
+  }
+  ASSERT_THAT(caller.Delete("k"), IsOk());
+  caller.Close();
+  ExpectNothingLeft();
+}
+
+TEST_P(PeerContract, WhatIsParkedIsOfNoUseToAnythingElseUnderItsName) {
+  const std::vector<std::byte> bytes = SampleBytes(3 * kMiB);
+  ObjectInfo other = Told("k", bytes);
+  other.tracked = TrackedAs{{3}, {6}};
+  ObjectInfo longer = Told("k", SampleBytes(4 * kMiB));
+  ObjectInfo parts = Told("k", bytes);
+  parts.meta.piece_length *= 2;
+  for (const ObjectInfo& told : {other, longer, parts}) {
+    ParkHalf(peer(), bytes);
+    LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), told));
+    EXPECT_THAT(copy->kept(), testing::Not(testing::Contains(true)));
+  }
+  ParkHalf(peer(), bytes);
+  Caller caller = Open();
+  ASSERT_THAT(caller.PutKey("k", AsBytes("own")), IsOk());
+  ASSERT_THAT(caller.Delete("k"), IsOk());
+  caller.Close();
+  ExpectNothingLeft();
+}
+
+TEST_P(PeerContract, WhatIsParkedGoesWhenItIsDroppedOrNobodyGoesOnWithIt) {
+  const std::vector<std::byte> bytes = SampleBytes(3 * kMiB);
+  ParkHalf(peer(), bytes);
+  EXPECT_GE(Used(), 3 * kMiB);
+  peer().DropParked({"team-a", "l"});
+  peer().DropParked({"team-b", "k"});
+  EXPECT_GE(Used(), 3 * kMiB);
+  peer().DropParked({"team-a", "k"});
+  ExpectNothingLeft();
+  ParkHalf(peer(), bytes);
+  node_->clock().Advance(kParkedFor - seconds(1));
+  peer().Tick();
+  EXPECT_GE(Used(), 3 * kMiB);
+  node_->clock().Advance(seconds(1));
+  peer().Tick();
+  ExpectNothingLeft();
+}
+
+TEST_P(PeerContract, WhatIsParkedGoesBeforeAnythingElseWhenRoomIsShort) {
+  rules_["team-a"] = {.evict_last = true};
+  Begin({.arena_bytes = 24 * kMiB, .max_bytes = 24 * kMiB});
+  const std::vector<std::byte> bytes = SampleBytes(8 * kMiB);
+  {
+    LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("copy", bytes)));
+    Fill(*copy, bytes, 6);
+    copy->Park();
+  }
+  Caller caller = Open();
+  for (int i = 0; i < 15; ++i) {
+    ASSERT_THAT(caller.PutKey("k" + std::to_string(i), SampleBytes(kMiB)), IsOk());
+    MakeRoom();
+  }
+  EXPECT_EQ(peer().usage().objects, 15u);
+  EXPECT_EQ(peer().usage().evicted_room, 0u);
+  LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("copy", SampleBytes(kMiB))));
+  EXPECT_THAT(copy->kept(), testing::Not(testing::Contains(true))) << "it has gone";
+}
+
+TEST_P(PeerContract, WhatIsParkedGoesForTheNamespacesOwnQuota) {
+  rules_["team-a"] = {.memory = 5 * kMiB, .disk = 5 * kMiB};
+  Begin({});
+  ParkHalf(peer(), SampleBytes(3 * kMiB));
+  Answer<absl::StatusOr<std::shared_ptr<IncomingCopy>>> got;
+  peer().Receive(Told("l", SampleBytes(4 * kMiB)), base::DeadlineAfter(node_->clock().Now(), seconds(2)),
+                 [slot = got.Slot()](absl::StatusOr<CopyPtr> copy) {
+                   copy.ok() ? slot(std::shared_ptr<IncomingCopy>(*std::move(copy))) : slot(copy.status());
+                 });
+  MakeRoom();
+  ASSERT_TRUE(got.ready());
+  EXPECT_THAT(got.Get().status(), IsOk());
+}
+
+TEST_P(PeerContract, WhatCameSurvivesARestartWhereObjectsDo) {
+  const std::vector<std::byte> bytes = SampleBytes(3 * kMiB);
+  ParkHalf(peer(), bytes);
+  Restart();
+  LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("k", bytes)));
+  EXPECT_EQ(std::ranges::count(copy->kept(), true), durable() ? 6 : 0);
+  Fill(*copy, bytes);
+  EXPECT_THAT(Seal(*copy, bytes).status(), IsOk());
 }
 
 TEST_P(PeerContract, ACopyCountsAgainstItsNamespacesQuota) {

@@ -17,6 +17,14 @@ class Backend {
   // An empty blob for one creation of `id`. `size_hint` 0: unknown; a known size that can never fit is refused now:
   // RESOURCE_EXHAUSTED (ARENA_FULL, DISK_FULL) naming limit and use.
   virtual absl::StatusOr<std::unique_ptr<Blob>> Create(const ObjectId& id, Epoch epoch, uint64_t size_hint) = 0;
+  // The same for a copy of another node's object, as `info` says (name, epoch, size, piece length, what the cluster
+  // knows it as): what comes is expected, in parts of the piece length.
+  virtual absl::StatusOr<std::unique_ptr<Blob>> Receive(const ObjectInfo& info) {
+    auto blob = Create(info.id, info.epoch, info.size);
+    if (!blob.ok()) return blob;
+    if (absl::Status expected = (*blob)->Expect(info.size, info.meta.piece_length); !expected.ok()) return expected;
+    return blob;
+  }
   // Makes the blob's bytes those of a sealed object described by `info` (size, digest, meta, epoch filled in). The blob
   // is used up, also by a failure. Replaces what `id` had before; earlier views stay valid.
   virtual absl::StatusOr<std::shared_ptr<const BlobView>> Seal(std::unique_ptr<Blob> blob, const ObjectInfo& info) = 0;
@@ -28,12 +36,20 @@ class Backend {
   virtual absl::Status SetTracked(const ObjectId& id, Epoch epoch, const TrackedAs& tracked) = 0;
 
   // What survived from before; called once, before anything else. Objects whose TTL has passed are removed,
-  // half-written ones too. What is damaged is set aside and counted, never returned.
+  // half-written ones too (but for what RecoverUnfinished gives). What is damaged is set aside and counted, never
+  // returned.
   struct Recovered {
     ObjectInfo info;
     std::shared_ptr<const BlobView> view;
   };
   virtual absl::StatusOr<std::vector<Recovered>> Recover() = 0;
+  // What had come, before, of copies that Receive began; those whose description is damaged are removed. Once, after
+  // Recover.
+  struct Unfinished {
+    ObjectInfo info;
+    std::unique_ptr<Blob> blob;
+  };
+  virtual std::vector<Unfinished> RecoverUnfinished() { return {}; }
 
   // The budget, in bytes.
   struct Usage {

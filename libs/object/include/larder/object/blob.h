@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "larder/base/bytes.h"
 #include "larder/base/unique_fd.h"
@@ -84,6 +85,12 @@ class Blob {
   // All bytes of the part of that number were put where they belong, and are summed now. Once for each part. Errors as
   // Append's.
   virtual absl::Status Keep(uint32_t number) = 0;
+  // For each part, whether it was kept, and lies there as it was: a disk is read again, which takes as long as it
+  // takes. One that does not is to come, and be kept, anew.
+  virtual std::vector<bool> Kept() = 0;
+  // The end of its life, from now on, frees only what this process has of it: the backend's next life finds what was
+  // kept (RecoverUnfinished), where it outlives the process at all.
+  virtual void Leave() {}
 };
 
 }  // namespace larder::object

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "larder/base/bytes.h"
@@ -28,6 +29,11 @@ class GrainSums {
   void TakeBack(uint64_t size, uint32_t last);
   // Instead of Append: an object of `size` bytes, whose grains come in any order. Once, before anything else.
   void Expect(uint64_t size);
+  // The same, of which some are known: as many as there are grains.
+  void Resume(std::vector<uint32_t> grains, uint64_t size) {
+    grains_ = std::move(grains);
+    size_ = size;
+  }
   // The bytes at `offset`; those of one grain in their order.
   void Put(uint64_t offset, base::ByteSpan bytes);
 

@@ -104,6 +104,10 @@ struct PeerUsage {
   uint64_t compacted = 0;
 };
 
+// What was received of a copy is kept for so long while nobody goes on with it; and of so many copies.
+inline constexpr base::Duration kParkedFor = std::chrono::minutes(10);
+inline constexpr size_t kMostParked = 64;
+
 // A copy of another node's object on its way to this one. Its owner calls it, one call at a time, and not beyond the
 // peer's life; dropping it unsealed frees everything.
 class IncomingCopy {
@@ -112,6 +116,11 @@ class IncomingCopy {
   // Where the bytes go, and that a part (of the object's piece length) has come: as Blob's.
   virtual base::MutableByteSpan At(uint64_t offset, uint64_t size) = 0;
   virtual absl::Status Keep(uint32_t number) = 0;
+  // The parts that came before it was parked, by their numbers: they need not come again. Empty: none did.
+  virtual const std::vector<bool>& kept() const = 0;
+  // Nobody wants the rest now: the peer keeps the parts that came, for the next Receive of the same, for kParkedFor,
+  // and unless room is short or somebody drops them. Nobody is shown them. Uses it up.
+  virtual void Park() = 0;
   // All parts were kept: makes it a sealed object, under an epoch of this node's. Uses it up, whatever becomes of it.
   // DATA_LOSS (DIGEST_MISMATCH) unless the bytes have that CRC-32C; ALREADY_EXISTS (EXISTS): an object of that name is
   // sealed here meanwhile, maybe the same; NOT_FOUND (NO_OBJECT): its TTL has passed.
@@ -188,9 +197,12 @@ class Peer {
   virtual std::shared_ptr<const BlobView> SealedView(const ObjectId& id, Epoch epoch) = 0;
   // Room for a copy of what `info` says (name, size, piece length, TTL left, what the cluster knows it as), on its
   // namespace's account. Waits for it, until `deadline`, where some can be made. RESOURCE_EXHAUSTED (ARENA_FULL,
-  // DISK_FULL, QUOTA_EXCEEDED).
+  // DISK_FULL, QUOTA_EXCEEDED). A copy that was parked goes on if it is of what the cluster knows as the same; of
+  // anything else under the name it goes.
   virtual void Receive(const ObjectInfo& info, base::Deadline deadline,
                        Done<absl::StatusOr<std::unique_ptr<IncomingCopy>>> done) = 0;
+  // Frees what is parked under the name.
+  virtual void DropParked(const ObjectId& id) = 0;
   // Keeps what the cluster knows that epoch of this node's as. NOT_FOUND (NO_OBJECT): it is not here any more. An error
   // of the backend: it is kept, but not over a restart.
   virtual absl::Status SetTracked(const ObjectId& id, Epoch epoch, const TrackedAs& tracked) = 0;

@@ -70,6 +70,7 @@ class PeerDecorator : public Peer {
                Done<absl::StatusOr<std::unique_ptr<IncomingCopy>>> done) override {
     inner_->Receive(info, deadline, std::move(done));
   }
+  void DropParked(const ObjectId& id) override { inner_->DropParked(id); }
   absl::Status SetTracked(const ObjectId& id, Epoch epoch, const TrackedAs& tracked) override {
     return inner_->SetTracked(id, epoch, tracked);
   }

@@ -52,6 +52,7 @@ class SinglePeer final : public object::Peer {
   std::shared_ptr<const object::BlobView> SealedView(const object::ObjectId& id, object::Epoch epoch) override;
   void Receive(const object::ObjectInfo& info, base::Deadline deadline,
                object::Done<absl::StatusOr<std::unique_ptr<object::IncomingCopy>>> done) override;
+  void DropParked(const object::ObjectId& id) override;
   absl::Status SetTracked(const object::ObjectId& id, object::Epoch epoch, const object::TrackedAs& tracked) override;
   absl::Status Drop(const object::ObjectId& id, object::Epoch epoch) override;
   void OnDropped(object::DroppedFn dropped) override;

@@ -71,6 +71,7 @@ class ToyBlob final : public object::Blob {
     bytes_.resize(size);
     sums_.Expect(size);
     part_ = part;
+    kept_.resize(size / part + (size % part != 0 ? 1 : 0));
     return absl::OkStatus();
   }
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override {
@@ -79,8 +80,10 @@ class ToyBlob final : public object::Blob {
   absl::Status Keep(uint32_t number) override {
     const uint64_t begin = uint64_t{number} * part_;
     sums_.Put(begin, base::AsBytes(bytes_).subspan(begin, std::min<uint64_t>(part_, bytes_.size() - begin)));
+    kept_[number] = true;
     return absl::OkStatus();
   }
+  std::vector<bool> Kept() override { return kept_; }
 
  private:
   friend class ToyView;
@@ -88,6 +91,7 @@ class ToyBlob final : public object::Blob {
   std::string bytes_;
   object::GrainSums sums_;
   uint32_t part_ = 0;
+  std::vector<bool> kept_;
 };
 
 class ToyView final : public object::BlobView {
