@@ -26,6 +26,11 @@ bool ConnectionFailed(const absl::Status& status) {
          (reason == "CONNECTION_LOST" || reason == "NO_AGENT" || reason == "STOPPING" || reason == "CALLER_UNSURE");
 }
 
+// The agent is no member of its cluster, and will be once anybody there answers: a moment after an outage.
+bool NotAMember(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kUnavailable && base::Reason(status) == "NODE_FENCED";
+}
+
 // Whether a lost one took effect is unknown: repeating it is right only if the same content may be there already.
 bool MayRepeat(const object::CreateRequest& request) {
   return request.overwrite || request.accept_same_content || request.key.empty();
@@ -104,9 +109,10 @@ T Client::Run(bool repeatable, const Ask<T>& ask) {
     absl::StatusOr<Channel> channel = Connected(options_.reconnect_window, deadline);
     if (!channel.ok()) return T(channel.status());
     T result = ask(**channel, deadline);
-    if (!ConnectionFailed(StatusOf(result)) || !repeatable || repeats == options_.retries) return result;
+    const bool refused = NotAMember(StatusOf(result));
+    if (!(refused || ConnectionFailed(StatusOf(result))) || !repeatable || repeats == options_.retries) return result;
     // An agent that has restarted is there at once; one that is going takes a moment to be gone.
-    if (repeats > 0 || base::Reason(StatusOf(result)) == "STOPPING") Wait(Pause(repeats));
+    if (repeats > 0 || refused || base::Reason(StatusOf(result)) == "STOPPING") Wait(Pause(repeats));
   }
 }
 

@@ -267,6 +267,21 @@ TEST_F(ClientTest, AnAgentThatIsGoingIsGivenAMomentToBeGone) {
   EXPECT_EQ(waits_.size(), 1u);
 }
 
+TEST_F(ClientTest, AnAgentThatIsNoMemberYetIsAskedAgain) {
+  auto client = *Connect();
+  const absl::Status fenced = base::Error(absl::StatusCode::kUnavailable, "NODE_FENCED", "no member");
+  script_.calls = {fenced, fenced};
+  EXPECT_THAT(client->Put({.key = "k", .accept_same_content = true}, {}).status(), IsOk());
+  EXPECT_EQ(waits_.size(), 2u);
+  EXPECT_EQ(script_.dialed, 1) << "nothing is wrong with the connection";
+  // After a seal that the cluster did not hear of, the same again would find its own object.
+  script_.calls = {fenced};
+  EXPECT_THAT(client->Put({.key = "k"}, {}).status(), StatusIs(absl::StatusCode::kUnavailable, "NODE_FENCED"));
+  script_.calls.assign(10, fenced);
+  EXPECT_THAT(client->Stat("k").status(), StatusIs(absl::StatusCode::kUnavailable, "NODE_FENCED"));
+  EXPECT_GT(script_.calls.size(), 0u) << "not for ever";
+}
+
 TEST_F(ClientTest, ASessionThatCanBeContinuedIsRedialled) {
   auto client = *Connect();
   script_.continues = true;

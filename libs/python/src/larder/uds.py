@@ -133,17 +133,23 @@ class Transport:
         return self._run(lambda connection: connection.ask(op, payload, deadline), deadline)
 
     def _run(self, attempt: Callable[[Connection], T], deadline: Optional[float]) -> T:
-        """Repeats on a new connection what the loss of one, or an agent that is going, has cut off."""
-        retries = 0
+        """Repeats on a new connection what the loss of one, or an agent that is going, has cut off; on the same, after a
+        pause, what an agent refuses that is no member of its cluster yet."""
+        retries, delay = 0, _FIRST_DELAY
         while True:
             connection = self._connected(deadline)
             try:
                 return attempt(connection)
             except errors.Error as error:
-                if not _cut_off(connection, error) or retries == _RETRIES:
+                cut_off = _cut_off(connection, error)
+                if not (cut_off or error.reason == "NODE_FENCED") or retries == _RETRIES:
                     raise
+                if not cut_off:
+                    _pause(delay, deadline, error)
+                    delay *= 2
             retries += 1
-            connection.retire()
+            if cut_off:
+                connection.retire()
 
     def _run_many(
         self,
@@ -286,11 +292,7 @@ class Transport:
                 if retries >= _RETRIES and time.monotonic() >= end:
                     tried = f"again for {window:g} s" if window else f"{1 + retries} times"
                     raise error.about(f"tried to connect {tried}")
-                pause = min(delay * random.uniform(0.5, 1.5), _LONGEST_DELAY)
-                if deadline is not None and pause > remaining(deadline):
-                    raise errors.DeadlineExceeded(error.message, reason=error.reason) from error
-            time.sleep(pause)
-            check_cancelled()
+                _pause(delay, deadline, error)
             self._check_open()
             retries += 1
             delay = min(2 * delay, _LONGEST_DELAY)
@@ -332,6 +334,15 @@ def _call(method: weakref.WeakMethod, otherwise: Any) -> Any:
     """What it gives, `otherwise` once its object is gone."""
     bound = method()
     return otherwise if bound is None else bound()
+
+
+def _pause(delay: float, deadline: Optional[float], error: errors.Error) -> None:
+    """Before what failed with `error` is tried again; DeadlineExceeded where there is no time for that."""
+    pause = min(delay * random.uniform(0.5, 1.5), _LONGEST_DELAY)
+    if deadline is not None and pause > remaining(deadline):
+        raise errors.DeadlineExceeded(error.message, reason=error.reason) from error
+    time.sleep(pause)
+    check_cancelled()
 
 
 def _cut_off(connection: Connection, error: Any) -> bool:
