@@ -46,6 +46,12 @@ class Operate(unittest.TestCase):
         ):
             self.assertIn(words, done.stderr)
 
+    def test_renders_are_what_the_api_knows(self):
+        """But for the objects of the Prometheus operator, which is not there."""
+        renders = sorted((release.CHART / "tests/golden").glob("*.yaml"))
+        self.assertGreater(len(renders), 3)
+        kube.run(kube.HERE / "kubeconform", "-strict", "-skip", "PodMonitor,PrometheusRule", *renders)
+
     def test_commands_of_the_runbooks_work(self):
         agent = release.pods_of("agent")[0]["metadata"]["name"]
         tried = 0
