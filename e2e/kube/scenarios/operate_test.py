@@ -46,6 +46,11 @@ class Operate(unittest.TestCase):
         ):
             self.assertIn(words, done.stderr)
 
+    def test_a_namespace_that_refuses_agents_is_named_before_anything_is_made(self):
+        with kube.namespace("strict", "restricted") as strict:
+            done = kube.helm("install", "other", release.CHART, "--namespace", strict, "--dry-run=server", check=False)
+        self.assertIn(f"kubectl label namespace {strict} pod-security.kubernetes.io/enforce=privileged", done.stderr)
+
     def test_renders_are_what_the_api_knows(self):
         """But for the objects of the Prometheus operator, which is not there."""
         renders = sorted((release.CHART / "tests/golden").glob("*.yaml"))
