@@ -16,10 +16,13 @@ namespace {
 constexpr std::array<std::string_view, 8> kReserved = {
     "--config", "--help", "--h", "--print-config", "--port", "--service-host", "--service-port", "--version"};
 
-bool IsPath(std::string_view path) {
+constexpr std::string_view kPathRule = "a path is words of a-z, 0-9 and _, parted by dots";
+
+bool IsPath(std::string_view path, bool capitals) {
   char previous = '.';
   for (const char c : path) {
-    const bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    const bool letter = (c >= 'a' && c <= 'z') || (capitals && c >= 'A' && c <= 'Z');
+    const bool word = letter || (c >= '0' && c <= '9') || c == '_';
     if (!word && (c != '.' || previous == '.')) return false;
     previous = c;
   }
@@ -193,35 +196,48 @@ void Binder::AddChoice(const std::string& path, Getter get, Setter set,
 void Binder::AddEach(const std::string& path, const std::vector<std::string>& keys,
                      std::function<void(Binder&, const std::string&)> declare,
                      const std::function<void(Binder&)>& example, EachOptions options) {
-  if (!IsPath(path)) return Refuse(path, "a path is words of a-z, 0-9 and _, parted by dots");
+  if (!IsPath(path, capitals_)) return Refuse(path, kPathRule);
   const Group group = {.path = Below(path), .declare = std::move(declare), .check_key = std::move(options.check_key)};
-  groups_.push_back(group);
+  AddGroup(group, options.key, example);
+  for (const std::string& key : keys) Declare(group, key, file_only_);
+}
+
+void Binder::AddItems(const std::string& path, std::function<void(Binder&, const std::string&)> declare,
+                      const std::function<void(Binder&)>& example) {
+  if (!IsPath(path, capitals_)) return Refuse(path, kPathRule);
+  AddGroup({.path = Below(path), .is_sequence = true, .declare = std::move(declare)}, "n", example);
+}
+
+void Binder::AddGroup(Group group, const std::string& key_name, const std::function<void(Binder&)>& example) {
   Binder general;
-  general.prefix_ = fmt::format("{}.<{}>", group.path, options.key);
+  general.prefix_ = group.EntryPath("<" + key_name + ">");
+  general.capitals_ = capitals_ || group.is_sequence;
   example(general);
   if (declared_.ok()) declared_ = general.declared_;
   if (!in_entry_) settings_.insert(settings_.end(), general.settings_.begin(), general.settings_.end());
-  for (const std::string& key : keys) Declare(group, key, file_only_);
+  groups_.push_back(std::move(group));
 }
 
 absl::Status Binder::Open(Group group, const std::string& key) {
   if (!IsKey(key)) {
     return base::InvalidArgument("BAD_VALUE", "{} is not a word of letters, digits, - and _", Quoted(key));
   }
-  if (entries_.contains(group.path + "." + key)) return absl::OkStatus();
+  if (entries_.contains(group.EntryPath(key))) return absl::OkStatus();
   if (group.check_key) LARDER_RETURN_IF_ERROR(group.check_key(key));
   Declare(group, key, /*file_only=*/true);
   return absl::OkStatus();
 }
 
 void Binder::Declare(const Group& group, const std::string& key, bool file_only) {
-  const std::string prefix = std::exchange(prefix_, group.path + "." + key);
+  const std::string prefix = std::exchange(prefix_, group.EntryPath(key));
   const bool in_entry = std::exchange(in_entry_, true);
+  const bool capitals = std::exchange(capitals_, capitals_ || group.is_sequence);
   const bool was_file_only = std::exchange(file_only_, file_only);
   entries_.insert(prefix_);
   group.declare(*this, key);
   prefix_ = prefix;
   in_entry_ = in_entry;
+  capitals_ = capitals;
   file_only_ = was_file_only;
 }
 
@@ -240,7 +256,7 @@ void Binder::Add(const std::string& path, Field field) {
   field.setting.path = Below(path);
   field.setting.default_value = field.get();
   field.file_only = file_only_;
-  if (!IsPath(path)) return Refuse(path, "a path is words of a-z, 0-9 and _, parted by dots");
+  if (!IsPath(path, capitals_)) return Refuse(path, kPathRule);
   if (!file_only_) {
     const std::string flag = FlagName(field.setting.path);
     for (const std::string_view reserved : kReserved) {

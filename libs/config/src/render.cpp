@@ -87,6 +87,12 @@ struct Node {
 void Print(const Node& node, int depth, std::string& out) {
   for (const Node& child : node.children) {
     const std::string indent(static_cast<size_t>(depth) * 2, ' ');
+    if (child.word.starts_with('[')) {  // an entry of a sequence
+      std::string entry;
+      Print(child, depth + 1, entry);
+      out += entry.replace(indent.size(), 2, "- ");
+      continue;
+    }
     if (child.setting != nullptr) {
       out += fmt::format("{}{}: {}  # {}\n", indent, child.word,
                          YamlValue(child.setting->setting.type, child.setting->value),
@@ -114,9 +120,11 @@ std::string RenderYaml(std::span<const EffectiveSetting> settings) {
     Node* node = &root;
     std::string_view rest = setting.setting.path;
     while (!rest.empty()) {
-      const size_t dot = std::min(rest.find('.'), rest.size());
-      node = &node->Child(rest.substr(0, dot));
-      rest.remove_prefix(std::min(dot + 1, rest.size()));
+      // "grants[0].verbs": grants, [0], verbs.
+      const size_t end = std::min(rest.find_first_of(".[", 1), rest.size());
+      node = &node->Child(rest.substr(0, end));
+      rest.remove_prefix(end);
+      if (rest.starts_with('.')) rest.remove_prefix(1);
     }
     node->setting = &setting;
   }

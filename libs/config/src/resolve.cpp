@@ -153,10 +153,10 @@ class Resolver {
   absl::Status OpenGroups(const std::string& path, const std::string& where) {
     for (size_t i = 0; i < binder_.groups().size(); ++i) {
       const Binder::Group& group = binder_.groups()[i];
-      if (!path.starts_with(group.path + ".")) continue;
+      if (!path.starts_with(group.path + (group.is_sequence ? "[" : "."))) continue;
       const size_t begin = group.path.size() + 1;
-      const std::string key = path.substr(begin, path.find('.', begin) - begin);
-      const std::string entry = group.path + "." + key;
+      const std::string key = path.substr(begin, path.find(group.is_sequence ? ']' : '.', begin) - begin);
+      const std::string entry = group.EntryPath(key);
       if (absl::Status opened = binder_.Open(group, key); !opened.ok()) {
         return base::Annotate(opened, where + ": " + entry);
       }
@@ -191,6 +191,10 @@ class Resolver {
           IsBelow(entry.path, group.path) && entry.path.find('.', group.path.size() + 1) == std::string::npos;
       if (entry.path != group.path && !is_entry && !IsBelow(group.path, entry.path)) continue;
       if (entry.kind == Entry::Kind::kEmpty) return absl::OkStatus();
+      if (group.is_sequence) {
+        if (entry.kind == Entry::Kind::kList && entry.items.empty()) return absl::OkStatus();
+        return base::InvalidArgument("BAD_VALUE", "{}: is a list of sections, not a value", where);
+      }
       return base::InvalidArgument("BAD_VALUE", "{}: is a section, not a value", where);
     }
     for (const Field& field : binder_.fields()) {

@@ -32,7 +32,8 @@ TEST(Binder, ListsEverythingThatWasDeclaredInItsOrder) {
   for (const Setting& setting : settings) paths.push_back(setting.path);
   EXPECT_THAT(paths, ElementsAre("data_dir", "node.name", "arena", "lease.grace", "verify", "listen_port", "offset",
                                  "high_water", "identity", "tracker", "quotas.<namespace>.bytes",
-                                 "quotas.<namespace>.durability", "limits.least", "limits.most"));
+                                 "quotas.<namespace>.durability", "grants[<n>].serviceAccount", "grants[<n>].on",
+                                 "limits.least", "limits.most"));
   const Setting arena = Find(settings, "arena");
   EXPECT_EQ(arena.type, Type::kBytes);
   EXPECT_EQ(arena.default_value.text, "1GiB");

@@ -55,6 +55,29 @@ TEST_F(ResolveTest, ReadsEveryTypeFromTheFile) {
   EXPECT_EQ(config.quotas.at("default").bytes, base::kGiB);
 }
 
+TEST_F(ResolveTest, ReadsASequenceOfSectionsInItsOrder) {
+  ASSERT_THAT(LoadText("grants:\n  - serviceAccount: a\n    on: [x, y]\n  - on: [z]\n"), IsOk());
+  const Sample& config = loader_.config();
+  ASSERT_EQ(config.grants.size(), 2u);
+  EXPECT_EQ(config.grants[0].account, "a");
+  EXPECT_THAT(config.grants[0].on, ElementsAre("x", "y"));
+  EXPECT_EQ(config.grants[1].account, "*");
+  EXPECT_THAT(config.grants[1].on, ElementsAre("z"));
+  ASSERT_THAT(LoadText("grants: []\n"), IsOk());
+  EXPECT_THAT(loader_.config().grants, IsEmpty());
+}
+
+TEST_F(ResolveTest, ASequencesEntriesAreReloadedAndRenderedAsTheyAreWritten) {
+  ASSERT_THAT(LoadText("grants:\n  - {serviceAccount: a, on: [x]}\n  - {serviceAccount: b, on: [y]}\n"), IsOk());
+  EXPECT_THAT(RenderYaml(loader_.effective()),
+              HasSubstr("grants:\n  - serviceAccount: a  # " + (dir_ / "sample.yaml").string() + ":2\n    on: [x]"));
+  Write("grants:\n  - {serviceAccount: b, on: [y]}\n");
+  LARDER_ASSERT_OK_AND_ASSIGN(const std::vector<Change> changes, loader_.Reload());
+  EXPECT_FALSE(changes.empty());
+  ASSERT_EQ(loader_.config().grants.size(), 1u);
+  EXPECT_EQ(loader_.config().grants[0].account, "b");
+}
+
 TEST_F(ResolveTest, ListsAreCommaSeparatedOutsideOfSequences) {
   ASSERT_THAT(LoadText("tracker: a:1, b:2\n"), IsOk());
   EXPECT_THAT(loader_.config().tracker, ElementsAre("a:1", "b:2"));
@@ -87,6 +110,10 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorRow{"completely_different: x\n", "UNKNOWN_KEY", ":1: completely_different: unknown key"},
         ErrorRow{"quotas:\n  team-a:\n    byte: 1k\n", "UNKNOWN_KEY",
                  ":3: quotas.team-a.byte: unknown key (did you mean quotas.team-a.bytes?)"},
+        ErrorRow{"grants:\n  - on: [x]\n    serviceAcount: a\n", "UNKNOWN_KEY",
+                 ":3: grants[0].serviceAcount: unknown key (did you mean grants[0].serviceAccount?)"},
+        ErrorRow{"grants: [a]\n", "BAD_VALUE", ":1: grants: is a list of sections, not a value"},
+        ErrorRow{"grants: a\n", "BAD_VALUE", ":1: grants: is a list of sections, not a value"},
         ErrorRow{"arena: 12 parsecs\n", "BAD_VALUE", ":1: arena: \"12 parsecs\" is not a size such as 4MiB"},
         ErrorRow{"lease:\n  grace: -1s\n", "BAD_VALUE", ":2: lease.grace: \"-1s\" is not a duration such as 30s"},
         ErrorRow{"verify: maybe\n", "BAD_VALUE", ":1: verify: \"maybe\" is neither true nor false"},

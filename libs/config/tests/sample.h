@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,6 +19,10 @@ struct Sample {
     uint64_t bytes = base::kGiB;
     std::string durability = "sync";
   };
+  struct Grant {
+    std::string account = "*";
+    std::vector<std::string> on;
+  };
   std::string node_name;
   std::string data_dir = "/var/lib/larder";
   uint64_t arena = base::kGiB;
@@ -29,6 +34,7 @@ struct Sample {
   Identity identity = Identity::kCsi;
   std::vector<std::string> tracker;
   std::map<std::string, Quota> quotas = {{"default", Quota{}}};
+  std::deque<Grant> grants;
   uint64_t least = 1;
   uint64_t most = 10;
 };
@@ -61,6 +67,10 @@ inline void Declare(Binder& b, Sample& c) {
          {.key = "namespace", .check_key = [](const std::string& key) {
             return key != "all" ? absl::OkStatus() : base::InvalidArgument("BAD_VALUE", "all is not a namespace");
           }});
+  b.Items("grants", &c.grants, [](Binder& b, Sample::Grant& grant) {
+    b.Text("serviceAccount", &grant.account, {.help = "Who is allowed.", .reloadable = true});
+    b.List("on", &grant.on, {.help = "Where.", .required = true, .reloadable = true});
+  });
   b.Integer("limits.least", &c.least, {.help = "Least.", .reloadable = true});
   b.Integer("limits.most", &c.most, {.help = "Most.", .reloadable = true});
   b.Check([&c] {

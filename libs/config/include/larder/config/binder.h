@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <map>
@@ -145,6 +146,19 @@ class Binder {
         std::move(options));
   }
 
+  // A sequence of entries, each declared by `declare`: `grants: [{…}, {…}]`. They come from the file alone and start as
+  // T{}; the field is empty when it is bound. Their paths, `grants[0].serviceAccount`, may have capitals.
+  template <typename T>
+  void Items(const std::string& path, std::deque<T>* field,
+             std::type_identity_t<std::function<void(Binder&, T&)>> declare) {
+    AddItems(
+        path, [declare, field](Binder& binder, const std::string&) { declare(binder, field->emplace_back()); },
+        [declare](Binder& binder) {
+          T example{};
+          declare(binder, example);
+        });
+  }
+
   // Declares what `declare` binds below `path`.
   void Section(const std::string& path, const std::function<void(Binder&)>& declare);
 
@@ -153,7 +167,13 @@ class Binder {
 
   // For the loader.
   struct Group {
+    // What the path of an entry begins with, its key follows, then its end: "quotas", ".", "team-a", or "grants", "[",
+    // "0", "]".
     std::string path;
+    bool is_sequence = false;
+    std::string EntryPath(const std::string& key) const {
+      return is_sequence ? path + "[" + key + "]" : path + "." + key;
+    }
     std::function<void(Binder&, const std::string& key)> declare;
     TextCheck check_key;
   };
@@ -178,6 +198,9 @@ class Binder {
   void AddEach(const std::string& path, const std::vector<std::string>& keys,
                std::function<void(Binder&, const std::string&)> declare, const std::function<void(Binder&)>& example,
                EachOptions options);
+  void AddItems(const std::string& path, std::function<void(Binder&, const std::string&)> declare,
+                const std::function<void(Binder&)>& example);
+  void AddGroup(Group group, const std::string& key_name, const std::function<void(Binder&)>& example);
   void Add(const std::string& path, Field field);
   void Declare(const Group& group, const std::string& key, bool file_only);
   void Refuse(const std::string& path, std::string_view why);
@@ -186,6 +209,7 @@ class Binder {
   std::string prefix_;
   bool in_entry_ = false;  // an Each's entry is being bound: its general form is in settings_ already
   bool file_only_ = false;
+  bool capitals_ = false;  // a sequence's entry is being bound
   std::vector<Field> fields_;
   std::vector<Setting> settings_;
   std::vector<Group> groups_;
