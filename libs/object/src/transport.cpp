@@ -24,4 +24,11 @@ absl::StatusOr<std::unique_ptr<Channel>> Channel::Redial(base::Deadline) {
   return base::Error(absl::StatusCode::kUnimplemented, "NO_REDIAL", "dial anew");
 }
 
+absl::Status Listener::OpenDoor(Door door) {
+  return base::Error(absl::StatusCode::kUnimplemented, "NO_DOORS", "{}: the transport has one way in only",
+                     door.address);
+}
+void Listener::CloseDoor(const std::string&) {}
+void Listener::RecheckDoors() {}
+
 }  // namespace larder::object

@@ -17,9 +17,11 @@ constexpr base::Duration kEarlierWithin = std::chrono::minutes(1);
 
 }  // namespace
 
-Connection::Connection(ServerContext& server, base::UniqueFd fd, Caller caller, std::function<void(Connection&)> closed)
+Connection::Connection(ServerContext& server, std::shared_ptr<const Entrance> entrance, base::UniqueFd fd,
+                       Caller caller, std::function<void(Connection&)> closed)
     : server_(server),
       peer_(*server.settings.peer),
+      entrance_(std::move(entrance)),
       fd_(std::move(fd)),
       caller_(std::move(caller)),
       closed_cb_(std::move(closed)),
@@ -27,11 +29,13 @@ Connection::Connection(ServerContext& server, base::UniqueFd fd, Caller caller, 
 
 absl::Status Connection::Start() {
   LARDER_RETURN_IF_ERROR(server_.loop->Add(
-      fd_.get(), EPOLLIN, [self = shared_from_this()](uint32_t events) { self->OnEvent(events); }, kStrangers));
+      fd_.get(), EPOLLIN, [self = shared_from_this()](uint32_t events) { self->OnEvent(events); },
+      entrance_->strangers));
   if (caller_.pidfd) {
     // A forked child may keep the socket open: the process's own end is what counts.
     LARDER_RETURN_IF_ERROR(server_.loop->Add(
-        caller_.pidfd.get(), EPOLLIN, [self = shared_from_this()](uint32_t) { self->Close(""); }, kStrangers));
+        caller_.pidfd.get(), EPOLLIN, [self = shared_from_this()](uint32_t) { self->Close(""); },
+        entrance_->strangers));
   }
   return absl::OkStatus();
 }
@@ -54,7 +58,7 @@ void Connection::Close(std::string_view why) {
   Withhold(0);
   // Last: a client that waits must find the connection lost, and make another, not hear that its session has ended.
   if (session_.value != 0) {
-    if (server_.settings.tokens != nullptr) server_.settings.tokens->Revoke(token_);
+    if (entrance_->door.tokens != nullptr) entrance_->door.tokens->Revoke(token_);
     EndSession();
   }
   closed_cb_(*this);
@@ -64,6 +68,12 @@ void Connection::EndSession() {
   // Removes files, and makes those that others waited for.
   auto work = [self = shared_from_this()] { self->peer_.CloseSession(self->session_); };
   if (!peer_.blocks() || !HandOver(work)) work();
+}
+
+bool Connection::StillAllowed() const {
+  if (!greeted()) return true;
+  const auto owner = entrance_->door.identify({.pid = caller_.pid, .pidfd = caller_.pidfd.get()}, ns_);
+  return owner.ok() && owner->rights.Contains(rights_);
 }
 
 void Connection::CloseLater(std::string_view why) {

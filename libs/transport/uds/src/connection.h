@@ -27,8 +27,17 @@ struct ServerContext {
   base::MonotonicTime from;  // when the listener started
 };
 
-// Of the event loop: who is to be accepted, or has not said HELLO, is of one, then each namespace is.
-inline constexpr EventLoop::Group kStrangers = 1;
+// A socket that connections come by. Lives as long as the last of them.
+struct Entrance {
+  object::Door door;
+  std::string path;  // of the socket
+  // Of the event loop: who is to be accepted here, or has not said HELLO, is of one group; then each namespace is.
+  EventLoop::Group strangers = 1;
+  // Counts as their process where those who come cannot be told apart by theirs: all are one pod's. 0: they can.
+  int32_t as_pid = 0;
+  base::UniqueFd socket;
+  base::Duration queue_empty = BootNow();  // when nobody waited to be accepted
+};
 
 class Batch;
 
@@ -41,13 +50,18 @@ struct Request : Header {
 // The agent's end of one client. Made, read and closed on the loop's thread; replies may be sent from any.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(ServerContext& server, base::UniqueFd fd, Caller caller, std::function<void(Connection&)> closed);
+  Connection(ServerContext& server, std::shared_ptr<const Entrance> entrance, base::UniqueFd fd, Caller caller,
+             std::function<void(Connection&)> closed);
   absl::Status Start();
   // Gives everything of the client back at once. Idempotent. `why` is empty for an ordinary end.
   void Close(std::string_view why);
   bool greeted() const { return session_.value != 0; }
   base::MonotonicTime since() const { return since_; }
-  int32_t pid() const { return caller_.pid; }
+  // Whom it counts for among those that have not said HELLO.
+  int32_t stranger() const { return entrance_->as_pid != 0 ? entrance_->as_pid : caller_.pid; }
+  const Entrance& entrance() const { return *entrance_; }
+  // Whether it would be given its session, with no fewer rights, if it said HELLO now.
+  bool StillAllowed() const;
   // Replies have waited for the client to read for longer than `limit`.
   bool Stalled(base::MonotonicTime now, base::Duration limit) LARDER_EXCLUDES(mutex_);
   // Asks the client for those of `quarantined` segments (ascending) that it got. False if it has not given back, within
@@ -156,6 +170,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   ServerContext& server_;
   object::Peer& peer_;
+  const std::shared_ptr<const Entrance> entrance_;
   base::UniqueFd fd_;
   Caller caller_;
   std::function<void(Connection&)> closed_cb_;
@@ -165,6 +180,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   object::SessionId session_;
   object::SessionToken token_;
   std::string ns_;
+  object::Rights rights_;
   WindowPtr ring_;
   arena::PrivateCharge withheld_;
   bool closed_ = false;

@@ -167,7 +167,7 @@ void Connection::Hello(const Request& header, base::ByteReader& in) {
   if (greeted()) return Malformed(header, BadRecord("HELLO comes once"));
   const object::ListenSettings& settings = server_.settings;
   absl::StatusOr<object::SessionOwner> owner =
-      settings.identify({.pid = caller_.pid, .pidfd = caller_.pidfd.get()}, hello.ns);
+      entrance_->door.identify({.pid = caller_.pid, .pidfd = caller_.pidfd.get()}, hello.ns);
   if (!owner.ok()) {
     Reply(header, owner.status());
     return Close("denied");
@@ -182,12 +182,13 @@ void Connection::Hello(const Request& header, base::ByteReader& in) {
   }
   session_ = *session;
   ns_ = owner->ns;
+  rights_ = owner->rights;
   const EventLoop::Group group = std::hash<std::string>()(ns_);
   server_.loop->Move(fd_.get(), group);
   server_.loop->Move(caller_.pidfd.get(), group);  // what it holds is given back in their turn, too
   Withhold(hello.earlier_bytes);
-  if (settings.tokens != nullptr) {
-    const absl::StatusOr<object::SessionToken> token = settings.tokens->Issue(session_, *owner);
+  if (object::SessionTokens* tokens = entrance_->door.tokens; tokens != nullptr) {
+    const absl::StatusOr<object::SessionToken> token = tokens->Issue(session_, *owner);
     if (!token.ok()) {
       Reply(header, token.status());
       return Close("denied");

@@ -22,9 +22,7 @@ constexpr base::Duration kRevokeLimit = std::chrono::seconds(5);
 }  // namespace
 
 UdsListener::UdsListener(const object::ListenSettings& settings)
-    : server_{.settings = settings},
-      path_(settings.address + "/" + std::string(kSocketName)),
-      loop_([this] { CheckConnections(); }, kTick, *settings.clock) {
+    : server_{.settings = settings}, loop_([this] { CheckConnections(); }, kTick, *settings.clock) {
   server_.loop = &loop_;
   server_.from = settings.clock->Now();
   server_.offloaded = &offloaded_;
@@ -32,59 +30,130 @@ UdsListener::UdsListener(const object::ListenSettings& settings)
 
 UdsListener::~UdsListener() { Stop(base::kNoDeadline); }
 
+absl::StatusOr<UdsListener::EntrancePtr> UdsListener::Bind(object::Door door) {
+  auto entrance = std::make_shared<Entrance>();
+  entrance->path = door.address + "/" + std::string(kSocketName);
+  LARDER_ASSIGN_OR_RETURN(entrance->socket, ListenAt(entrance->path, door.socket_mode));
+  entrance->door = std::move(door);
+  return entrance;
+}
+
 absl::Status UdsListener::Start() {
-  LARDER_RETURN_IF_ERROR(base::MakeDirs(server_.settings.address));
-  absl::StatusOr<base::UniqueFd> lock = base::LockFile(path_ + ".lock");
-  if (!lock.ok()) {
-    return base::Annotate(lock.status(), "another agent serves " + server_.settings.address);
-  }
+  const object::ListenSettings& settings = server_.settings;
+  LARDER_RETURN_IF_ERROR(base::MakeDirs(settings.address));
+  absl::StatusOr<base::UniqueFd> lock = base::LockFile(settings.address + "/" + std::string(kSocketName) + ".lock");
+  if (!lock.ok()) return base::Annotate(lock.status(), "another agent serves " + settings.address);
   lock_ = *std::move(lock);
-  LARDER_ASSIGN_OR_RETURN(socket_, ListenAt(path_, server_.settings.socket_mode));
+  LARDER_ASSIGN_OR_RETURN(first_, Bind({.address = settings.address,
+                                        .identify = settings.identify,
+                                        .tokens = settings.tokens,
+                                        .socket_mode = settings.socket_mode}));
   LARDER_RETURN_IF_ERROR(loop_.Start());
-  loop_.Post([this] {
-    const absl::Status added = loop_.Add(
-        socket_.get(), EPOLLIN, [this](uint32_t) { Accept(); }, kStrangers);
-    if (!added.ok()) socket_.Reset();
-  });
+  started_ = true;
+  loop_.Post([this] { Open(first_).IgnoreError(); });
   return absl::OkStatus();
 }
 
+void UdsListener::OnLoop(const std::function<void()>& task) {
+  base::Mutex mutex;
+  base::CondVar changed;
+  bool done = false;
+  loop_.Post([&] {
+    task();
+    base::MutexLock lock(mutex);
+    done = true;
+    changed.NotifyAll();
+  });
+  base::MutexLock lock(mutex);
+  while (!done) changed.Wait(mutex);
+}
+
+absl::Status UdsListener::OpenDoor(object::Door door) {
+  LARDER_ASSIGN_OR_RETURN(const EntrancePtr entrance, Bind(std::move(door)));
+  absl::Status opened;
+  OnLoop([&] {
+    entrance->as_pid = --last_door_;  // no process has such a number
+    entrance->strangers = std::hash<std::string>()(entrance->path);
+    opened = Open(entrance);
+    if (opened.ok()) doors_[entrance->door.address] = entrance;
+  });
+  if (!opened.ok()) ::unlink(entrance->path.c_str());
+  return opened;
+}
+
+void UdsListener::CloseDoor(const std::string& address) {
+  OnLoop([&] {
+    const auto found = doors_.find(address);
+    if (found == doors_.end()) return;
+    Close(*found->second);
+    doors_.erase(found);
+  });
+}
+
+void UdsListener::RecheckDoors() {
+  OnLoop([&] {
+    std::vector<std::shared_ptr<Connection>> refused;
+    for (const auto& [raw, connection] : connections_) {
+      if (&connection->entrance() != first_.get() && !connection->StillAllowed()) refused.push_back(connection);
+    }
+    for (const auto& connection : refused) connection->Close("denied");
+  });
+}
+
+absl::Status UdsListener::Open(const EntrancePtr& entrance) {
+  absl::Status added = loop_.Add(
+      entrance->socket.get(), EPOLLIN, [this, entrance](uint32_t) { Accept(entrance); }, entrance->strangers);
+  if (!added.ok()) entrance->socket.Reset();
+  return added;
+}
+
+void UdsListener::Close(Entrance& entrance) {
+  // By our lock, or our owner's, the path is ours.
+  ::unlink(entrance.path.c_str());
+  loop_.Remove(entrance.socket.get());
+  std::vector<std::shared_ptr<Connection>> leaving;
+  for (const auto& [raw, connection] : connections_) {
+    if (&connection->entrance() == &entrance) leaving.push_back(connection);
+  }
+  for (const auto& connection : leaving) connection->Close("");
+  entrance.socket.Reset();
+}
+
 void UdsListener::Stop(base::Deadline) {
-  if (!socket_) return;
-  // Under our lock the path is ours.
-  ::unlink(path_.c_str());
-  loop_.Post([this] {
-    loop_.Remove(socket_.get());
-    while (!connections_.empty()) connections_.begin()->second->Close("");
+  if (!started_) return;
+  OnLoop([this] {
+    for (const auto& [address, entrance] : doors_) Close(*entrance);
+    doors_.clear();
+    Close(*first_);
   });
   // A copy or a disk write that has begun is waited for: it uses what our owner takes down next.
   offloaded_.Close(base::kNoDeadline);
   loop_.Stop();
-  socket_.Reset();
   lock_.Reset();
+  started_ = false;
 }
 
 // One at a time: the loop calls again as long as there are others, and sees to its connections in between.
-void UdsListener::Accept() {
+void UdsListener::Accept(const EntrancePtr& entrance) {
   const base::Duration now = BootNow();
-  base::UniqueFd fd(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  base::UniqueFd fd(::accept4(entrance->socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd) {
     if (errno == EMFILE || errno == ENFILE) {
       paused_ = true;
-      loop_.Modify(socket_.get(), 0);
+      loop_.Modify(entrance->socket.get(), 0);
     }
-    if (errno == EAGAIN) queue_empty_ = now;
+    if (errno == EAGAIN) entrance->queue_empty = now;
     return;
   }
-  absl::StatusOr<Caller> caller = CallerOf(fd.get(), {.since = queue_empty_, .until = BootNow()});
+  absl::StatusOr<Caller> caller = CallerOf(fd.get(), {.since = entrance->queue_empty, .until = BootNow()});
   if (!caller.ok()) return;
   object::TransportObserver* observer = server_.settings.observer;
-  if (!AdmitStranger(caller->pid)) {
+  if (!AdmitStranger(entrance->as_pid != 0 ? entrance->as_pid : caller->pid)) {
     if (observer != nullptr) observer->Denied("too_many");
     return;
   }
   auto connection =
-      std::make_shared<Connection>(server_, std::move(fd), *std::move(caller), [this](Connection& closed) {
+      std::make_shared<Connection>(server_, entrance, std::move(fd), *std::move(caller), [this](Connection& closed) {
         if (server_.settings.observer != nullptr) server_.settings.observer->ConnectionClosed();
         connections_.erase(&closed);
       });
@@ -94,22 +163,26 @@ void UdsListener::Accept() {
   if (!connection->Start().ok()) connection->Close("too_many");
 }
 
-bool UdsListener::AdmitStranger(int32_t pid) {
+bool UdsListener::AdmitStranger(int32_t stranger) {
   std::erase_if(strangers_, [](const std::weak_ptr<Connection>& weak) {
     const std::shared_ptr<Connection> connection = weak.lock();
     return connection == nullptr || connection->greeted();
   });
-  std::vector<int32_t> pids;
-  for (const std::weak_ptr<Connection>& stranger : strangers_) pids.push_back(stranger.lock()->pid());
-  if (pid != 0 && std::ranges::count(pids, pid) >= kMaxUngreetedOfOne) return false;
+  std::vector<int32_t> known;
+  for (const std::weak_ptr<Connection>& other : strangers_) known.push_back(other.lock()->stranger());
+  if (stranger != 0 && std::ranges::count(known, stranger) >= kMaxUngreetedOfOne) return false;
   // Many processes of one client could keep all others out for ever, if those that came first were to stay.
-  if (pids.size() >= kMaxUngreeted) strangers_[OneTooMany(pids)].lock()->Close("too_many");
+  if (known.size() >= kMaxUngreeted) strangers_[OneTooMany(known)].lock()->Close("too_many");
   return true;
 }
 
 void UdsListener::CheckConnections() {
-  if (std::exchange(paused_, false)) loop_.Modify(socket_.get(), EPOLLIN);
-  if (const base::Duration looked = BootNow(); QueueIsEmpty(socket_.get())) queue_empty_ = looked;
+  const auto look = [&, paused = std::exchange(paused_, false)](Entrance& entrance) {
+    if (paused) loop_.Modify(entrance.socket.get(), EPOLLIN);
+    if (const base::Duration looked = BootNow(); QueueIsEmpty(entrance.socket.get())) entrance.queue_empty = looked;
+  };
+  if (first_ != nullptr && first_->socket) look(*first_);
+  for (const auto& [address, entrance] : doors_) look(*entrance);
   const base::MonotonicTime now = server_.settings.clock->Now();
   std::vector<std::shared_ptr<Connection>> late, stalled, holding;
   std::vector<uint64_t> quarantined;

@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,21 +17,34 @@ class UdsListener final : public object::Listener {
   explicit UdsListener(const object::ListenSettings& settings);
   ~UdsListener() override;
   absl::Status Start() override;
+  absl::Status OpenDoor(object::Door door) override;
+  void CloseDoor(const std::string& address) override;
+  void RecheckDoors() override;
   void Stop(base::Deadline deadline) override;
 
  private:
+  using EntrancePtr = std::shared_ptr<Entrance>;
+  // Its socket, bound.
+  static absl::StatusOr<EntrancePtr> Bind(object::Door door);
+  // Runs `task` on the loop's thread and waits for it.
+  void OnLoop(const std::function<void()>& task);
+
   // The loop's thread.
-  void Accept();
-  // Room for one more that has not said HELLO; false if `pid` has as many as it may.
-  bool AdmitStranger(int32_t pid);
+  absl::Status Open(const EntrancePtr& entrance);
+  void Close(Entrance& entrance);
+  void Accept(const EntrancePtr& entrance);
+  // Room for one more that has not said HELLO; false if whom it counts for has as many as it may.
+  bool AdmitStranger(int32_t stranger);
   void CheckConnections();
 
   ServerContext server_;
-  const std::string path_;
   base::UniqueFd lock_;
-  base::UniqueFd socket_;
-  base::Duration queue_empty_ = BootNow();  // when nobody waited to be accepted
-  bool paused_ = false;                     // descriptors were short: accepts again at the next tick
+  EntrancePtr first_;
+  bool started_ = false;
+  // The loop's thread, as all that follows.
+  std::map<std::string, EntrancePtr> doors_;  // by address
+  int32_t last_door_ = 0;
+  bool paused_ = false;  // descriptors were short: accepts again at the next tick
   std::map<Connection*, std::shared_ptr<Connection>> connections_;
   std::vector<std::weak_ptr<Connection>>
       strangers_;  // before their HELLO, the oldest first; others, too, until it is looked at

@@ -11,6 +11,7 @@
 #include "larder/base/clock.h"
 #include "larder/object/blob.h"
 #include "larder/object/object.h"
+#include "larder/object/rights.h"
 
 namespace larder::object {
 
@@ -21,6 +22,8 @@ using Done = std::function<void(T)>;
 struct SessionOwner {
   std::string ns;
   int32_t pid = 0;  // for people; 0 unknown
+  Rights rights = Rights::All();
+  std::string account = {};  // who was given the rights, for people
 };
 
 using LapsedFn = std::function<void(const std::vector<LeaseId>&)>;

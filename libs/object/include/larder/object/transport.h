@@ -12,6 +12,7 @@
 
 #include "larder/base/bytes.h"
 #include "larder/base/clock.h"
+#include "larder/object/caller.h"
 #include "larder/object/object.h"
 #include "larder/object/peer.h"
 
@@ -104,11 +105,30 @@ struct DialOptions {
   base::Duration call_timeout = base::Duration::max();
 };
 
+// A way in to a listener beside its first one, for callers of whom something is known by the way they come.
+struct Door {
+  std::string address;  // as ListenSettings'; nobody else may serve it
+  Identify identify;
+  SessionTokens* tokens = nullptr;  // none: sessions have no token
+  unsigned socket_mode = 0666;      // permissions of a socket that is a file
+};
+
 // The agent's side: serves a peer until stopped.
 class Listener {
  public:
   virtual ~Listener() = default;
   virtual absl::Status Start() = 0;
+  // Doors, each known by its address. Not from the listener's own threads; after Start, and not at once with Stop,
+  // which closes all.
+
+  // Serves who comes by `door`, too, on the threads that the listener has. The errors of Start; UNIMPLEMENTED
+  // (NO_DOORS) of a transport that has one way in only.
+  virtual absl::Status OpenDoor(Door door);
+  // Takes no new connections by that door and ends those that came by it, and their leases with them: none asks for
+  // anything once this returns. Nothing if it is not open.
+  virtual void CloseDoor(const std::string& address);
+  // Asks `identify` of all doors again, about each session, and ends those that it refuses now or gives fewer rights.
+  virtual void RecheckDoors();
   // Takes no new connections, lets running requests end until `deadline`, closes.
   virtual void Stop(base::Deadline deadline) = 0;
 };
