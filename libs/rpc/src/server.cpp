@@ -6,14 +6,20 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <thread>
 #include <utility>
 
+#include "larder/base/sockets.h"
 #include "larder/base/status.h"
 #include "larder/rpc/address.h"
 #include "larder/rpc/channel.h"
@@ -33,6 +39,39 @@ void EnableHealthAndReflection() {
   }();
   static_cast<void>(kEnabled);
 }
+
+// The only plugin there is, and with it the threads that synchronous services need.
+class WithoutReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override { plugins->clear(); }
+};
+
+// Hands the connections of a listening socket to a server, on a thread of its own.
+class Accepting {
+ public:
+  // Borrows `server`.
+  Accepting(int listening, grpc::Server& server) : listening_(listening), server_(server), thread_([this] { Run(); }) {}
+  ~Accepting() {
+    base::Wake(wake_.get());
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    std::array<pollfd, 2> wait = {{{.fd = listening_, .events = POLLIN}, {.fd = wake_.get(), .events = POLLIN}}};
+    while (::poll(wait.data(), wait.size(), -1) < 0 || wait[1].revents == 0) {
+      // gRPC closes it.
+      const int fd = ::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      if (fd >= 0) grpc::AddInsecureChannelFromFd(&server_, fd);
+    }
+  }
+
+  const int listening_;
+  grpc::Server& server_;
+  base::UniqueFd wake_ = base::MakeWake();
+  std::thread thread_;
+};
 
 absl::Status CannotListen(std::string_view where, std::string_view why) {
   return base::Error(absl::StatusCode::kFailedPrecondition, "CANNOT_LISTEN", "cannot listen on {}: {}", where, why);
@@ -56,12 +95,13 @@ struct Server::Impl {
   observe::Logger& log;
   std::vector<grpc::Service*> services;
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<Accepting> accepting;
   int port = 0;
   struct stat socket = {};  // what lies at unix_path, if it is ours
 };
 
 absl::Status Server::Impl::CheckOptions() const {
-  if (options.address.empty() && options.unix_path.empty()) {
+  if (options.address.empty() && options.unix_path.empty() && !options.listening) {
     return base::InvalidArgument("NO_ADDRESS", "a server needs an address or a socket path");
   }
   if (!options.address.empty()) LARDER_RETURN_IF_ERROR(CheckHostPort(options.address));
@@ -114,6 +154,7 @@ absl::Status Server::Start() {
   const auto credentials = grpc::InsecureServerCredentials();
   if (!options.address.empty()) builder.AddListeningPort(options.address, credentials, &impl_->port);
   if (!options.unix_path.empty()) builder.AddListeningPort("unix:" + aside, credentials);
+  if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   for (grpc::Service* service : impl_->services) builder.RegisterService(service);
   impl_->server = builder.BuildAndStart();
   if (impl_->server == nullptr) {
@@ -127,6 +168,7 @@ absl::Status Server::Start() {
       return published;
     }
   }
+  if (options.listening) impl_->accepting = std::make_unique<Accepting>(options.listening.get(), *impl_->server);
   SetServing(true);
   impl_->log.Info("grpc serving",
                   {{"address", options.address}, {"port", impl_->port}, {"socket", options.unix_path.native()}});
@@ -137,6 +179,7 @@ void Server::Stop(base::Deadline deadline) {
   if (impl_->server == nullptr) return;
   SetServing(false);
   impl_->Unpublish();
+  impl_->accepting.reset();
   if (deadline == base::kNoDeadline) {
     impl_->server->Shutdown();
   } else {

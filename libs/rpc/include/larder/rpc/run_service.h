@@ -75,6 +75,14 @@ concept ReloadableApp = requires(App& app, const typename App::Config& config) {
   { app.Reload(config) } -> std::same_as<absl::Status>;
 };
 
+// An App that does something while its process is alone, before there are threads and memory: forks, gives up what root
+// may. Prepare's result is the third argument of its constructor; where an App is one of several in a process there is
+// none.
+template <typename App>
+concept PreparedApp = requires(const typename App::Config& config) {
+  { App::Prepare(config) } -> std::same_as<absl::StatusOr<typename App::Prepared>>;
+};
+
 namespace internal {
 
 // Signals are blocked in the calling thread, and so in all that it starts, from here to the end of the object's life.
@@ -104,6 +112,29 @@ absl::Status Serve(Process& process, SignalScope& signals, const Hooks& hooks);
 // Prints "binary: message" on stderr if it is an error; the exit code of the error table.
 int Exit(const ServiceInfo& info, const absl::Status& status);
 
+// All of RunService behind the settings.
+template <ServiceApp App, typename... Prepared>
+absl::Status ServeApp(const ServiceInfo& info, SignalScope& signals,
+                      config::Loader<ServiceConfig<typename App::Config>>& loader, Prepared... prepared) {
+  Process process(ProcessOptionsFor(info, loader.config().process, loader.effective()));
+  process.SetConfigText(config::RenderYaml(loader.effective()));
+  App app(loader.config().service, process, std::move(prepared)...);
+  const auto apply = [&](const ServiceConfig<typename App::Config>& config,
+                         const std::vector<config::Change>&) -> absl::Status {
+    if constexpr (ReloadableApp<App>) LARDER_RETURN_IF_ERROR(app.Reload(config.service));
+    process.log().SetLevel(config.process.log_level);
+    return absl::OkStatus();
+  };
+  const Hooks hooks = {.start = [&] { return app.Start(); },
+                       .stop = [&](base::Deadline deadline) { app.Stop(deadline); },
+                       .reload = [&]() -> absl::StatusOr<std::vector<config::Change>> {
+                         LARDER_ASSIGN_OR_RETURN(auto changes, loader.Reload(apply));
+                         process.SetConfigText(config::RenderYaml(loader.effective()));
+                         return changes;
+                       }};
+  return Serve(process, signals, hooks);
+}
+
 }  // namespace internal
 
 // A service's whole main: settings from file, environment and flags (--help, --version and --print-config print and
@@ -122,23 +153,13 @@ int RunService(int argc, char** argv) {
     std::fputs(outcome->text.c_str(), stdout);
     return 0;
   }
-  Process process(ProcessOptionsFor(info, loader.config().process, loader.effective()));
-  process.SetConfigText(config::RenderYaml(loader.effective()));
-  App app(loader.config().service, process);
-  const auto apply = [&](const ServiceConfig<typename App::Config>& config,
-                         const std::vector<config::Change>&) -> absl::Status {
-    if constexpr (ReloadableApp<App>) LARDER_RETURN_IF_ERROR(app.Reload(config.service));
-    process.log().SetLevel(config.process.log_level);
-    return absl::OkStatus();
-  };
-  const internal::Hooks hooks = {.start = [&] { return app.Start(); },
-                                 .stop = [&](base::Deadline deadline) { app.Stop(deadline); },
-                                 .reload = [&]() -> absl::StatusOr<std::vector<config::Change>> {
-                                   LARDER_ASSIGN_OR_RETURN(auto changes, loader.Reload(apply));
-                                   process.SetConfigText(config::RenderYaml(loader.effective()));
-                                   return changes;
-                                 }};
-  return internal::Exit(info, internal::Serve(process, signals, hooks));
+  if constexpr (PreparedApp<App>) {
+    absl::StatusOr<typename App::Prepared> prepared = App::Prepare(loader.config().service);
+    if (!prepared.ok()) return internal::Exit(info, prepared.status());
+    return internal::Exit(info, internal::ServeApp<App>(info, signals, loader, *std::move(prepared)));
+  } else {
+    return internal::Exit(info, internal::ServeApp<App>(info, signals, loader));
+  }
 }
 
 }  // namespace larder::rpc

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "larder/base/clock.h"
+#include "larder/base/unique_fd.h"
 #include "larder/observe/logger.h"
 
 namespace grpc {
@@ -21,9 +22,13 @@ struct ServerOptions {
   std::string address;              // HOST:PORT, port 0 for any free one; empty: no TCP
   std::filesystem::path unix_path;  // empty: no Unix socket. Its folder must exist
   unsigned unix_mode = 0660;        // who may connect
+  // A listening Unix socket that somebody else bound: its connections are served, too. Costs a thread.
+  base::UniqueFd listening;
+  // Reflection costs a thread; a server that is one of many does without.
+  bool reflection = true;
 };
 
-// A gRPC server with the health service (grpc.health.v1) and reflection, on TCP, a Unix socket or both. Receives
+// A gRPC server with the health service (grpc.health.v1) and reflection, on TCP, Unix sockets or both. Receives
 // messages of at most kMaxMessageBytes. Start and Stop from one thread; the rest is thread-safe.
 class Server {
  public:
