@@ -11,6 +11,8 @@ std::string_view NameOf(Identity identity) {
       return "open";
     case Identity::kCgroup:
       return "cgroup";
+    case Identity::kCsi:
+      return "csi";
   }
   return "";
 }

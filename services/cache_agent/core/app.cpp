@@ -7,6 +7,8 @@
 #include "core/agent_status.h"
 #include "core/arena_metrics.h"
 #include "core/connection_metrics.h"
+#include "core/granted_peer.h"
+#include "core/grants.h"
 #include "core/identity.h"
 #include "core/incarnation.h"
 #include "core/live_sessions.h"
@@ -18,6 +20,10 @@
 #include "core/pod_directory.h"
 #include "core/publisher.h"
 #include "core/tracked_peer.h"
+#include "csi/csi_metrics.h"
+#include "csi/driver.h"
+#include "csi/pod_doors.h"
+#include "csi/privileges.h"
 #include "larder/arena/arena.h"
 #include "larder/backends/register_all.h"
 #include "larder/base/file.h"
@@ -48,12 +54,20 @@ constexpr base::Duration kPodsPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
-App::App(const Config& config, rpc::Process& process)
-    : config_(config), process_(process), namespaces_(std::make_unique<NamespaceTable>(config)) {}
+absl::StatusOr<App::Prepared> App::Prepare(const Config& config) { return csi::SplitPrivileges(config); }
+
+App::App(const Config& config, rpc::Process& process, Prepared privileges)
+    : config_(config),
+      process_(process),
+      privileges_(std::move(privileges)),
+      namespaces_(std::make_unique<NamespaceTable>(config)),
+      grants_(std::make_unique<GrantTable>(config.grants)),
+      csi_metrics_(std::make_unique<csi::CsiMetrics>(process.metrics())) {}
 App::~App() { stops_.Run(base::kNoDeadline); }
 
 absl::Status App::Start() {
   LARDER_RETURN_IF_ERROR(CheckIdentity(config_));
+  LARDER_RETURN_IF_ERROR(CheckPrivileges());
   LARDER_RETURN_IF_ERROR(CheckMachine());
   LARDER_RETURN_IF_ERROR(LockSocketDir());
   LARDER_RETURN_IF_ERROR(OpenPods());
@@ -61,6 +75,7 @@ absl::Status App::Start() {
   maintenance_->Start();
   stops_.Push("maintenance", [this](base::Deadline) { maintenance_->Stop(); });
   LARDER_RETURN_IF_ERROR(Listen());
+  LARDER_RETURN_IF_ERROR(StartDriver());
   process_.SetReady(true);
   stops_.Push("ready", [this](base::Deadline) { process_.SetReady(false); });
   process_.log().Info("agent serving", {{"node", node_},
@@ -75,7 +90,15 @@ void App::Stop(base::Deadline deadline) { stops_.Run(deadline); }
 
 absl::Status App::Reload(const Config& config) {
   namespaces_->Replace(config);
+  grants_->Replace(config.grants);
+  if (data_ != nullptr) data_->RecheckDoors();
   return absl::OkStatus();
+}
+
+absl::Status App::CheckPrivileges() const {
+  if (config_.identity != Identity::kCsi || privileges_ != nullptr) return absl::OkStatus();
+  return base::Error(absl::StatusCode::kFailedPrecondition, "NO_MOUNTER",
+                     "identity 'csi' needs a process of the agent's own: run larder-agent");
 }
 
 absl::Status App::CheckMachine() {
@@ -101,8 +124,8 @@ absl::Status App::LockSocketDir() {
 }
 
 absl::Status App::OpenPods() {
+  if (config_.identity != Identity::kOpen) ForbidInspection();
   if (config_.identity != Identity::kCgroup) return absl::OkStatus();
-  ForbidInspection();
   LARDER_ASSIGN_OR_RETURN(pods_, FilePodDirectory::Open(config_.pods_file, process_.log()));
   // On a thread of its own: a file may hang, on which no lease may depend.
   pods_refresh_ = std::make_unique<base::Worker>("larder-pods", [this] {
@@ -159,7 +182,8 @@ absl::Status App::OpenStore() {
                                                                            .late_tick = config_.lease_ttl / kRenewals,
                                                                            .node = node_}));
   LARDER_ASSIGN_OR_RETURN(peer, JoinCluster(std::move(peer)));
-  peer_ = std::make_unique<MeteredPeer>(std::move(peer), process_.metrics(), process_.clock());
+  peer_ = std::make_unique<MeteredPeer>(std::make_unique<GrantedPeer>(std::move(peer)), process_.metrics(),
+                                        process_.clock());
   stops_.Push("peer", [this](base::Deadline) {
     pieces_.reset();
     peer_.reset();
@@ -303,6 +327,39 @@ absl::Status App::ListenForCalls(const std::string& socket) {
   LARDER_RETURN_IF_ERROR(control_->Start());
   stops_.Push("control socket", [this](base::Deadline deadline) { control_->Stop(deadline); });
   return absl::OkStatus();
+}
+
+absl::Status App::StartDriver() {
+  if (config_.identity != Identity::kCsi) return absl::OkStatus();
+  object::TransportRegistry transports("transport");
+  transport::RegisterAll(transports);
+  LARDER_ASSIGN_OR_RETURN(const object::TransportEntry* transport, transports.Get(kDataTransport));
+  pod_doors_ = std::make_unique<csi::PodDoors>(csi::PodDoors::Parts{
+      .data = data_.get(),
+      .control = transport->control,
+      .service =
+          [this](const LiveSessions& sessions, object::Identify identify) {
+            return std::make_unique<AgentRpc>(*peer_, *executor_, *status_, sessions, std::move(identify),
+                                              *connection_metrics_, *node_list_);
+          },
+      .grants = grants_.get(),
+      .log = &process_.log()});
+  stops_.Push("pods' sockets", [this](base::Deadline) { pod_doors_.reset(); });
+  driver_ = std::make_unique<csi::Driver>(csi::Driver::Parts{.info = {.name = config_.csi_driver_name,
+                                                                      .version = std::string(rpc::Version()),
+                                                                      .node = node_,
+                                                                      .endpoint = {},
+                                                                      .kubelet_dir = config_.csi_kubelet_dir},
+                                                             .run_dir = config_.csi_run_dir,
+                                                             .privileges = privileges_,
+                                                             .doors = pod_doors_.get(),
+                                                             .metrics = csi_metrics_.get(),
+                                                             .clock = &process_.clock(),
+                                                             .log = &process_.log()});
+  stops_.Push("csi driver", [this](base::Deadline deadline) { driver_->Stop(deadline); });
+  privileges_->mounter->OnEnd(
+      [this] { process_.Fail(base::Error(absl::StatusCode::kUnavailable, "NO_MOUNTER", "the mounter has ended")); });
+  return driver_->Start();
 }
 
 }  // namespace larder::cache_agent

@@ -1,5 +1,6 @@
 #include "larder/cache_agent/config.h"
 
+#include "core/grants.h"
 #include "core/identity.h"
 #include "larder/backends/register_all.h"
 #include "larder/base/status.h"
@@ -12,6 +13,8 @@ namespace {
 
 constexpr int kMaxThreads = 256;
 constexpr size_t kMaxPlace = 253;
+constexpr size_t kMaxDriverName = 63;
+constexpr size_t kMaxRunDir = 40;
 
 absl::Status CheckAbsolute(const std::string& path) {
   if (path.starts_with('/')) return absl::OkStatus();
@@ -35,6 +38,44 @@ absl::Status CheckAddresses(const std::string& text) { return ParseAddresses(tex
 absl::Status CheckCluster(const Config& config) {
   if (config.peer_manager.empty() || !config.tracker.empty()) return absl::OkStatus();
   return base::InvalidArgument("MISSING_SETTING", "tracker: must be set with peer_manager");
+}
+
+// A DNS subdomain, as CSIDriver objects are named.
+absl::Status CheckDriverName(const std::string& name) {
+  const bool words = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string::npos;
+  if (words && name.size() <= kMaxDriverName && !name.starts_with('.') && !name.starts_with('-')) {
+    return absl::OkStatus();
+  }
+  return base::InvalidArgument("BAD_VALUE", "'{}' is not a DNS name of at most {} bytes", name, kMaxDriverName);
+}
+
+// Sockets lie below it: DIR/pods/<32 digits>/control.sock, and beside that while they are bound.
+absl::Status CheckRunDir(const std::string& path) {
+  LARDER_RETURN_IF_ERROR(CheckAbsolute(path));
+  if (path.size() <= kMaxRunDir) return absl::OkStatus();
+  return base::InvalidArgument("BAD_VALUE", "'{}' is longer than {} bytes: the names of sockets below it must be short",
+                               path, kMaxRunDir);
+}
+
+void DeclareGrant(config::Binder& binder, Grant& grant) {
+  binder.Text("namespace", &grant.ns,
+              {.help = "The namespace of the pods that are allowed something.",
+               .required = true,
+               .check = object::CheckNamespace,
+               .reloadable = true});
+  binder.Text("serviceAccount", &grant.service_account,
+              {.help = "Their ServiceAccount; *: any of the namespace.", .required = true, .reloadable = true});
+  binder.List("verbs", &grant.verbs,
+              {.help = "What they may do: get, put, delete, list, pin.",
+               .required = true,
+               .check = CheckVerb,
+               .reloadable = true});
+  binder.List("on", &grant.on,
+              {.help = "In which namespaces. Where their own is named, it holds instead of everything that pods may do "
+                       "there else.",
+               .required = true,
+               .check = object::CheckNamespace,
+               .reloadable = true});
 }
 
 void DeclareQuota(config::Binder& binder, Quota& quota) {
@@ -92,14 +133,29 @@ void Declare(config::Binder& binder, Config& config) {
               {.help = "Directory of what outlives the agent; one agent owns it. Needed by stores on disk.",
                .check = CheckAbsolute});
   binder.Choice(
-      "identity", &config.identity, {{"open", Identity::kOpen}, {"cgroup", Identity::kCgroup}},
+      "identity", &config.identity, {{"open", Identity::kOpen}, {"cgroup", Identity::kCgroup}, {"csi", Identity::kCsi}},
       {.help = "How a caller's namespace is known. open: by its own word, which suits one machine of one "
                "user. cgroup: by the pod whose cgroup its process is in, as the kernel says; needs pods_file, "
-               "and the node's pid namespace (hostPID)."});
+               "and the node's pid namespace (hostPID). csi: by the volume of a pod that has the socket, as the "
+               "kubelet says; the agent is the CSI driver, and begins as root."});
   binder.Text("pods_file", &config.pods_file,
               {.help = "File that says who this node's pods are, in YAML or JSON: below `pods` for each uid its "
                        "namespace, name and service_account. Read again when it changes.",
                .check = CheckAbsolute});
+  binder.Text("csi.driver_name", &config.csi_driver_name,
+              {.help = "The CSI driver's name, as the CSIDriver object and the volumes of pods have it.",
+               .required = true,
+               .check = CheckDriverName});
+  binder.Text("csi.kubelet_dir", &config.csi_kubelet_dir,
+              {.help = "The kubelet's directory (--root-dir), with pods and plugins_registry.",
+               .required = true,
+               .check = CheckAbsolute});
+  binder.Text("csi.run_dir", &config.csi_run_dir,
+              {.help = "Directory of the sockets of the driver and of pods, and of what is kept of them until the node "
+                       "stops. The same path on the host: the kubelet connects there. One agent owns it.",
+               .required = true,
+               .check = CheckRunDir});
+  binder.Items("grants", &config.grants, DeclareGrant);
   binder.Bytes("arena", &config.arena,
                {.help = "Memory shared with pods: objects and what is being written. Taken whole at start.",
                 .min = 16 * base::kMiB});

@@ -45,7 +45,7 @@ object::Identify IdentifyByCgroup(const PodDirectory& pods, observe::Logger& log
 }
 
 object::Identify IdentifyCalls(Identity identity) {
-  if (identity == Identity::kOpen) return IdentifyByWord();
+  if (identity != Identity::kCgroup) return IdentifyByWord();
   return [](const object::CallerProcess&, const std::string&) -> absl::StatusOr<object::SessionOwner> {
     return Denied("NO_TOKEN",
                   "the call does not say whose it is: say HELLO on data.sock and send its token as the metadata "
@@ -74,7 +74,17 @@ absl::Status CheckAsked(const std::string& asked_ns, const std::string& own_ns, 
                 own_ns);
 }
 
-unsigned SocketMode(Identity identity) { return identity == Identity::kOpen ? 0666 : 0660; }
+unsigned SocketMode(Identity identity) {
+  switch (identity) {
+    case Identity::kOpen:
+      return 0666;
+    case Identity::kCgroup:
+      return 0660;
+    case Identity::kCsi:
+      return 0600;
+  }
+  return 0600;
+}
 
 absl::Status CheckIdentity(const Config& config) {
   if (config.identity != Identity::kCgroup || !config.pods_file.empty()) return absl::OkStatus();

@@ -18,8 +18,8 @@ namespace larder::cache_agent {
 object::Identify IdentifyByWord();
 // By the pod whose cgroup the caller's process is in; borrows both. Errors as of CgroupsOf and PodByCgroups.
 object::Identify IdentifyByCgroup(const PodDirectory& pods, observe::Logger& log);
-// Of calls on control.sock that carry no session's token. By their own word, or, where that does not count, nobody:
-// PERMISSION_DENIED (NO_TOKEN).
+// Of calls on `socket_dir`'s control.sock that carry no session's token. By their own word, or, where that does not
+// count, nobody: PERMISSION_DENIED (NO_TOKEN).
 object::Identify IdentifyCalls(Identity identity);
 
 // The pod of a process with these cgroups (/proc/PID/cgroup), if it may have the namespace it asks for.
@@ -37,8 +37,9 @@ absl::StatusOr<PodCaller> PodByCgroups(std::string_view cgroups, const PodDirect
 // (FOREIGN_NAMESPACE), INVALID_ARGUMENT (BAD_NAMESPACE). `whose` is for the message.
 absl::Status CheckAsked(const std::string& asked_ns, const std::string& own_ns, std::string_view whose);
 
-// The permissions of the agent's sockets. Where a caller's word counts, who sees the directory may connect; else owner
-// and group.
+// The permissions of the sockets in `socket_dir`. Where a caller's word counts, who sees the directory may connect;
+// with identity `cgroup` owner and group; with `csi`, where pods have sockets of their own, these are the operator's,
+// whose word counts.
 unsigned SocketMode(Identity identity);
 
 // INVALID_ARGUMENT (MISSING_SETTING) if another setting is missing for the identity that is set.

@@ -28,10 +28,17 @@ class Server;
 
 namespace larder::cache_agent {
 
+namespace csi {
+class CsiMetrics;
+class Driver;
+class PodDoors;
+struct Privileges;
+}  // namespace csi
 class AgentRpc;
 class ArenaMetrics;
 class ConnectionMetrics;
 class FilePodDirectory;
+class GrantTable;
 class LiveSessions;
 class Membership;
 class MembershipMetrics;
@@ -57,20 +64,27 @@ class App {
                                              .summary = "Serves a node's pods with objects, over the node's sockets.",
                                              .admin_port = 7469};
 
+  // What root's rights are kept for; null but for identity `csi`.
+  using Prepared = std::shared_ptr<csi::Privileges>;
+  // Forks the mounter and gives root up, for identity `csi`: see csi::SplitPrivileges. Before there are threads.
+  static absl::StatusOr<Prepared> Prepare(const Config& config);
+
   // Wires, starts nothing. Borrows `process`.
-  App(const Config& config, rpc::Process& process);
+  App(const Config& config, rpc::Process& process, Prepared privileges = nullptr);
   ~App();  // stops
 
   // Once only. RESOURCE_EXHAUSTED (ARENA_OVER_LIMIT) when the arena cannot fit this machine or cgroup, ALREADY_EXISTS
   // (LOCKED) when another agent has one of the directories, INVALID_ARGUMENT for settings that do not go together, and
   // what arena, backend and listeners say. A failure leaves nothing running once Stop or the destructor has run.
   absl::Status Start();
-  // Takes over quotas and namespaces; what is over a new quota is evicted where it may be, and keeps others out else.
+  // Takes over quotas, namespaces and grants; what is over a new quota is evicted where it may be, and keeps others out
+  // else; sessions that grants do not allow any more end.
   absl::Status Reload(const Config& config);
   // Not ready, then listeners, background, objects. Objects that the store keeps are kept. Idempotent.
   void Stop(base::Deadline deadline);
 
  private:
+  absl::Status CheckPrivileges() const;
   absl::Status CheckMachine();
   absl::Status LockSocketDir();
   absl::Status OpenStore();
@@ -80,12 +94,16 @@ class App {
   absl::Status MakeMembership(const TrackerOptions& self);
   absl::Status Listen();
   absl::Status ListenForCalls(const std::string& socket);
+  // For identity `csi`: pods' own sockets, and the kubelet's way to ask for them.
+  absl::Status StartDriver();
 
   const Config config_;
   rpc::Process& process_;
+  const Prepared privileges_;
   std::string node_;
 
   const std::unique_ptr<NamespaceTable> namespaces_;
+  const std::unique_ptr<GrantTable> grants_;
   base::UniqueFd socket_dir_lock_;
   std::unique_ptr<base::ThreadPool> executor_;
   std::unique_ptr<arena::Arena> arena_;
@@ -109,6 +127,9 @@ class App {
   std::unique_ptr<StatusReader> status_;
   std::unique_ptr<AgentRpc> agent_rpc_;
   std::unique_ptr<rpc::Server> control_;
+  const std::unique_ptr<csi::CsiMetrics> csi_metrics_;
+  std::unique_ptr<csi::PodDoors> pod_doors_;
+  std::unique_ptr<csi::Driver> driver_;
   base::StopStack stops_;  // last, so unwound first
 };
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@ namespace larder::cache_agent {
 enum class Identity : uint8_t {
   kOpen,    // by the caller's word
   kCgroup,  // by the pod whose cgroup its process is in
+  kCsi,     // by the pod whose volume has the socket that it came by
 };
 
 // What one namespace may use at most. 0: as `default` says; there: no limit but the node's.
@@ -33,6 +35,15 @@ struct NamespaceSettings {
   bool evict_last = false;
 };
 
+// What pods may do in namespaces besides their own.
+struct Grant {
+  std::string ns;                     // the pods'
+  std::string service_account = "*";  // theirs; *: any
+  std::vector<std::string> verbs;     // object::VerbName
+  std::vector<std::string> on;        // namespaces
+  bool operator==(const Grant&) const = default;
+};
+
 // The agent's own settings; those of every service are rpc::ProcessConfig.
 struct Config {
   std::string node_name;  // empty: the host's name
@@ -43,7 +54,11 @@ struct Config {
   std::string socket_dir = "/run/larder";
   std::string data_dir;  // empty: nothing is kept on disk
   Identity identity = Identity::kOpen;
-  std::string pods_file;         // who the node's pods are; needed by kCgroup
+  std::string pods_file;  // who the node's pods are; needed by kCgroup
+  std::string csi_driver_name = "csi.larder.io";
+  std::string csi_kubelet_dir = "/var/lib/kubelet";
+  std::string csi_run_dir = "/run/larder-agent";
+  std::deque<Grant> grants;
   uint64_t arena = base::kGiB;   // bytes
   std::string store = "memory";  // a registered backend
   uint64_t disk_max_bytes = 0;   // 0: as much as fits

@@ -1,0 +1,57 @@
+#pragma once
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <sys/types.h>
+
+#include <string>
+
+#include "csi/mounter_wire.h"
+#include "larder/base/unique_fd.h"
+
+// The mounter: a process that stays root for the agent's sake, and does for it what a pod's bytes must never bring
+// about. It knows two directories and two names from its start on; a request names a pod and a volume, and everything
+// else is worked out here, without following links.
+namespace larder::cache_agent::csi {
+
+struct MounterPaths {
+  std::string kubelet_pods;  // KUBELET_DIR/pods
+  std::string volumes;       // the directory of all volumes' directories
+  std::string registry;      // the kubelet's plugins_registry
+  std::string bound_as;      // the registration socket in it, as it was bound
+  std::string registered_as;
+  std::string driver;
+};
+
+class MounterProcess {
+ public:
+  // Opens the directories. Errors as of base::ErrnoError.
+  static absl::StatusOr<MounterProcess> Open(MounterPaths paths);
+
+  // Answers requests that come over `fd`, one record each, until its other end is closed, or what comes is no request.
+  void Serve(int fd) const;
+  // What Serve answers.
+  MounterReply Do(const MounterRequest& request) const;
+
+ private:
+  explicit MounterProcess(MounterPaths paths) : paths_(std::move(paths)) {}
+  int Mount(const Place& place) const;
+  int Unmount(const Place& place) const;
+  int Look(const Place& place, MountState& state) const;
+  int Rename() const;
+  int Remove() const;
+  // The directory that has the volume's target, as `mount`.
+  base::UniqueFd OpenParent(const Place& place) const;
+  base::UniqueFd OpenDirectory(const Place& place) const;
+  // What lies at the target in `parent`; `directory` is the volume's own.
+  static MountState StateOf(int parent, int directory);
+  // Takes away all that is mounted at the target; errno.
+  static int Clear(int parent);
+
+  MounterPaths paths_;
+  base::UniqueFd kubelet_pods_;
+  base::UniqueFd volumes_;
+  base::UniqueFd registry_;
+  ino_t socket_ = 0;  // the registration socket's inode
+};
+
+}  // namespace larder::cache_agent::csi
