@@ -6,10 +6,16 @@
       "tracker" (include "larder.trackers" (dict "root" . "port" 7410))
       "peer_manager" (include "larder.peerManagers" .)
       "arena" .Values.agent.arena
-      "socket_dir" (include "larder.runDir" .)
-      "identity" "open"
+      "socket_dir" (include "larder.socketDir" .)
       "data_dir" "/var/lib/larder" -}}
 {{- with .Values.quotas }}{{ $_ := set $config "quotas" . }}{{ end -}}
+{{- if .Values.csi.enabled -}}
+{{- $_ := set $config "identity" "csi" -}}
+{{- $_ := set $config "csi" (dict "driver_name" .Values.csi.driverName "kubelet_dir" .Values.csi.kubeletDir "run_dir" (include "larder.runDir" .)) -}}
+{{- with .Values.grants }}{{ $_ := set $config "grants" . }}{{ end -}}
+{{- else -}}
+{{- $_ := set $config "identity" "open" -}}
+{{- end -}}
 {{ toYaml (mergeOverwrite (deepCopy .Values.agent.config) $config) }}
 {{- end }}
 

@@ -66,6 +66,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 /run/larder-agent/{{ include "larder.hash" . }}
 {{- end }}
 
+{{/* The sockets in it know no pods: with CSI they are the operator's alone. */}}
+{{- define "larder.socketDir" -}}
+{{- if .Values.csi.enabled }}/run/larder{{ else }}{{ include "larder.runDir" . }}{{ end }}
+{{- end }}
+
 {{- define "larder.dataDir" -}}
 {{ .Values.agent.data.hostPath | default (printf "/var/lib/larder/%s" (include "larder.hash" .)) }}
 {{- end }}
