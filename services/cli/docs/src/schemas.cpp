@@ -45,17 +45,29 @@ Json& Object(Json& node) {
   return node;
 }
 
-// Adds a setting by its path; a step in angle brackets stands for any name.
+// The schema of what a step of a path leads to from `object`: "<name>" stands for any name, "name[<n>]" for each item.
+Json& Next(Json& object, std::string_view step) {
+  constexpr std::string_view kItem = "[<n>]";
+  if (step.starts_with('<')) {
+    Json& any = object["additionalProperties"];
+    if (any.is_boolean()) any = nullptr;  // until now no name was allowed
+    return any;
+  }
+  if (!step.ends_with(kItem)) return object["properties"][std::string(step)];
+  Json& list = object["properties"][std::string(step.substr(0, step.size() - kItem.size()))];
+  list["type"] = "array";
+  return list["items"];
+}
+
+// Adds a setting by its path.
 void Add(Json& node, std::string_view path, const config::Setting& setting) {
-  Json& object = Object(node);
   const std::string_view step = path.substr(0, path.find('.'));
-  Json& next = step.starts_with('<') ? object["additionalProperties"] : object["properties"][std::string(step)];
+  Json& next = Next(Object(node), step);
   if (step.size() == path.size()) {
     next = SettingSchema(setting);
-    return;
+  } else {
+    Add(next, path.substr(step.size() + 1), setting);
   }
-  if (next.is_boolean()) next = nullptr;  // until now no name was allowed
-  Add(next, path.substr(step.size() + 1), setting);
 }
 
 }  // namespace

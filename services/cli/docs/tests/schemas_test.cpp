@@ -37,6 +37,15 @@ TEST(ConfigSchemas, RefusesWhatIsNoSettingOnEachLevel) {
   EXPECT_EQ(node.at("properties").size(), 2u);
 }
 
+TEST(ConfigSchemas, HasAListOfWhatTheFileRepeats) {
+  const json grants = SchemaOf({{.path = "grants[<n>].namespace"}, {.path = "grants[<n>].verbs", .type = Type::kList}})
+                          .at("properties")
+                          .at("grants");
+  EXPECT_EQ(grants.at("type"), "array");
+  EXPECT_EQ(grants.at("items").at("properties").size(), 2u);
+  EXPECT_EQ(grants.at("items").at("additionalProperties"), false);
+}
+
 TEST(ConfigSchemas, TakesAnyNameWhereTheFileAddsEntries) {
   const json quotas = SchemaOf({{.path = "quotas.<namespace>.disk"}, {.path = "quotas.<namespace>.memory"}})
                           .at("properties")
