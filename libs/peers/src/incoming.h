@@ -20,6 +20,9 @@ struct SinglePeer::State::Incoming final : object::IncomingCopy {
   void Park() override { state.ParkCopy(std::make_unique<Incoming>(std::move(*this))); }
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override { return blob->At(offset, size); }
   absl::Status Keep(uint32_t number) override { return blob->Keep(number); }
+  absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const override {
+    return blob->ReadKept(offset, out);
+  }
   void Seal(uint32_t crc32c, Done<absl::StatusOr<ObjectInfo>> done) override;
 
   State& state;

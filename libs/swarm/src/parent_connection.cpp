@@ -200,6 +200,7 @@ bool ParentConnection::PrepareNext() {
   const uint64_t most =
       std::min(state_.parts.limiter.Portion(kMaxChunk), uint64_t{manifest.SizeOf(request.piece) - request.offset});
   const PieceBytes::Stretch stretch = object_->bytes->At(manifest.OffsetOf(request.piece) + request.offset, most);
+  if (stretch.size == 0 && StateOf(request.piece) == PieceMap::State::kArriving) return false;  // it moves just now
   if (stretch.size == 0) {
     EndRequest(request, "READ_FAILED", "it cannot be read any more");
     return true;
@@ -292,6 +293,7 @@ absl::StatusOr<ParentConnection::Sent> ParentConnection::SendChunk() {
   if (file) return Sent::kAll;
   chunk_.data.memory = chunk_.data.memory.subspan(static_cast<size_t>(size) - of_header);
   chunk_.data.size = chunk_.data.memory.size();
+  if (!chunk_left()) chunk_.data.keep.reset();
   return chunk_left() ? Sent::kBlocked : Sent::kAll;
 }
 

@@ -53,7 +53,7 @@ std::vector<PieceRun> PieceSet::Runs() const {
 
 PieceMap::State PieceMap::at(uint32_t piece) const {
   base::MutexLock lock(mutex_);
-  if (held_.Has(piece)) return State::kHeld;
+  if (held_.Has(piece)) return moving_ ? State::kArriving : State::kHeld;
   return arriving_.Has(piece) ? State::kArriving : State::kAbsent;
 }
 
@@ -75,6 +75,14 @@ void PieceMap::Set(uint32_t piece, State state) {
     arriving_.Remove(piece);
     if (state == State::kHeld) held_.Add(piece);
     if (state == State::kArriving) arriving_.Add(piece);
+  }
+  Tell();
+}
+
+void PieceMap::SetMoving(bool moving) {
+  {
+    base::MutexLock lock(mutex_);
+    moving_ = moving;
   }
   Tell();
 }

@@ -183,6 +183,19 @@ TEST_F(ArrivingObject, ARequestForAPieceThatArrivesWaits) {
   EXPECT_EQ(child.Next()->header.kind, FrameKind::kPiece);
 }
 
+TEST_F(ArrivingObject, ARequestWaitsWhileTheBytesMoveAndNothingIsToldOfIt) {
+  pieces_->Set(0, PieceMap::State::kHeld);
+  RawPeer child(parent_.server->address());
+  child.Say(Hello(parent_) + Open());
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kManifest);
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kHave);
+  pieces_->SetMoving(true);
+  child.Say(Encode(GetFrame{.request = 1, .run = {0, 1}}));
+  while (parent_.server->usage().waiting != 1) std::this_thread::yield();
+  pieces_->SetMoving(false);
+  EXPECT_EQ(child.Next()->header.kind, FrameKind::kPiece);
+}
+
 TEST_F(ArrivingObject, UsageTellsOfWhatWaitsAndOfWhatWasSent) {
   pieces_->Set(0, PieceMap::State::kArriving);
   const auto usage = [this] { return parent_.server->usage(); };

@@ -72,6 +72,19 @@ TEST(PieceMap, StopLeavesWhatIsHeld) {
   EXPECT_TRUE(map.arriving().empty());
 }
 
+TEST(PieceMap, WhatMovesArrivesForAMomentAndIsHeldAllTheSame) {
+  PieceMap map(PieceSet::All(1));
+  int told = 0;
+  const auto token = map.Listen([&] { ++told; });
+  map.SetMoving(true);
+  EXPECT_EQ(map.at(0), State::kArriving);
+  EXPECT_TRUE(map.held().full());
+  EXPECT_TRUE(map.arriving().empty());
+  map.SetMoving(false);
+  EXPECT_EQ(map.at(0), State::kHeld);
+  EXPECT_EQ(told, 2);
+}
+
 TEST(PieceMap, TellsOfChangesAsLongAsSomebodyListens) {
   PieceMap map(PieceSet(2));
   int told = 0;

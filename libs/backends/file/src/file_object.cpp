@@ -240,6 +240,10 @@ std::vector<bool> FileBlob::Kept() {
   return kept;
 }
 
+absl::Status FileBlob::ReadKept(uint64_t offset, base::MutableByteSpan out) const {
+  return base::PreadAll(fd_.get(), out, kHeaderSize + offset);
+}
+
 absl::Status FileBlob::Finish(Header header) {
   const uint64_t size = sums_.size();
   const auto table = std::as_bytes(std::span(sums_.grains()));

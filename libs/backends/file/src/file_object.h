@@ -60,6 +60,7 @@ class FileBlob final : public object::Blob {
   absl::Status Keep(uint32_t number) override;
   std::vector<bool> Kept() override;
   void Leave() override { leave_ = true; }
+  absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const override;
   // Writes header and checksums, flushes, and gives back what was reserved but not used.
   absl::Status Finish(Header header);
   // Renames a finished file to `target`, where it stays.

@@ -26,6 +26,25 @@ void GiveBackUnused(std::vector<arena::Range>& ranges, size_t kept) {
   }
 }
 
+void CopyOut(const Content& content, uint64_t offset, base::MutableByteSpan out) {
+  if (out.empty()) return;
+  if (content.ranges.empty()) {
+    std::memcpy(out.data(), content.small.get() + offset, out.size());
+    return;
+  }
+  for (const arena::Range& range : content.ranges) {
+    if (offset >= range.size()) {
+      offset -= range.size();
+      continue;
+    }
+    const size_t part = std::min<uint64_t>(out.size(), range.size() - offset);
+    std::memcpy(out.data(), range.data() + offset, part);
+    out = out.subspan(part);
+    offset = 0;
+    if (out.empty()) break;
+  }
+}
+
 }  // namespace
 
 absl::Status MemoryBlob::ChargeRecord(uint64_t bytes) {
@@ -177,6 +196,11 @@ absl::Status MemoryBlob::Keep(uint32_t number) {
   return absl::OkStatus();
 }
 
+absl::Status MemoryBlob::ReadKept(uint64_t offset, base::MutableByteSpan out) const {
+  CopyOut(content_, offset, out);
+  return absl::OkStatus();
+}
+
 Content MemoryBlob::Take() {
   content_.grains = std::move(sums_).Take();
   if (!content_.ranges.empty()) {
@@ -204,22 +228,7 @@ absl::Status MemoryView::Read(uint64_t offset, base::MutableByteSpan out) const 
     return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset,
                        out.size(), content_.size);
   }
-  if (out.empty()) return absl::OkStatus();
-  if (content_.ranges.empty()) {
-    std::memcpy(out.data(), content_.small.get() + offset, out.size());
-    return absl::OkStatus();
-  }
-  for (const arena::Range& range : content_.ranges) {
-    if (offset >= range.size()) {
-      offset -= range.size();
-      continue;
-    }
-    const size_t part = std::min<uint64_t>(out.size(), range.size() - offset);
-    std::memcpy(out.data(), range.data() + offset, part);
-    out = out.subspan(part);
-    offset = 0;
-    if (out.empty()) break;
-  }
+  CopyOut(content_, offset, out);
   return absl::OkStatus();
 }
 

@@ -40,6 +40,7 @@ class MemoryBlob final : public object::Blob {
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override;
   absl::Status Keep(uint32_t number) override;
   std::vector<bool> Kept() override { return kept_; }
+  absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const override;
   // The bytes, without the room that was not used.
   Content Take();
 

@@ -54,6 +54,9 @@ TEST_P(BackendContract, PartsMayComeInAnyOrder) {
       if (i + 1 < order.size()) PutPart(*blob, bytes, uint64_t{order[i + 1]} * kPart, 1, 1);
       PutPart(*blob, bytes, begin, length, i % 2 == 0 ? 997 : length);
       ASSERT_THAT(blob->Keep(order[i]), IsOk());
+      std::vector<std::byte> kept(length);
+      ASSERT_THAT(blob->ReadKept(begin, kept), IsOk());
+      ASSERT_TRUE(std::ranges::equal(kept, base::ByteSpan(bytes).subspan(begin, length)));
     }
     EXPECT_EQ(blob->size(), size);
     EXPECT_EQ(blob->crc32c(), base::Crc32c(bytes));

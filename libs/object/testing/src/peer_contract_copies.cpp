@@ -57,6 +57,9 @@ void Fill(IncomingCopy& copy, base::ByteSpan bytes, uint64_t parts = UINT64_MAX)
     at += place.size();
     if (at % kPart == 0 || at == bytes.size()) {
       ASSERT_THAT(copy.Keep(static_cast<uint32_t>((at - 1) / kPart)), IsOk());
+      std::byte last{};
+      ASSERT_THAT(copy.ReadKept(at - 1, {&last, 1}), IsOk());
+      ASSERT_EQ(last, bytes[at - 1]);
     }
   }
 }

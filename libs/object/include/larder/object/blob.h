@@ -91,6 +91,9 @@ class Blob {
   // The end of its life, from now on, frees only what this process has of it: the backend's next life finds what was
   // kept (RecoverUnfinished), where it outlives the process at all.
   virtual void Leave() {}
+  // Fills `out` with the bytes from `offset`, all of parts that were kept. Any thread, beside At and Keep; may wait for
+  // a disk.
+  virtual absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const = 0;
 };
 
 }  // namespace larder::object

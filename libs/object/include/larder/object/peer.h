@@ -124,6 +124,8 @@ class IncomingCopy {
   // Nobody wants the rest now: the peer keeps the parts that came, for the next Receive of the same, for kParkedFor,
   // and unless room is short or somebody drops them. Nobody is shown them. Uses it up.
   virtual void Park() = 0;
+  // As Blob's: also beside the owner's calls, but for Seal and Park.
+  virtual absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const = 0;
   // All parts were kept: makes it a sealed object, under an epoch of this node's. Uses it up, whatever becomes of it.
   // DATA_LOSS (DIGEST_MISMATCH) unless the bytes have that CRC-32C; ALREADY_EXISTS (EXISTS): an object of that name is
   // sealed here meanwhile, maybe the same; NOT_FOUND (NO_OBJECT): its TTL has passed.

@@ -57,6 +57,9 @@ class PieceMap {
   PieceSet arriving() const LARDER_EXCLUDES(mutex_);
   // Moves a piece on, or back; a held one stays held. Calls the listeners, under no lock.
   void Set(uint32_t piece, State state) LARDER_EXCLUDES(mutex_);
+  // While it is set, what is held cannot be read, because it moves to another place: `at` says that it arrives. What
+  // `held` and `arriving` say does not change.
+  void SetMoving(bool moving) LARDER_EXCLUDES(mutex_);
   // Nothing more will come: what was arriving is absent.
   void Stop() LARDER_EXCLUDES(mutex_);
   // `listener` is called after each change, on the thread that makes it, as long as the token lives; maybe once more
@@ -69,6 +72,7 @@ class PieceMap {
   mutable base::Mutex mutex_;
   PieceSet held_ LARDER_GUARDED_BY(mutex_);
   PieceSet arriving_ LARDER_GUARDED_BY(mutex_);
+  bool moving_ LARDER_GUARDED_BY(mutex_) = false;
   std::vector<std::weak_ptr<Listener>> listeners_ LARDER_GUARDED_BY(mutex_);
 };
 

@@ -22,10 +22,11 @@ class PieceBytes {
     int fd = -1;
     uint64_t fd_offset = 0;
     uint64_t size = 0;
+    std::shared_ptr<const void> keep;  // while it lives the bytes stay; null: while the PieceBytes does
   };
   virtual ~PieceBytes() = default;
-  // Those from `offset` on, at most `most` of them, within the object; none if they cannot be read any more. Never
-  // blocks.
+  // Those from `offset` on, at most `most` of them, within the object; none if they cannot be read any more, or, where
+  // PieceMap says so, not now. Never blocks.
   virtual Stretch At(uint64_t offset, uint64_t most) const = 0;
 };
 

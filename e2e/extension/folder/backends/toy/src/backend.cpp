@@ -84,6 +84,10 @@ class ToyBlob final : public object::Blob {
     return absl::OkStatus();
   }
   std::vector<bool> Kept() override { return kept_; }
+  absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const override {
+    std::ranges::copy(base::AsBytes(bytes_).subspan(offset, out.size()), out.begin());
+    return absl::OkStatus();
+  }
 
  private:
   friend class ToyView;
