@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/manager.h"
+#include "core/swarm_desk.h"
 #include "larder/base/status.h"
 #include "larder/rpc/address.h"
 #include "larder/rpc/server.h"
@@ -22,6 +23,9 @@ namespace {
 constexpr int kLeaseTries = 4;
 // A tracker looks for a quorum for 3 s.
 constexpr base::Duration kPatience = std::chrono::milliseconds(3500);
+
+// Of all nodes together; some 100 MiB.
+constexpr size_t kMostFetches = 1 << 18;
 
 // Of this start alone: what an earlier one held is not taken for its own.
 std::string NameOfThisStart() {
@@ -43,7 +47,9 @@ App::App(const Config& config, rpc::Process& process)
                                                         .leader_ttl = config_.leader_ttl,
                                                         .most_nodes = config_.most_sessions},
                                          *cluster_, process_.clock(), process_.log(), process_.metrics())),
-      rpc_(std::make_unique<PeerManagerRpc>(*manager_, config_.most_sessions, process_.clock(), process_.metrics())) {}
+      swarms_(std::make_unique<SwarmDesk>(*manager_, kMostFetches, process_.clock(), process_.metrics())),
+      rpc_(std::make_unique<PeerManagerRpc>(*manager_, *swarms_, config_.most_sessions, process_.clock(),
+                                            process_.metrics())) {}
 
 App::~App() { stops_.Run(base::kNoDeadline); }
 
@@ -61,6 +67,7 @@ void App::Stop(base::Deadline deadline) { stops_.Run(deadline); }
 void App::FollowTracker() {
   rounds_ = std::make_unique<base::Worker>("larder-peers", [this] {
     rpc_->Sweep();
+    swarms_->Round();
     return manager_->Round();
   });
   rounds_->Start();
@@ -79,6 +86,7 @@ absl::Status App::ListenForCalls() {
     return base::Annotate(started, "listen.grpc " + config_.grpc);
   }
   stops_.Push("calls", [this](base::Deadline deadline) {
+    swarms_->Stop();
     rpc_->Stop(deadline);
     server_->Stop(deadline);
   });

@@ -280,6 +280,11 @@ void Manager::NoteTracker(const absl::Status& answer) {
 
 // ---- questions
 
+absl::StatusOr<Place> Manager::Serving(const NodeRef& node) const {
+  base::MutexLock lock(mutex_);
+  return members_.Serving(node);
+}
+
 std::vector<NodeView> Manager::List(const std::string& after, size_t most) const {
   base::MutexLock lock(mutex_);
   return members_.List(after, most, clock_.BootNow());

@@ -65,6 +65,8 @@ class Manager {
   absl::StatusOr<BeatAnswer> Take(const std::string& node, SessionId session, const Beat& beat) LARDER_EXCLUDES(mutex_);
   void Leave(const std::string& node, SessionId session) LARDER_EXCLUDES(mutex_);
 
+  // As of Members.
+  absl::StatusOr<Place> Serving(const NodeRef& node) const LARDER_EXCLUDES(mutex_);
   std::vector<NodeView> List(const std::string& after, size_t most) const LARDER_EXCLUDES(mutex_);
   ManagerStatus status() const LARDER_EXCLUDES(mutex_);
   const ManagerOptions& options() const { return options_; }

@@ -18,6 +18,11 @@ absl::Status Fenced(const std::string& node, NodeEpoch epoch, const char* how) {
                      how);
 }
 
+absl::Status Stale(const std::string& node, NodeEpoch known, NodeEpoch said) {
+  return base::Error(absl::StatusCode::kFailedPrecondition, "NODE_EPOCH_STALE",
+                     "node {} registered again: it is at epoch {}, not {}", node, known.value, said.value);
+}
+
 }  // namespace
 
 Members::Member& Members::Make(const std::string& node, base::MonotonicTime now) {
@@ -39,10 +44,7 @@ Members::Member* Members::Find(const std::string& node) {
 
 absl::Status Members::Check(const std::string& node, const Member& member, NodeEpoch said) const {
   if (said.value == 0) return absl::OkStatus();
-  if (said < member.epoch) {
-    return base::Error(absl::StatusCode::kFailedPrecondition, "NODE_EPOCH_STALE",
-                       "node {} registered again: it is at epoch {}, not {}", node, member.epoch.value, said.value);
-  }
+  if (said < member.epoch) return Stale(node, member.epoch, said);
   if (said <= member.fenced) return Fenced(node, said, "is over (register again)");
   if (said == member.epoch && member.fence) {
     return Fenced(node, said, "is being fenced (ask the tracker whether it still holds)");
@@ -230,6 +232,17 @@ void Members::Judge(const std::string& node, Member& member, base::MonotonicTime
 void Members::Advance(base::MonotonicTime now) {
   for (auto& [name, member] : members_) Judge(name, member, now);
   mass_loss_.Look(Count(NodeState::kLive) + Count(NodeState::kDraining), now);
+}
+
+absl::StatusOr<Place> Members::Serving(const NodeRef& node) const {
+  const auto found = members_.find(node.node);
+  if (found != members_.end() && node.epoch < found->second.epoch)
+    return Stale(node.node, found->second.epoch, node.epoch);
+  const bool serves = found != members_.end() && node.epoch == found->second.epoch && Serves(found->second.state) &&
+                      !found->second.quarantined;
+  if (serves) return found->second.place;
+  return base::Error(absl::StatusCode::kUnavailable, "NODE_NOT_LIVE",
+                     "node {} is not live in node epoch {}, as far as this manager knows", node.node, node.epoch.value);
 }
 
 std::vector<NodeView> Members::List(const std::string& after, size_t most, base::MonotonicTime now) const {

@@ -69,6 +69,9 @@ class Members {
   // Notes who fell silent meanwhile.
   void Advance(base::MonotonicTime now);
 
+  // Where the node is that has that registration, and is live or draining, and not quarantined. FAILED_PRECONDITION
+  // (NODE_EPOCH_STALE): it registered anew; UNAVAILABLE (NODE_NOT_LIVE).
+  absl::StatusOr<Place> Serving(const NodeRef& node) const;
   // As of the last event or Advance. By name, those after `after`, `most` at most.
   std::vector<NodeView> List(const std::string& after, size_t most, base::MonotonicTime now) const;
   size_t Count(NodeState state) const { return counts_[static_cast<size_t>(state)]; }

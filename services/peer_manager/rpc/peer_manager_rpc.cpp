@@ -22,9 +22,10 @@ absl::Status Stopping() { return base::Error(absl::StatusCode::kUnavailable, "ST
 
 }  // namespace
 
-PeerManagerRpc::PeerManagerRpc(Manager& manager, size_t most_sessions, const base::Clock& clock,
+PeerManagerRpc::PeerManagerRpc(Manager& manager, SwarmDesk& swarms, size_t most_sessions, const base::Clock& clock,
                                observe::Registry& metrics)
     : manager_(manager),
+      swarms_(swarms),
       most_sessions_(most_sessions),
       clock_(clock),
       watch_(metrics.AddWatch(kSessions, [this] { return static_cast<double>(Sessions().size()); })) {}
@@ -98,6 +99,19 @@ void PeerManagerRpc::EndReplaced(SessionId session) {
   }
   if (replaced == nullptr) return;
   replaced->End(base::Error(absl::StatusCode::kAborted, "SESSION_REPLACED", "the node began another session"));
+}
+
+rpc::Reactor* PeerManagerRpc::Join(rpc::Context* context, const v1::JoinRequest* request, v1::JoinResponse* response) {
+  absl::StatusOr<SwarmDesk::Call> call = FromProto(*request);
+  return rpc::UnaryLater(context, [&](const rpc::PendingCall& pending) {
+    if (!call.ok()) return pending.End([status = call.status()] { return status; });
+    swarms_.Join(*std::move(call), [pending, response](const absl::StatusOr<SwarmDesk::Told>& told) {
+      pending.End([&] {
+        if (told.ok()) *response = ToProto(*told);
+        return told.status();
+      });
+    });
+  });
 }
 
 rpc::Reactor* PeerManagerRpc::ListNodes(rpc::Context* context, const v1::ListNodesRequest* request,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/manager.h"
+#include "core/swarm_desk.h"
 #include "larder/base/clock.h"
 #include "larder/base/mutex.h"
 #include "larder/observe/registry.h"
@@ -21,7 +22,8 @@ namespace larder::peer_manager {
 class PeerManagerRpc final : public peers::v1::PeerManager::CallbackService {
  public:
   // Borrows all but the limit, until the server that has it has stopped.
-  PeerManagerRpc(Manager& manager, size_t most_sessions, const base::Clock& clock, observe::Registry& metrics);
+  PeerManagerRpc(Manager& manager, SwarmDesk& swarms, size_t most_sessions, const base::Clock& clock,
+                 observe::Registry& metrics);
 
   // Ends sessions of which nothing came for a session's time. To be called now and then.
   void Sweep() LARDER_EXCLUDES(mutex_);
@@ -31,6 +33,8 @@ class PeerManagerRpc final : public peers::v1::PeerManager::CallbackService {
 
   grpc::ServerBidiReactor<peers::v1::SessionRequest, peers::v1::SessionResponse>* Session(
       rpc::Context* context) override LARDER_EXCLUDES(mutex_);
+  rpc::Reactor* Join(rpc::Context* context, const peers::v1::JoinRequest* request,
+                     peers::v1::JoinResponse* response) override;
   rpc::Reactor* ListNodes(rpc::Context* context, const peers::v1::ListNodesRequest* request,
                           peers::v1::ListNodesResponse* response) override;
   rpc::Reactor* Status(rpc::Context* context, const peers::v1::StatusRequest* request,
@@ -43,6 +47,7 @@ class PeerManagerRpc final : public peers::v1::PeerManager::CallbackService {
   absl::Status Refusal() const LARDER_REQUIRES(mutex_);
 
   Manager& manager_;
+  SwarmDesk& swarms_;
   const size_t most_sessions_;
   const base::Clock& clock_;
   base::Mutex mutex_;

@@ -11,8 +11,14 @@ namespace {
 
 constexpr size_t kMaxName = 253;
 constexpr size_t kMaxText = 512;
+constexpr int kMaxFetching = 256;
 
 int64_t Milliseconds(base::Duration time) { return std::chrono::floor<std::chrono::milliseconds>(time).count(); }
+
+absl::Status CheckNode(std::string_view field, const std::string& node) {
+  if (!node.empty() && node.size() <= kMaxName && node.find('\0') == std::string::npos) return absl::OkStatus();
+  return base::InvalidArgument("BAD_FIELD", "{} is no name: it has 1 to {} bytes, no NUL", field, kMaxName);
+}
 
 absl::Status CheckText(std::string_view field, const std::string& text) {
   if (text.size() <= kMaxText) return absl::OkStatus();
@@ -45,17 +51,14 @@ void Fill(v1::Load& proto, const Load& load) {
 }  // namespace
 
 absl::StatusOr<Introduction> FromProto(const v1::Hello& hello) {
-  const std::string& node = hello.node();
-  if (node.empty() || node.size() > kMaxName || node.find('\0') != std::string::npos) {
-    return base::InvalidArgument("BAD_FIELD", "hello.node is no name: it has 1 to {} bytes, no NUL", kMaxName);
-  }
+  LARDER_RETURN_IF_ERROR(CheckNode("hello.node", hello.node()));
   if (!hello.address().empty() && !rpc::ParseHostPort(hello.address()).ok()) {
     return base::InvalidArgument("BAD_FIELD", "hello.address '{}' is not HOST:PORT", hello.address());
   }
   LARDER_RETURN_IF_ERROR(CheckText("address", hello.address()));
   LARDER_RETURN_IF_ERROR(CheckText("zone", hello.zone()));
   LARDER_RETURN_IF_ERROR(CheckText("rack", hello.rack()));
-  return Introduction{.node = node,
+  return Introduction{.node = hello.node(),
                       .incarnation = hello.incarnation(),
                       .place = {.address = hello.address(), .zone = hello.zone(), .rack = hello.rack()},
                       .capacity = {.memory = hello.capacity().memory_bytes(), .disk = hello.capacity().disk_bytes()}};
@@ -73,6 +76,51 @@ Load FromProto(const v1::Load& load) {
 Beat BeatOf(const v1::SessionRequest& request) {
   return {.epoch = {request.node_epoch()},
           .load = FromProto(request.has_hello() ? request.hello().load() : request.beat().load())};
+}
+
+absl::StatusOr<SwarmDesk::Call> FromProto(const v1::JoinRequest& request) {
+  LARDER_RETURN_IF_ERROR(CheckNode("node", request.node()));
+  if (request.fetching_size() > kMaxFetching) {
+    return base::InvalidArgument("BAD_FIELD", "{} objects are fetched, and {} may be named at most",
+                                 request.fetching_size(), kMaxFetching);
+  }
+  SwarmDesk::Call call = {.node = {request.node(), {request.node_epoch()}},
+                          .sequence = request.sequence(),
+                          .wait = request.wait(),
+                          .fetching = {}};
+  for (const v1::Fetching& fetching : request.fetching()) {
+    if (!object::CheckNamespace(fetching.namespace_()).ok() || !object::CheckKey(fetching.key()).ok()) {
+      return base::InvalidArgument("BAD_FIELD", "fetching names no object: '{}' in namespace '{}'", fetching.key(),
+                                   fetching.namespace_());
+    }
+    call.fetching.push_back({.id = {fetching.namespace_(), fetching.key()},
+                             .epoch = {fetching.epoch()},
+                             .percent = fetching.percent(),
+                             .parents = fetching.parents(),
+                             .known = {fetching.known()}});
+  }
+  return call;
+}
+
+v1::JoinResponse ToProto(const SwarmDesk::Told& told) {
+  v1::JoinResponse response;
+  for (const SwarmNews& news : told) {
+    v1::Swarm& swarm = *response.add_swarms();
+    swarm.set_namespace_(news.id.ns);
+    swarm.set_key(news.id.key);
+    swarm.set_version(news.version.value);
+    for (const SwarmMember& member : news.members) {
+      v1::SwarmMember& proto = *swarm.add_members();
+      proto.set_node(member.node.node);
+      proto.set_node_epoch(member.node.epoch.value);
+      proto.set_epoch(member.epoch.value);
+      proto.set_address(member.place.address);
+      proto.set_zone(member.place.zone);
+      proto.set_rack(member.place.rack);
+      proto.set_percent(member.percent);
+    }
+  }
+  return response;
 }
 
 v1::SessionResponse ToProto(const BeatAnswer& answer, uint64_t sequence, base::Duration session) {

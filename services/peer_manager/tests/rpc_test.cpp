@@ -156,7 +156,8 @@ class PeerManagerRpcTest : public testing::Test {
                    clock_,
                    log_,
                    metrics_};
-  PeerManagerRpc rpc_{manager_, kMostSessions, clock_, metrics_};
+  SwarmDesk swarms_{manager_, 100, clock_, metrics_};
+  PeerManagerRpc rpc_{manager_, swarms_, kMostSessions, clock_, metrics_};
   rpc::Server server_{{.address = "127.0.0.1:0"}, log_};
   std::unique_ptr<v1::PeerManager::Stub> stub_;
 };
@@ -342,6 +343,41 @@ TEST_F(PeerManagerRpcTest, StatusSaysHowItIs) {
       nodes { state: NODE_STATE_LIVE nodes: 1 } nodes { state: NODE_STATE_SUSPECT }
       nodes { state: NODE_STATE_LOST } nodes { state: NODE_STATE_DRAINING })")
                                    .DebugString());
+}
+
+TEST_F(PeerManagerRpcTest, AJoinTellsWhoElseFetches) {
+  constexpr char kA[] =
+      "node: 'a' node_epoch: 5 sequence: 1 fetching { namespace: 'team' key: 'model' epoch: 7 percent: 30 }";
+  EXPECT_THAT(Call(&v1::PeerManager::Stub::Join, Parsed<v1::JoinRequest>(kA)),
+              StatusIs(StatusCode::kUnavailable, "NODE_NOT_LIVE"));
+  Session a(*stub_);
+  EXPECT_THAT(a.Say("sequence: 1 node_epoch: 5 hello { node: 'a' incarnation: 1 address: 'a:1' zone: 'z' rack: 'r' }"),
+              IsOk());
+  Session b(*stub_);
+  EXPECT_THAT(b.Hello("b", 6), IsOk());
+  LARDER_ASSERT_OK_AND_ASSIGN(const auto first, Call(&v1::PeerManager::Stub::Join, Parsed<v1::JoinRequest>(kA)));
+  EXPECT_EQ(first.swarms_size(), 0);
+  LARDER_ASSERT_OK_AND_ASSIGN(const auto second,
+                              Call(&v1::PeerManager::Stub::Join,
+                                   Parsed<v1::JoinRequest>("node: 'b' node_epoch: 6 sequence: 1 wait: true "
+                                                           "fetching { namespace: 'team' key: 'model' epoch: 7 }")));
+  ASSERT_EQ(second.swarms_size(), 1);
+  EXPECT_EQ(
+      second.ShortDebugString(),
+      Parsed<v1::JoinResponse>("swarms { namespace: 'team' key: 'model' version: 2 members { node: 'a' node_epoch: "
+                               "5 epoch: 7 address: 'a:1' zone: 'z' rack: 'r' percent: 30 } }")
+          .ShortDebugString());
+}
+
+TEST_F(PeerManagerRpcTest, AJoinThatSaysNonsenseIsRefused) {
+  std::string many = "node: 'a' node_epoch: 5";
+  for (int i = 0; i <= 256; ++i) many += " fetching { namespace: 'team' key: 'k" + std::to_string(i) + "' }";
+  for (const std::string& text : {std::string("node: ''"), std::string("node: 'a' fetching { key: 'k' }"),
+                                  std::string("node: 'a' fetching { namespace: 'team' }"), many}) {
+    EXPECT_THAT(Call(&v1::PeerManager::Stub::Join, Parsed<v1::JoinRequest>(text)),
+                StatusIs(StatusCode::kInvalidArgument, "BAD_FIELD"))
+        << text;
+  }
 }
 
 }  // namespace

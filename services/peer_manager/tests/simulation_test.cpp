@@ -1,5 +1,5 @@
 // Two managers, a tracker and agents with clocks that do not run alike, over links that delay, lose and break, as
-// managers die: no registration is ended that its agent may count on.
+// managers die: no registration is ended that its agent may count on, and who fetches what is known a beat after.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,11 +9,13 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/manager.h"
+#include "core/swarm_desk.h"
 #include "larder/base/status.h"
 
 namespace larder::peer_manager {
@@ -45,10 +47,15 @@ class World {
   uint32_t Below(uint32_t bound) { return random_() % bound; }
   bool OneIn(uint32_t bound) { return Below(bound) == 0; }
   // Of a message: mostly short.
-  base::Duration Delay() { return milliseconds(OneIn(20) ? Below(4000) : Below(200)); }
+  base::Duration Delay() { return milliseconds(!calm_ && OneIn(20) ? Below(4000) : Below(kShortDelay)); }
+  bool Loses() { return !calm_ && OneIn(50); }
+  // No message is lost or late from now on.
+  void Calm() { calm_ = true; }
+  static constexpr uint32_t kShortDelay = 200;  // ms
 
  private:
   std::mt19937 random_;
+  bool calm_ = false;
   base::Duration now_{};
   std::multimap<base::Duration, std::function<void()>> events_;
 };
@@ -208,10 +215,12 @@ struct ManagerProcess {
     manager = std::make_unique<Manager>(
         ManagerOptions{.name = std::move(name), .session = kSession, .leader_ttl = kTtl, .most_nodes = 100}, *cluster,
         clock, log, *metrics);
+    desk = std::make_unique<SwarmDesk>(*manager, 100, clock, *metrics);
     ++life;
   }
   void Die() {
     cluster.reset();
+    desk.reset();
     manager.reset();
     ++life;
   }
@@ -221,6 +230,7 @@ struct ManagerProcess {
   std::unique_ptr<observe::Registry> metrics;
   std::unique_ptr<SlowCluster> cluster;
   std::unique_ptr<Manager> manager;
+  std::unique_ptr<SwarmDesk> desk;
   int life = 0;
 };
 
@@ -238,10 +248,22 @@ class SimulatedAgent {
   void SetSilent(bool silent) { silent_ = silent; }
   void SetCut(int manager, bool cut) { links_[manager].cut = cut; }
   const std::string& name() const { return name_; }
+  // Keys, and who else fetches each of them as a manager said last.
+  const std::set<std::string>& fetches() const { return fetches_; }
+  using Named = std::map<std::string, std::set<std::string>>;
+  const Named& named(int manager) const { return links_[manager].named; }
+  void StayAtThese() { stays_ = true; }
 
   void BeatAll() {
+    if (!stays_ && world_.OneIn(3)) {
+      const std::string key = world_.OneIn(2) ? "x" : "y";
+      if (fetches_.erase(key) == 0) fetches_.insert(key);
+    }
     if (!silent_) {
-      for (int i = 0; i < kManagers; ++i) Say(i);
+      for (int i = 0; i < kManagers; ++i) {
+        Say(i);
+        Join(i);
+      }
     }
     world_.After(kSession / 5, [this] { BeatAll(); });
   }
@@ -252,13 +274,30 @@ class SimulatedAgent {
     int life = -1;      // of the manager that has it
     bool cut = false;
     base::Duration last_arrival{};  // a stream keeps the order
+    Named named;
   };
+
+  void Join(int to) {
+    SwarmDesk::Call call = {.node = {name_, {epoch_}}, .sequence = ++joins_};
+    for (const std::string& key : fetches_) call.fetching.push_back({.id = {"team", key}, .epoch = {1}});
+    if (links_[to].cut || world_.Loses()) return;
+    world_.After(std::max(links_[to].last_arrival - world_.now(), world_.Delay()), [this, to, call] {
+      if (!managers_[to]->desk) return;
+      managers_[to]->desk->Join(call, [this, to](const absl::StatusOr<SwarmDesk::Told>& told) {
+        Named& named = links_[to].named;
+        named.clear();
+        for (const SwarmNews& news : told.value_or(SwarmDesk::Told())) {
+          for (const SwarmMember& member : news.members) named[news.id.key].insert(member.node.node);
+        }
+      });
+    });
+  }
 
   void Say(int to) {
     Link& link = links_[to];
     const base::MonotonicTime sent = clock_.BootNow();
     const uint64_t epoch = epoch_;
-    if (link.cut || world_.OneIn(50)) return Break(to);
+    if (link.cut || world_.Loses()) return Break(to);
     link.last_arrival = std::max(link.last_arrival, world_.now() + world_.Delay());
     world_.After(link.last_arrival - world_.now(), [this, to, sent, epoch] { Arrive(to, sent, epoch); });
   }
@@ -277,7 +316,8 @@ class SimulatedAgent {
     absl::StatusOr<BeatAnswer> answer;
     if (link.session.value == 0 || link.life != process.life) {
       const SessionId session{++last_session_};
-      const auto entered = process.manager->Enter(session, {.node = name_}, {.epoch = {epoch}});
+      const auto entered =
+          process.manager->Enter(session, {.node = name_, .place = {.address = name_ + ":1"}}, {.epoch = {epoch}});
       if (entered.ok()) link.session = session;
       link.life = process.life;
       answer = entered.ok() ? absl::StatusOr<BeatAnswer>(entered->answer) : entered.status();
@@ -308,6 +348,9 @@ class SimulatedAgent {
   uint64_t last_session_ = 0;
   base::MonotonicTime counts_until_{};
   bool silent_ = false;
+  std::set<std::string> fetches_;
+  bool stays_ = false;
+  uint64_t joins_ = 0;
   std::array<Link, kManagers> links_;
 };
 
@@ -335,6 +378,7 @@ class Simulation {
   // From now on nobody dies or is cut off, and only the first agent is silent.
   void Calm() {
     calm_ = true;
+    world_.Calm();
     tracker_.Calm();
     for (int i = 0; i < kManagers; ++i) {
       if (!managers_[i]->manager) Start(i);
@@ -342,6 +386,33 @@ class Simulation {
     for (const auto& agent : agents_) {
       agent->SetSilent(agent == agents_.front());
       for (int i = 0; i < kManagers; ++i) agent->SetCut(i, false);
+    }
+  }
+  void RestartFirstManager() {
+    managers_[0]->Die();
+    Start(0);
+  }
+  void LeaveFetchesAsTheyAre() {
+    for (const auto& agent : agents_) agent->StayAtThese();
+  }
+  // Every manager has told every agent that is alive of all others that are, and of nobody else; and keeps no more.
+  void ExpectAllKnowWhoFetchesWhat() {
+    for (int i = 0; i < kManagers; ++i) {
+      size_t fetches = 0;
+      for (const auto& agent : agents_) {
+        if (agent->silent()) continue;
+        SimulatedAgent::Named others;
+        for (const auto& other : agents_) {
+          if (other == agent || other->silent()) continue;
+          for (const std::string& key : other->fetches()) {
+            if (agent->fetches().contains(key)) others[key].insert(other->name());
+          }
+        }
+        fetches += agent->fetches().size();
+        EXPECT_EQ(agent->named(i), others) << agent->name() << " at manager " << i;
+      }
+      EXPECT_THAT(managers_[i]->metrics->Render(),
+                  testing::HasSubstr("larder_peers_swarm_members " + std::to_string(fetches) + "\n"));
     }
   }
   int fenced() const { return fenced_; }
@@ -359,7 +430,10 @@ class Simulation {
  private:
   void Start(int i) { managers_[i]->Start(world_, tracker_, "manager-" + std::to_string(++started_)); }
   void Rounds(int i) {
-    if (managers_[i]->manager) managers_[i]->manager->Round();
+    if (managers_[i]->manager) {
+      managers_[i]->manager->Round();
+      managers_[i]->desk->Round();
+    }
     world_.After(kRound, [this, i] { Rounds(i); });
   }
   // Something happens every few seconds.
@@ -418,6 +492,21 @@ TEST(Simulation, NoRegistrationIsEndedThatItsAgentCountsOnAndTheSilentOnesAre) {
     fenced += simulation.fenced();
   }
   EXPECT_GT(fenced, 500) << "it has to happen to be right";
+}
+
+TEST(Simulation, WhoFetchesWhatIsKnownABeatAfterWhateverHappened) {
+  for (uint32_t seed = 1; seed <= 50; ++seed) {
+    SCOPED_TRACE(seed);
+    Simulation simulation(seed);
+    simulation.Run(std::chrono::minutes(2));
+    simulation.Calm();
+    simulation.Run(4 * kTtl + 2 * kSession);  // who was cut off is live again
+    simulation.LeaveFetchesAsTheyAre();
+    simulation.RestartFirstManager();
+    // A slow clock's beat, the call on its way, and one more beat: whoever came first hears of the others then.
+    simulation.Run(2 * (kSession / 5 + milliseconds(2 * World::kShortDelay)));
+    simulation.ExpectAllKnowWhoFetchesWhat();
+  }
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ namespace larder::peer_manager {
 
 class Manager;
 class PeerManagerRpc;
+class SwarmDesk;
 class TrackerCluster;
 
 // One manager: who is alive, as it hears it, and fencing while it leads. The one place where its parts are put
@@ -52,6 +53,7 @@ class App {
   rpc::Process& process_;
   std::unique_ptr<TrackerCluster> cluster_;
   std::unique_ptr<Manager> manager_;
+  std::unique_ptr<SwarmDesk> swarms_;
   std::unique_ptr<PeerManagerRpc> rpc_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<base::Worker> rounds_;
