@@ -240,7 +240,8 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
   auto tracked = std::make_unique<TrackedPeer>(node_, std::move(peer), *tracker_, *publisher_, *executor_,
                                                process_.clock(), [this] { return membership_->MayAsk(); });
   tracked_ = tracked.get();
-  tracked_->FetchBy(pieces_->fetcher(), pieces_->tickets(), process_.log());
+  tracked_->FetchBy(pieces_->fetcher(), pieces_->tickets(), pieces_->arriving(),
+                    config_.peer_manager.empty() ? nullptr : &membership_->board(), process_.log());
   tracked_->PublishUntracked();
   tracker_->Start();
   membership_->Start();
@@ -261,6 +262,9 @@ absl::Status App::MakeMembership(const TrackerOptions& self) {
   options.who.set_address(self.piece_address);
   options.who.set_zone(self.zone);
   options.who.set_rack(self.rack);
+  options.met = [this](const object::ObjectId& id, std::vector<SwarmMember> members) {
+    tracked_->Meet(id, std::move(members));
+  };
   options.room = [this, uplink = ByteRate()]() mutable {
     const bool on_disk = backend_->durability() != object::Durability::kMemory;
     NodeRoom room = RoomOf(arena_->usage(), on_disk ? ReadDisk(config_, *backend_) : std::nullopt);

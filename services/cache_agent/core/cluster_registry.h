@@ -24,7 +24,7 @@ struct Registration {
   bool operator==(const Registration&) const = default;
 };
 
-// A node that has a complete copy, as the cluster knows it.
+// A node that has a complete copy, as the cluster knows it; or, of those that are asked for pieces, one that will.
 struct ClusterCopy {
   std::string node;
   std::string address;      // HOST:PORT where it gives pieces; may be empty
@@ -33,6 +33,7 @@ struct ClusterCopy {
   bool staged = false;
   bool confirmed = false;  // since its node's last registration, which is not over; else it may be gone
   bool live = false;       // counts as a copy: confirmed, and its node neither drains nor is quarantined
+  bool arriving = false;   // no copy yet: a peer manager says that the node fetches it now
   base::Duration last_seen{};
   bool operator==(const ClusterCopy&) const = default;
 };

@@ -24,17 +24,19 @@ constexpr base::Duration kRoomWait = std::chrono::seconds(2);
 // Where a fetch puts an object: the peer's own memory or file.
 class CopyDestination final : public swarm::Destination {
  public:
-  CopyDestination(std::shared_ptr<IncomingCopy> copy, const ObjectInfo& info,
-                  std::shared_ptr<std::atomic<uint64_t>> verified)
+  CopyDestination(std::shared_ptr<IncomingCopy> copy, std::shared_ptr<ArrivingCopies::Offer> offer,
+                  const ObjectInfo& info, std::shared_ptr<std::atomic<uint64_t>> verified)
       : copy_(std::move(copy)),
+        offer_(std::move(offer)),
         size_(info.size),
         piece_length_(info.meta.piece_length),
         digest_(info.digest),
         verified_(std::move(verified)) {}
 
   absl::Status Prepare(const std::shared_ptr<const swarm::Manifest>& manifest,
-                       const std::shared_ptr<swarm::PieceMap>&) override {
+                       const std::shared_ptr<swarm::PieceMap>& pieces) override {
     if (manifest->size == size_ && manifest->piece_length == piece_length_ && manifest->digest == digest_) {
+      offer_->Begin(manifest, pieces);
       return absl::OkStatus();
     }
     return base::Error(absl::StatusCode::kDataLoss, "BAD_MANIFEST",
@@ -49,6 +51,7 @@ class CopyDestination final : public swarm::Destination {
 
  private:
   const std::shared_ptr<IncomingCopy> copy_;
+  const std::shared_ptr<ArrivingCopies::Offer> offer_;
   const uint64_t size_;
   const uint32_t piece_length_;
   const base::Digest digest_;
@@ -100,6 +103,7 @@ void Fetches::Bring(object::SessionId session, const ObjectId& id, base::Deadlin
         flight->id = id;
         flight->begun = flight->needed = parts_.clock.Now();
         flight->locating = true;
+        Tell(*flight);
       }
       ++waiting_[session];
       flight->waiters.push_back({session, deadline, std::move(done)});
@@ -119,6 +123,55 @@ void Fetches::Outdate(const ObjectId& id) {
 }
 
 // ---- where it is
+
+void Fetches::Tell(const Flight& flight) const {
+  if (parts_.board == nullptr) return;
+  const std::optional<object::TrackedAs>& tracked = flight.info.tracked;
+  // Who fetches one piece has nothing to give before all of it is here.
+  if (tracked && flight.info.size <= flight.info.meta.piece_length) return parts_.board->Erase(flight.id);
+  FetchBoard::Entry entry = {.epoch = tracked ? tracked->epoch : object::Epoch(),
+                             .parents = static_cast<uint32_t>(flight.asked.size())};
+  if (flight.verified != nullptr) {
+    const uint64_t pieces = (flight.info.size - 1) / flight.info.meta.piece_length + 1;
+    entry.percent = static_cast<uint32_t>(flight.verified->load() * 100 / pieces);
+  }
+  parts_.board->Put(flight.id, entry);
+}
+
+void Fetches::AddArriving(Flight& flight) const {
+  std::erase_if(flight.copies, &ClusterCopy::arriving);
+  for (const auto& [node, member] : flight.members) {
+    const bool known = std::ranges::find(flight.copies, node, &ClusterCopy::node) != flight.copies.end();
+    if (known || member.epoch != flight.info.tracked->epoch) continue;
+    flight.copies.push_back({.node = node,
+                             .address = member.address,
+                             .node_epoch = member.node_epoch,
+                             .confirmed = true,
+                             .arriving = true});
+  }
+}
+
+void Fetches::Meet(const ObjectId& id, std::vector<SwarmMember> members) {
+  base::MutexLock lock(mutex_);
+  const auto found = flights_.find(id);
+  if (found == flights_.end()) return;
+  Flight& flight = *found->second;
+  for (SwarmMember& member : members) {
+    if (!flight.members.contains(member.node) && flight.members.size() >= kMostMembers) continue;
+    // Who gave up, and begins anew, is asked anew.
+    const auto refused = flight.refused.find(member.node);
+    if (refused != flight.refused.end() && IsNotThere(refused->second.why)) {
+      flight.refused.erase(refused);
+      flight.asked.erase(member.node);
+    }
+    const std::string node = member.node;
+    flight.members.insert_or_assign(node, std::move(member));
+  }
+  if (!flight.info.tracked) return;  // until the cluster says which epoch is meant
+  AddArriving(flight);
+  if (flight.phase == Phase::kAsking) flight.ask_at = parts_.clock.Now();
+  AskNew(flight, ChooseHolders(ViewOf(flight)));
+}
 
 void Fetches::Locate(const FlightPtr& flight) {
   parts_.registry.Locate({flight->id}, [this, flight](const absl::StatusOr<std::vector<ClusterObject>>& found) {
@@ -189,16 +242,21 @@ absl::StatusOr<HolderChoice> Fetches::Update(Flight& flight, const ClusterObject
     flight.asked.clear();
     flight.refused.clear();
     flight.failing.clear();
+    Tell(flight);
   }
+  AddArriving(flight);
   HolderChoice choice = ChooseHolders(ViewOf(flight));
   // Who gives something is not given up because the cluster does not know of it any more.
   const bool comes = flight.phase == Phase::kFetching && !IsStuck(flight);
   if (choice.ask.empty() && !choice.wait && !comes) return Nobody(flight);
   if (choice.ask.empty()) flight.ask_at = parts_.clock.Now() + kAskAgain;
-  if (flight.fetch != nullptr) {
-    for (swarm::Parent& parent : NewParents(flight, choice.ask)) flight.fetch->AddParent(std::move(parent));
-  }
+  AskNew(flight, choice);
   return choice;
+}
+
+void Fetches::AskNew(Flight& flight, const HolderChoice& choice) {
+  if (flight.fetch == nullptr) return;
+  for (swarm::Parent& parent : NewParents(flight, choice.ask)) flight.fetch->AddParent(std::move(parent));
 }
 
 absl::Status Fetches::Nobody(const Flight& flight) const {
@@ -226,10 +284,12 @@ std::vector<swarm::Parent> Fetches::NewParents(Flight& flight, const std::vector
       flight.refused[copy.node] = {.node_epoch = copy.node_epoch, .why = ticket.status()};
       continue;
     }
-    flight.asked[copy.node] = {.node_epoch = copy.node_epoch, .version = copy.version};
+    flight.asked[copy.node] = {.node_epoch = copy.node_epoch, .version = copy.version, .arriving = copy.arriving};
     flight.refused.erase(copy.node);
     flight.failing.erase(copy.node);
     parents.push_back({.node = copy.node, .node_epoch = node_epoch, .address = copy.address, .ticket = *ticket});
+    const auto member = flight.members.find(copy.node);
+    if (member != flight.members.end()) parents.back().distance = member->second.distance;
   }
   return parents;
 }
@@ -283,7 +343,7 @@ void Fetches::Keep(const FlightPtr& flight, uint64_t attempt, IncomingCopy& copy
 }
 
 bool Fetches::Prepare(Flight& flight, uint64_t attempt, const std::shared_ptr<IncomingCopy>& copy,
-                      swarm::FetchRequest& request) {
+                      std::shared_ptr<ArrivingCopies::Offer>& offer, swarm::FetchRequest& request) {
   if (flight.attempt != attempt || flight.phase != Phase::kMakingRoom) return false;
   flight.phase = Phase::kFetching;
   flight.asked.clear();
@@ -294,17 +354,19 @@ bool Fetches::Prepare(Flight& flight, uint64_t attempt, const std::shared_ptr<In
   flight.verified = std::make_shared<std::atomic<uint64_t>>(0);
   flight.verified_before = 0;
   flight.stuck_since.reset();
-  request.destination = std::make_shared<CopyDestination>(copy, flight.info, flight.verified);
+  offer = parts_.arriving.Make(flight.id, request.epoch, copy);
+  request.destination = std::make_shared<CopyDestination>(copy, offer, flight.info, flight.verified);
   return true;
 }
 
 void Fetches::Begin(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<IncomingCopy>& copy) {
   swarm::FetchRequest request{.id = flight->id, .more_parents_may_come = true};
+  std::shared_ptr<ArrivingCopies::Offer> offer;
   bool wanted = false;
   absl::Status none;
   {
     base::MutexLock lock(mutex_);
-    wanted = Prepare(*flight, attempt, copy, request);
+    wanted = Prepare(*flight, attempt, copy, offer, request);
     if (wanted && request.parents.empty()) none = Nobody(*flight);
   }
   if (!wanted || !none.ok()) Keep(flight, attempt, *copy, false);
@@ -312,13 +374,14 @@ void Fetches::Begin(const FlightPtr& flight, uint64_t attempt, const std::shared
   if (!none.ok()) return Finish(flight, attempt, none);
   auto fetch = parts_.fetcher.Begin(
       std::move(request),
-      {.done = [this, flight, attempt,
-                copy](const swarm::FetchResult& result) { OnFetched(flight, attempt, copy, result); },
+      {.done = [this, flight, attempt, copy,
+                offer](const swarm::FetchResult& result) { OnFetched(flight, attempt, copy, offer, result); },
        .failed = [this, flight,
                   attempt](const swarm::ParentFailure& failure) { OnParentFailed(flight, attempt, failure); }});
   base::MutexLock lock(mutex_);
   if (flight->attempt == attempt && flight->phase == Phase::kFetching) {
     flight->fetch = std::move(fetch);
+    AskNew(*flight, ChooseHolders(ViewOf(*flight)));  // who was met meanwhile
   } else {
     fetch->Cancel();
   }
@@ -334,6 +397,7 @@ void Fetches::OnParentFailed(const FlightPtr& flight, uint64_t attempt, const sw
     if (asked == flight->asked.end() || asked->second.node_epoch != failure.node_epoch.value) return;
     RefusedBy& why = failure.final ? flight->refused : flight->failing;
     why[failure.node] = {.node_epoch = failure.node_epoch.value, .why = failure.why};
+    if (asked->second.arriving) return;  // the cluster does not know of it
     if (failure.final && IsNotThere(failure.why)) report = asked->second;
     // Others may have it by now.
     const base::Duration after = failure.final ? base::Duration::zero() : kAskAgain;
@@ -351,15 +415,17 @@ void Fetches::OnParentFailed(const FlightPtr& flight, uint64_t attempt, const sw
 
 bool Fetches::IsStuck(const Flight& flight) const {
   return std::ranges::all_of(flight.asked, [&flight](const auto& asked) {
-    return flight.refused.contains(asked.first) || flight.failing.contains(asked.first);
+    return asked.second.arriving || flight.refused.contains(asked.first) || flight.failing.contains(asked.first);
   });
 }
 
 bool Fetches::Watch(Flight& flight, base::MonotonicTime now) {
   if (flight.phase != Phase::kFetching) return false;
   const uint64_t verified = flight.verified->load();
-  if (std::exchange(flight.verified_before, verified) != verified) flight.failing.clear();
-  if (!IsStuck(flight)) {
+  const bool came = std::exchange(flight.verified_before, verified) != verified;
+  if (came) flight.failing.clear();
+  Tell(flight);
+  if (came || !IsStuck(flight)) {
     flight.stuck_since.reset();
     return false;
   }
@@ -371,7 +437,7 @@ bool Fetches::Watch(Flight& flight, base::MonotonicTime now) {
 }
 
 void Fetches::OnFetched(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<IncomingCopy>& copy,
-                        const swarm::FetchResult& result) {
+                        const std::shared_ptr<ArrivingCopies::Offer>& offer, const swarm::FetchResult& result) {
   bool complete = false;
   {
     base::MutexLock lock(mutex_);
@@ -379,12 +445,15 @@ void Fetches::OnFetched(const FlightPtr& flight, uint64_t attempt, const std::sh
     if (complete) flight->phase = Phase::kSealing;
   }
   if (!complete) {
+    offer->Moved(nullptr);
     Keep(flight, attempt, *copy, !result.held.empty());
     return Finish(flight, attempt, result.status);
   }
-  const auto seal = [this, flight, attempt, copy, crc = swarm::CrcOf(*result.manifest)] {
-    copy->Seal(crc, [this, flight, attempt](const absl::StatusOr<ObjectInfo>& sealed) {
+  const auto seal = [this, flight, attempt, copy, offer, crc = swarm::CrcOf(*result.manifest)] {
+    offer->BeginMove();
+    copy->Seal(crc, [this, flight, attempt, offer](const absl::StatusOr<ObjectInfo>& sealed) {
       if (sealed.ok()) parts_.received(*sealed);
+      offer->Moved(sealed.ok() ? parts_.peer.SealedView(sealed->id, sealed->epoch) : nullptr);
       // What is here instead may be the same; who waits looks.
       const bool here = sealed.ok() || base::Reason(sealed.status()) == "EXISTS";
       Finish(flight, attempt, here ? absl::OkStatus() : sealed.status());
@@ -405,6 +474,7 @@ std::vector<Fetches::Waiter> Fetches::End(Flight& flight) {
   if (flight.fetch != nullptr) flight.fetch->Cancel();
   flight.fetch = nullptr;
   if (flight.has_turn) --under_way_;
+  if (parts_.board != nullptr) parts_.board->Erase(flight.id);
   for (const Waiter& waiter : flight.waiters) Leave(waiter);
   std::vector<Waiter> waiters = std::exchange(flight.waiters, {});
   flights_.erase(flight.id);

@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "core/arriving_copies.h"
 #include "core/cluster_registry.h"
+#include "core/fetch_board.h"
 #include "core/holders.h"
 #include "core/location_cache.h"
 #include "larder/base/clock.h"
@@ -39,7 +41,9 @@ class Fetches {
     ClusterRegistry& registry;
     swarm::Fetcher& fetcher;
     const swarm::TicketSigner& tickets;
-    base::Executor& executor;  // for what may wait for a disk
+    ArrivingCopies& arriving;
+    FetchBoard* board = nullptr;  // what the peer managers are told; null: there are none
+    base::Executor& executor;     // for what may wait for a disk
     const base::Clock& clock;
     observe::Logger& log;
     std::function<void(const object::ObjectInfo&)> received;  // a copy that is here now, and the cluster does not know
@@ -55,6 +59,8 @@ class Fetches {
   // Objects that are asked for, and reads of one session that wait.
   static constexpr size_t kMostFlights = 4096;
   static constexpr size_t kMostWaiting = 4096;
+  // Others that fetch the same object, and are remembered.
+  static constexpr size_t kMostMembers = 2 * swarm::kMaxParents;
   // A fetch that nobody waits for any more goes on for so long.
   static constexpr base::Duration kLinger = std::chrono::seconds(5);
   // Between two questions where an object is, while its parents give nothing.
@@ -77,6 +83,8 @@ class Fetches {
   void Remember(const ClusterObject& object) { locations_.Put(object); }
   // The object has changed, or was deleted: where it was, and what came of it, is of no use.
   void Outdate(const object::ObjectId& id) LARDER_EXCLUDES(mutex_);
+  // Others fetch it, too: they are asked for what they have of it already, if it is still fetched here.
+  void Meet(const object::ObjectId& id, std::vector<SwarmMember> members) LARDER_EXCLUDES(mutex_);
 
  private:
   struct Waiter {
@@ -89,6 +97,7 @@ class Fetches {
   struct Asked {
     uint64_t node_epoch = 0;
     uint64_t version = 0;
+    bool arriving = false;
   };
   // What changes in it is guarded by mutex_.
   struct Flight {
@@ -97,9 +106,10 @@ class Fetches {
     Phase phase = Phase::kAsking;
     bool has_turn = false;  // one of under_way_
     base::MonotonicTime begun;
-    base::MonotonicTime needed;       // when it last had waiters
-    object::ObjectInfo info;          // of what is fetched; `tracked` none: not known yet
-    std::vector<ClusterCopy> copies;  // as the cluster last said
+    base::MonotonicTime needed;                  // when it last had waiters
+    object::ObjectInfo info;                     // of what is fetched; `tracked` none: not known yet
+    std::vector<ClusterCopy> copies;             // as the cluster last said, then those that arrive
+    std::map<std::string, SwarmMember> members;  // by node; kMostMembers at most
     std::map<std::string, Asked> asked;
     RefusedBy refused;  // for good
     RefusedBy failing;  // tried again; since the last piece came
@@ -119,8 +129,14 @@ class Fetches {
       LARDER_EXCLUDES(mutex_);
   // What the cluster says now, and whom to ask. An error: it is over.
   absl::StatusOr<HolderChoice> Update(Flight& flight, const ClusterObject& found) LARDER_REQUIRES(mutex_);
+  // What the peer managers are told of it.
+  void Tell(const Flight& flight) const LARDER_REQUIRES(mutex_);
+  // Puts what arrives at others behind the `copies` that are known.
+  void AddArriving(Flight& flight) const LARDER_REQUIRES(mutex_);
   // Those of `copies` that are not asked yet, as parents.
   std::vector<swarm::Parent> NewParents(Flight& flight, const std::vector<ClusterCopy>& copies) LARDER_REQUIRES(mutex_);
+  // Gives a fetch under way those of them that are not asked yet.
+  void AskNew(Flight& flight, const HolderChoice& choice) LARDER_REQUIRES(mutex_);
   HolderView ViewOf(const Flight& flight) const LARDER_REQUIRES(mutex_);
   // Why nobody has it.
   absl::Status Nobody(const Flight& flight) const LARDER_REQUIRES(mutex_);
@@ -129,17 +145,18 @@ class Fetches {
   void MakeRoom(const FlightPtr& flight) LARDER_EXCLUDES(mutex_);
   // False: that attempt is over.
   bool Prepare(Flight& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy,
-               swarm::FetchRequest& request) LARDER_REQUIRES(mutex_);
+               std::shared_ptr<ArrivingCopies::Offer>& offer, swarm::FetchRequest& request) LARDER_REQUIRES(mutex_);
   void Begin(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy)
       LARDER_EXCLUDES(mutex_);
   void OnParentFailed(const FlightPtr& flight, uint64_t attempt, const swarm::ParentFailure& failure)
       LARDER_EXCLUDES(mutex_);
-  // None of those that were asked gives anything.
+  // None of those that have it gives anything. What others may get is no reason to wait for them.
   bool IsStuck(const Flight& flight) const LARDER_REQUIRES(mutex_);
   // By a Tick. True: nothing has come for so long that it is over.
   bool Watch(Flight& flight, base::MonotonicTime now) LARDER_REQUIRES(mutex_);
   void OnFetched(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy,
-                 const swarm::FetchResult& result) LARDER_EXCLUDES(mutex_);
+                 const std::shared_ptr<ArrivingCopies::Offer>& offer, const swarm::FetchResult& result)
+      LARDER_EXCLUDES(mutex_);
   // Has the peer keep what came in an attempt that ended, if it may be of use to another; `came`: something did.
   void Keep(const FlightPtr& flight, uint64_t attempt, object::IncomingCopy& copy, bool came) LARDER_EXCLUDES(mutex_);
   // Ends it with its attempt of that number, if that is the current one.

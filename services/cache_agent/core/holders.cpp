@@ -41,6 +41,8 @@ absl::Status NobodyHasIt(const object::ObjectId& id, const HolderView& view) {
       why = "is this node, and has lost it";
     } else if (refused != nullptr) {
       why = base::Reason(refused->why) + ": " + base::Message(refused->why);
+    } else if (copy.arriving) {
+      why = "fetches it, too";
     } else if (copy.address.empty()) {
       why = "gives no pieces";
     }

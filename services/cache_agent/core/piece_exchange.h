@@ -41,12 +41,13 @@ class PieceExchange {
   // To other nodes, since the start and now.
   swarm::PieceServer::Usage given() const { return server_->usage(); }
   const swarm::TicketSigner& tickets() const { return tickets_; }
+  ArrivingCopies& arriving() { return arriving_; }
   // Ends all transfers; nothing is called back afterwards. Idempotent.
   void Stop();
 
  private:
   PieceExchange(ServedPieces::Lookup lookup, uint64_t rate_out, observe::Registry& registry, observe::Logger& log)
-      : log_(log), metrics_(registry), limiter_(rate_out), served_(std::move(lookup)) {}
+      : log_(log), metrics_(registry), limiter_(rate_out), arriving_(registry), served_(std::move(lookup), arriving_) {}
 
   absl::Status Advertise(const std::string& wanted);
 
@@ -54,6 +55,7 @@ class PieceExchange {
   swarm::Metrics metrics_;
   swarm::TicketSigner tickets_;
   swarm::RateLimiter limiter_;
+  ArrivingCopies arriving_;
   ServedPieces served_;
   std::string address_;
   std::unique_ptr<swarm::PieceServer> server_;

@@ -8,18 +8,20 @@
 #include <tuple>
 #include <utility>
 
+#include "core/arriving_copies.h"
 #include "core/tracked_peer.h"
 #include "larder/base/mutex.h"
 #include "larder/swarm/piece_source.h"
 
 namespace larder::cache_agent {
 
-// What this node gives to others: its sealed objects, under the epochs by which the cluster knows them. Thread-safe.
+// What this node gives to others: its sealed objects, and what has come of those that arrive, under the epochs by which
+// the cluster knows them. Thread-safe.
 class ServedPieces final : public swarm::PieceSource {
  public:
   // TrackedPeer::Serve, of a peer that outlives it.
   using Lookup = std::function<absl::StatusOr<TrackedPeer::Served>(const object::ObjectId&, object::Epoch)>;
-  explicit ServedPieces(Lookup lookup) : lookup_(std::move(lookup)) {}
+  ServedPieces(Lookup lookup, const ArrivingCopies& arriving) : lookup_(std::move(lookup)), arriving_(arriving) {}
   absl::StatusOr<swarm::ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) override
       LARDER_EXCLUDES(mutex_);
 
@@ -30,6 +32,7 @@ class ServedPieces final : public swarm::PieceSource {
   using ManifestPtr = std::shared_ptr<const swarm::Manifest>;
 
   const Lookup lookup_;
+  const ArrivingCopies& arriving_;
   base::Mutex mutex_;
   std::map<Key, ManifestPtr> manifests_ LARDER_GUARDED_BY(mutex_);
   std::deque<Key> order_ LARDER_GUARDED_BY(mutex_);  // the oldest first

@@ -42,8 +42,12 @@ class TrackedPeer final : public object::PeerDecorator {
 
   // Which of these tracked objects the cluster has enough other copies of (object::MayGoFn).
   void AskWhetherTheyMayGo(const std::vector<object::ObjectInfo>& objects, object::Done<std::vector<bool>> done);
-  // By what the cluster's other objects come here, for those who read them. Borrows all. Once, before others call.
-  void FetchBy(swarm::Fetcher& fetcher, const swarm::TicketSigner& tickets, observe::Logger& log);
+  // By what the cluster's other objects come here, for those who read them, and are given on meanwhile. Borrows all.
+  // Once, before others call. `board`: what peer managers are told; null: there are none.
+  void FetchBy(swarm::Fetcher& fetcher, const swarm::TicketSigner& tickets, ArrivingCopies& arriving, FetchBoard* board,
+               observe::Logger& log);
+  // Others fetch that object, too (Fetches::Meet). Any thread.
+  void Meet(const object::ObjectId& id, std::vector<SwarmMember> members) { fetches_->Meet(id, std::move(members)); }
   // No fetch begins any more, and those who wait for one are answered. Idempotent.
   void StopFetching();
 

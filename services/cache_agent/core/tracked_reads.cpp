@@ -21,13 +21,16 @@ constexpr int kTries = 3;
 
 }  // namespace
 
-void TrackedPeer::FetchBy(swarm::Fetcher& fetcher, const swarm::TicketSigner& tickets, observe::Logger& log) {
+void TrackedPeer::FetchBy(swarm::Fetcher& fetcher, const swarm::TicketSigner& tickets, ArrivingCopies& arriving,
+                          FetchBoard* board, observe::Logger& log) {
   fetches_ = std::make_unique<Fetches>(
       Fetches::Parts{.node = node_,
                      .peer = inner(),
                      .registry = registry_,
                      .fetcher = fetcher,
                      .tickets = tickets,
+                     .arriving = arriving,
+                     .board = board,
                      .executor = executor_,
                      .clock = clock_,
                      .log = log,

@@ -19,16 +19,20 @@ absl::Status NoPeerManager() {
 
 Membership::Membership(MembershipOptions options, AskAlive ask, DialPeerManager dial, const base::Clock& clock,
                        observe::Logger& log)
-    : room_(std::move(options.room)), ask_(std::move(ask)), clock_(clock), log_(log), worker_("membership", [this] {
-        return Round();
-      }) {
-  for (const std::string& address : options.managers) {
+    : options_(std::move(options)),
+      ask_(std::move(ask)),
+      clock_(clock),
+      log_(log),
+      board_([this] { worker_.Wake(); }),
+      worker_("membership", [this] { return Round(); }) {
+  for (const std::string& address : options_.managers) {
     managers_.push_back(std::make_unique<PeerManagerClient>(
-        address, options.who, dial, clock_, log_,
+        address, options_.who, board_, dial, clock_, log_,
         PeerManagerClient::Events{
             .answered = [this](const PeerManagerConversation::Answer& answer) { OnBeatAnswered(answer); },
             .doubted = [this] { Doubt(); },
-            .wake = [this] { worker_.Wake(); }}));
+            .wake = [this] { worker_.Wake(); },
+            .joined = [this](const pb::JoinResponse& response) { OnJoined(response); }}));
   }
 }
 
@@ -62,6 +66,25 @@ void Membership::OnBeatAnswered(const PeerManagerConversation::Answer& answer) {
   if (answer.leads) fence_.OnAnswered(answer.node_epoch, answer.sent, answer.session);
 }
 
+void Membership::OnJoined(const pb::JoinResponse& response) {
+  const pb::Hello& who = options_.who;
+  for (const pb::Swarm& swarm : response.swarms()) {
+    std::vector<SwarmMember> members;
+    for (const pb::SwarmMember& member : swarm.members()) {
+      const bool zone = !who.zone().empty() && member.zone() == who.zone();
+      const bool rack = zone && !who.rack().empty() && member.rack() == who.rack();
+      members.push_back({.node = member.node(),
+                         .node_epoch = member.node_epoch(),
+                         .epoch = {member.epoch()},
+                         .address = member.address(),
+                         .distance = rack   ? swarm::Distance::kRack
+                                     : zone ? swarm::Distance::kZone
+                                            : swarm::Distance::kElsewhere});
+    }
+    options_.met({swarm.namespace_(), swarm.key()}, std::move(members));
+  }
+}
+
 bool Membership::Doubt() {
   base::MutexLock lock(mutex_);
   return !std::exchange(ask_now_, true);
@@ -73,7 +96,7 @@ base::Duration Membership::Round() {
   const base::MonotonicTime now = clock_.BootNow();
   base::Duration wait = AskTracker(now) - now;
   if (!managers_.empty()) {
-    const NodeRoom room = room_();
+    const NodeRoom room = options_.room();
     const uint64_t node_epoch = fence_.node_epoch();
     for (const auto& manager : managers_) wait = std::min(wait, manager->Round(node_epoch, room));
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/fetch_board.h"
 #include "core/membership_metrics.h"
 #include "core/self_fence.h"
 #include "larder/base/clock.h"
@@ -24,6 +25,9 @@ struct MembershipOptions {
   peers::v1::Hello who;               // without capacity and load
   std::vector<std::string> managers;  // HOST:PORT of each peer manager; none: the tracker alone is asked
   std::function<NodeRoom()> room;     // called on the membership's thread
+  // Others that fetch an object that is on the board, and were not named before; on a thread of a link's, under no
+  // lock.
+  std::function<void(const object::ObjectId&, std::vector<SwarmMember>)> met;
 };
 
 // Keeps this node a member of its cluster: beats to every peer manager, asks the tracker where no manager that leads
@@ -54,6 +58,8 @@ class Membership {
   absl::Status MayAct();
   absl::Status MayAsk();
   MembershipView view() const;
+  // What this node fetches, of which the managers are told.
+  FetchBoard& board() { return board_; }
 
   // Of a manager that leads, or else of any that answers. UNAVAILABLE (NO_PEER_MANAGER): none does.
   void ListNodes(const peers::v1::ListNodesRequest& request, base::Duration timeout,
@@ -63,6 +69,7 @@ class Membership {
   // Asks the tracker if that is due; when it is next.
   base::MonotonicTime AskTracker(base::MonotonicTime now) LARDER_EXCLUDES(mutex_);
   void OnAlive(base::MonotonicTime sent, const absl::StatusOr<TrackerClient::Alive>& alive) LARDER_EXCLUDES(mutex_);
+  void OnJoined(const peers::v1::JoinResponse& response);
   void OnBeatAnswered(const PeerManagerConversation::Answer& answer);
   // True: nobody did so since the tracker was asked last.
   bool Doubt() LARDER_EXCLUDES(mutex_);
@@ -73,11 +80,12 @@ class Membership {
                           base::Duration timeout,
                           const object::Done<absl::StatusOr<peers::v1::ListNodesResponse>>& done);
 
-  const std::function<NodeRoom()> room_;
+  const MembershipOptions options_;
   const AskAlive ask_;
   const base::Clock& clock_;
   observe::Logger& log_;
   SelfFence fence_;
+  FetchBoard board_;
   std::vector<std::unique_ptr<PeerManagerClient>> managers_;
   base::Mutex mutex_;
   bool asking_ LARDER_GUARDED_BY(mutex_) = false;  // the tracker, now

@@ -22,14 +22,16 @@ bool DoubtsRegistration(const absl::Status& why) {
 
 }  // namespace
 
-PeerManagerClient::PeerManagerClient(std::string address, pb::Hello who, DialPeerManager dial, const base::Clock& clock,
-                                     observe::Logger& log, Events events)
+PeerManagerClient::PeerManagerClient(std::string address, pb::Hello who, const FetchBoard& board, DialPeerManager dial,
+                                     const base::Clock& clock, observe::Logger& log, Events events)
     : address_(std::move(address)),
+      board_(board),
       dial_(std::move(dial)),
       clock_(clock),
       log_(log),
       events_(std::move(events)),
-      conversation_(std::move(who)) {}
+      conversation_(who),
+      joins_(who.node()) {}
 
 PeerManagerClient::~PeerManagerClient() { Stop(); }
 
@@ -40,6 +42,7 @@ void PeerManagerClient::Stop() {
     stopped_ = true;
     ++link_number_;
     conversation_.OnLinkLost();
+    joins_.OnLinkLost();
     link = std::move(link_);
   }
   link.reset();
@@ -53,7 +56,7 @@ base::Duration PeerManagerClient::Round(uint64_t node_epoch, const NodeRoom& roo
   if (link_ == nullptr) return std::max(dial_at_ - now, base::Duration(0));
   PeerManagerConversation::Step step = conversation_.Next(now, node_epoch, room);
   if (step.send) link_->Send(*std::move(step.send));
-  if (!step.leave) return step.again;
+  if (!step.leave) return std::min(step.again, JoinSwarms(now, node_epoch));
   over_ = true;
   why_over_ = base::Error(absl::StatusCode::kDeadlineExceeded, "NO_ANSWER", "it answered nothing for too long");
   return base::Duration(0);
@@ -71,6 +74,7 @@ void PeerManagerClient::LeaveLink(base::MonotonicTime now) {
     why = std::exchange(why_over_, absl::OkStatus());
     answered = failures_ == 0;
     conversation_.OnLinkLost();
+    joins_.OnLinkLost();
     dial_at_ = now + base::BackoffDelay(failures_++, kFirstPause, kLongestPause, base::BackoffRandom());
   }
   link.reset();
@@ -117,6 +121,30 @@ void PeerManagerClient::OnEnded(uint64_t link, const absl::Status& why) {
   }
   if (DoubtsRegistration(why)) events_.doubted();
   events_.wake();
+}
+
+base::Duration PeerManagerClient::JoinSwarms(base::MonotonicTime now, uint64_t node_epoch) {
+  const base::Duration session = conversation_.session();
+  if (!conversation_.connected()) return session;
+  JoinConversation::Step step = joins_.Next(now, node_epoch, session, board_);
+  if (!step.send) return step.again;
+  const uint64_t sequence = step.send->sequence();
+  link_->Join(*std::move(step.send), session / 2,
+              [this, link = link_number_, sequence](const absl::StatusOr<pb::JoinResponse>& answer) {
+                OnJoined(link, sequence, answer);
+              });
+  return step.again;
+}
+
+void PeerManagerClient::OnJoined(uint64_t link, uint64_t sequence, const absl::StatusOr<pb::JoinResponse>& answer) {
+  {
+    base::MutexLock lock(mutex_);
+    if (link != link_number_) return;
+    const bool open = joins_.OnAnswered(sequence, answer, clock_.BootNow());
+    if (!open && answer.ok()) return;
+  }
+  if (answer.ok() && answer->swarms_size() > 0) events_.joined(*answer);
+  events_.wake();  // another call is due
 }
 
 bool PeerManagerClient::connected() const {

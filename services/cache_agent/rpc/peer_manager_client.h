@@ -9,6 +9,7 @@
 #include "larder/base/clock.h"
 #include "larder/base/mutex.h"
 #include "larder/observe/logger.h"
+#include "rpc/join_conversation.h"
 #include "rpc/peer_manager_conversation.h"
 #include "rpc/peer_manager_link.h"
 
@@ -24,11 +25,13 @@ class PeerManagerClient {
     // It says that the registration is over, or may be: the tracker knows.
     std::function<void()> doubted;
     std::function<void()> wake;  // a Round is due
+    // Who else fetches what is fetched here.
+    std::function<void(const peers::v1::JoinResponse&)> joined;
   };
 
-  // `address`: HOST:PORT. Borrows clock and log.
-  PeerManagerClient(std::string address, peers::v1::Hello who, DialPeerManager dial, const base::Clock& clock,
-                    observe::Logger& log, Events events);
+  // `address`: HOST:PORT. `board`: what the manager is told that this node fetches. Borrows board, clock and log.
+  PeerManagerClient(std::string address, peers::v1::Hello who, const FetchBoard& board, DialPeerManager dial,
+                    const base::Clock& clock, observe::Logger& log, Events events);
   ~PeerManagerClient();  // stops
 
   // Says what is due; how long until the next is, unless it wakes before. `node_epoch` 0: the node is not registered.
@@ -46,9 +49,14 @@ class PeerManagerClient {
   void LeaveLink(base::MonotonicTime now) LARDER_EXCLUDES(mutex_);
   void Link(base::MonotonicTime now) LARDER_EXCLUDES(mutex_);
   void OnReceived(uint64_t link, const peers::v1::SessionResponse& response) LARDER_EXCLUDES(mutex_);
+  // Says, and asks, what is due about fetches; how long until the next is.
+  base::Duration JoinSwarms(base::MonotonicTime now, uint64_t node_epoch) LARDER_REQUIRES(mutex_);
+  void OnJoined(uint64_t link, uint64_t sequence, const absl::StatusOr<peers::v1::JoinResponse>& answer)
+      LARDER_EXCLUDES(mutex_);
   void OnEnded(uint64_t link, const absl::Status& why) LARDER_EXCLUDES(mutex_);
 
   const std::string address_;
+  const FetchBoard& board_;
   const DialPeerManager dial_;
   const base::Clock& clock_;
   observe::Logger& log_;
@@ -56,6 +64,7 @@ class PeerManagerClient {
 
   mutable base::Mutex mutex_;
   PeerManagerConversation conversation_ LARDER_GUARDED_BY(mutex_);
+  JoinConversation joins_ LARDER_GUARDED_BY(mutex_);
   std::unique_ptr<PeerManagerLink> link_ LARDER_GUARDED_BY(mutex_);
   uint64_t link_number_ LARDER_GUARDED_BY(mutex_) = 0;
   bool over_ LARDER_GUARDED_BY(mutex_) = false;  // the link is to be left

@@ -46,6 +46,7 @@ class PeerManagerConversation {
   // This session was answered; and the last answer said that the manager leads.
   bool connected() const { return connected_; }
   bool leads() const { return connected_ && leads_; }
+  base::Duration session() const { return session_; }  // T_s
 
  private:
   struct Sent {

@@ -30,6 +30,13 @@ class GrpcPeerManagerLink final : public PeerManagerLink {
           stub_->async()->ListNodes(context, sent, received, std::move(then));
         });
   }
+  void Join(pb::JoinRequest request, base::Duration timeout,
+            object::Done<absl::StatusOr<pb::JoinResponse>> done) override {
+    questions_.Ask<pb::JoinRequest, pb::JoinResponse>(std::move(request), timeout, std::move(done),
+                                                      [this](auto* context, auto* sent, auto* received, auto then) {
+                                                        stub_->async()->Join(context, sent, received, std::move(then));
+                                                      });
+  }
 
  private:
   const std::unique_ptr<pb::PeerManager::Stub> stub_;

@@ -29,6 +29,9 @@ class PeerManagerLink {
   // DEADLINE_EXCEEDED without a reason: nobody answered.
   virtual void ListNodes(peers::v1::ListNodesRequest request, base::Duration timeout,
                          object::Done<absl::StatusOr<peers::v1::ListNodesResponse>> done) = 0;
+  // Likewise.
+  virtual void Join(peers::v1::JoinRequest request, base::Duration timeout,
+                    object::Done<absl::StatusOr<peers::v1::JoinResponse>> done) = 0;
 };
 
 // Begins a link to HOST:PORT. Never fails: the link ends.

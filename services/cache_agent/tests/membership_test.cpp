@@ -32,8 +32,14 @@ absl::Status NoLink() { return base::Error(absl::StatusCode::kUnavailable, "NO_T
 class MembershipTest : public testing::Test {
  protected:
   void Make(std::vector<std::string> managers) {
-    MembershipOptions options{.managers = std::move(managers), .room = [this] { return room_; }};
+    MembershipOptions options{
+        .managers = std::move(managers),
+        .room = [this] { return room_; },
+        .met = [this](const object::ObjectId& id,
+                      std::vector<SwarmMember> members) { met_.emplace_back(id, std::move(members)); }};
     options.who.set_node("n");
+    options.who.set_zone("z");
+    options.who.set_rack("r");
     membership_ = std::make_unique<Membership>(
         std::move(options), [this](base::Duration, auto done) { asked_.push_back(std::move(done)); }, managers_.dial(),
         clock_, log_);
@@ -66,6 +72,7 @@ class MembershipTest : public testing::Test {
   std::vector<std::string> lines_;
   observe::Logger log_{{.output = [this](std::string_view line) { lines_.emplace_back(line); }}, clock_};
   NodeRoom room_;
+  std::vector<std::pair<object::ObjectId, std::vector<SwarmMember>>> met_;
   ScriptedPeerManagers managers_;
   std::deque<object::Done<absl::StatusOr<TrackerClient::Alive>>> asked_;
   std::unique_ptr<Membership> membership_;
@@ -281,6 +288,69 @@ TEST_F(MembershipTest, NothingIsSaidAfterStop) {
   EXPECT_FALSE(manager().linked);
   TrackerSaysAlive();
   membership_->Stop();
+}
+
+TEST_F(MembershipTest, ManagersAreToldWhatIsFetchedAndSayWhoElseDoes) {
+  Make({"m:1", "m:2"});
+  membership_->OnRegistered(5);
+  membership_->Round();
+  membership_->board().Put({"team", "k"}, {.epoch = {7}});
+  membership_->Round();
+  EXPECT_THAT(manager("m:1").joins, IsEmpty()) << "not before it knows the node";
+  for (const char* name : {"m:1", "m:2"}) manager(name).Answer(false);
+  membership_->Round();
+  for (const char* name : {"m:1", "m:2"}) {
+    ASSERT_THAT(manager(name).joins, SizeIs(1));
+    EXPECT_EQ(manager(name).joins[0].first.fetching(0).key(), "k");
+  }
+  pb::JoinResponse response;
+  pb::Swarm& swarm = *response.add_swarms();
+  swarm.set_namespace_("team");
+  swarm.set_key("k");
+  const auto add = [&](const std::string& node, const std::string& zone, const std::string& rack) {
+    pb::SwarmMember& member = *swarm.add_members();
+    member.set_node(node);
+    member.set_node_epoch(3);
+    member.set_epoch(7);
+    member.set_address("o:1");
+    member.set_zone(zone);
+    member.set_rack(rack);
+  };
+  add("near", "z", "r");
+  add("in zone", "z", "s");
+  add("far", "y", "r");
+  manager("m:2").joins[0].second(response);
+  ASSERT_THAT(met_, SizeIs(1));
+  EXPECT_EQ(met_[0].first, (object::ObjectId{"team", "k"}));
+  const auto member = [](const std::string& node, swarm::Distance distance) {
+    return SwarmMember{.node = node, .node_epoch = 3, .epoch = {7}, .address = "o:1", .distance = distance};
+  };
+  EXPECT_THAT(met_[0].second,
+              ElementsAre(member("near", swarm::Distance::kRack), member("in zone", swarm::Distance::kZone),
+                          member("far", swarm::Distance::kElsewhere)));
+  membership_->Round();
+  EXPECT_TRUE(manager("m:2").joins.back().first.wait());
+  EXPECT_THAT(manager("m:1").joins, SizeIs(1)) << "it has not answered";
+}
+
+TEST_F(MembershipTest, AManagerThatComesBackIsToldOfFetchesAnew) {
+  Make({"m:1"});
+  membership_->OnRegistered(5);
+  membership_->board().Put({"team", "k"}, {.epoch = {7}});
+  membership_->Round();
+  manager().Answer(true);
+  membership_->Round();
+  ASSERT_THAT(manager().joins, SizeIs(1));
+  const auto lost = manager().joins[0].second;
+  manager().joins.clear();
+  manager().End(absl::UnavailableError("gone"));
+  lost(absl::UnavailableError("gone"));
+  Pass(kSession / 5);
+  EXPECT_THAT(manager().joins, IsEmpty());
+  manager().Answer(true);
+  membership_->Round();
+  ASSERT_THAT(manager().joins, SizeIs(1));
+  EXPECT_FALSE(manager().joins[0].first.wait());
 }
 
 }  // namespace

@@ -32,12 +32,14 @@ class ScriptedFetcher final : public swarm::Fetcher {
       sums.Append(base::AsBytes(bytes));
       manifest = std::make_shared<const swarm::Manifest>(
           swarm::MakeManifest(sums.size(), sums.grains(), piece_length, {}).value());
-      const absl::Status prepared = request.destination->Prepare(manifest, nullptr);
+      map = std::make_shared<swarm::PieceMap>(swarm::PieceSet(manifest->piece_count()));
+      const absl::Status prepared = request.destination->Prepare(manifest, map);
       if (!prepared.ok()) return prepared;
       held = swarm::PieceSet(manifest->piece_count());
       for (uint32_t piece = 0; piece < std::min(pieces, manifest->piece_count()); ++piece) {
         if (request.held && request.held->size() == held.size() && request.held->Has(piece)) {
           held.Add(piece);
+          map->Set(piece, swarm::PieceMap::State::kHeld);
           continue;
         }
         ++sent;
@@ -50,6 +52,7 @@ class ScriptedFetcher final : public swarm::Fetcher {
         const absl::Status verified = request.destination->Verified(piece);
         if (!verified.ok()) return verified;
         held.Add(piece);
+        map->Set(piece, swarm::PieceMap::State::kHeld);
       }
       return absl::OkStatus();
     }
@@ -69,8 +72,9 @@ class ScriptedFetcher final : public swarm::Fetcher {
     swarm::FetchRequest request;
     Callbacks callbacks;
     std::shared_ptr<const swarm::Manifest> manifest;
-    swarm::PieceSet held;  // those that came, now or before
-    uint32_t sent = 0;     // now
+    swarm::PieceSet held;                  // those that came, now or before
+    uint32_t sent = 0;                     // now
+    std::shared_ptr<swarm::PieceMap> map;  // of what has come
     bool cancelled = false;
   };
 

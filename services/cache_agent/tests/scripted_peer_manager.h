@@ -23,6 +23,9 @@ class ScriptedPeerManagers {
     std::vector<peers::v1::SessionRequest> said;
     absl::StatusOr<peers::v1::ListNodesResponse> nodes = peers::v1::ListNodesResponse();
     int asked_for_nodes = 0;
+    // Calls that wait for an answer.
+    using Joined = object::Done<absl::StatusOr<peers::v1::JoinResponse>>;
+    std::vector<std::pair<peers::v1::JoinRequest, Joined>> joins;
 
     // Answers the last that was said.
     void Answer(bool leads, base::Duration session = std::chrono::seconds(10)) {
@@ -58,6 +61,10 @@ class ScriptedPeerManagers {
                    object::Done<absl::StatusOr<peers::v1::ListNodesResponse>> done) override {
       ++manager_.asked_for_nodes;
       done(manager_.nodes);
+    }
+    void Join(peers::v1::JoinRequest request, base::Duration,
+              object::Done<absl::StatusOr<peers::v1::JoinResponse>> done) override {
+      manager_.joins.emplace_back(std::move(request), std::move(done));
     }
 
    private:
