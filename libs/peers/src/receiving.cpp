@@ -49,6 +49,7 @@ void SinglePeer::State::Receive(const ObjectInfo& info, base::Deadline deadline,
 // ---- those that nobody goes on with
 
 void SinglePeer::State::ParkCopy(IncomingPtr copy) {
+  copy->blob->Pause();
   std::vector<IncomingPtr> gone;  // after the lock
   base::MutexLock lock(mutex_);
   copy->parked_till = clock_.Now() + object::kParkedFor;

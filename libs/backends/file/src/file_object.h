@@ -59,6 +59,10 @@ class FileBlob final : public object::Blob {
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override;
   absl::Status Keep(uint32_t number) override;
   std::vector<bool> Kept() override;
+  void Pause() override {
+    coming_.clear();
+    spare_.clear();
+  }
   void Leave() override { leave_ = true; }
   absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const override;
   // Writes header and checksums, flushes, and gives back what was reserved but not used.

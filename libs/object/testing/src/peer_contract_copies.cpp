@@ -64,10 +64,11 @@ void Fill(IncomingCopy& copy, base::ByteSpan bytes, uint64_t parts = UINT64_MAX)
   }
 }
 
-// What came of an object under "k", before it was parked: its first 6 parts.
+// What came of an object under "k", before it was parked: its first 6 parts, and a byte of one more.
 void ParkHalf(Peer& peer, base::ByteSpan bytes) {
   LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer, Told("k", bytes)));
   Fill(*copy, bytes, 6);
+  std::memset(copy->At(6 * kPart, kPart).data(), 1, 1);
   copy->Park();
 }
 

@@ -88,6 +88,8 @@ class Blob {
   // For each part, whether it was kept, and lies there as it was: a disk is read again, which takes as long as it
   // takes. One that does not is to come, and be kept, anew.
   virtual std::vector<bool> Kept() = 0;
+  // Nothing comes for a while: of parts that were not kept nothing is remembered, nor held in memory for their sake.
+  virtual void Pause() {}
   // The end of its life, from now on, frees only what this process has of it: the backend's next life finds what was
   // kept (RecoverUnfinished), where it outlives the process at all.
   virtual void Leave() {}
