@@ -112,9 +112,9 @@ absl::Status Serve(Process& process, SignalScope& signals, const Hooks& hooks);
 // Prints "binary: message" on stderr if it is an error; the exit code of the error table.
 int Exit(const ServiceInfo& info, const absl::Status& status);
 
-// All of RunService behind the settings.
+// All of RunService behind the settings. An error is told before the App goes, which may take time.
 template <ServiceApp App, typename... Prepared>
-absl::Status ServeApp(const ServiceInfo& info, SignalScope& signals,
+int ServeApp(const ServiceInfo& info, SignalScope& signals,
                       config::Loader<ServiceConfig<typename App::Config>>& loader, Prepared... prepared) {
   Process process(ProcessOptionsFor(info, loader.config().process, loader.effective()));
   process.SetConfigText(config::RenderYaml(loader.effective()));
@@ -132,7 +132,7 @@ absl::Status ServeApp(const ServiceInfo& info, SignalScope& signals,
                          process.SetConfigText(config::RenderYaml(loader.effective()));
                          return changes;
                        }};
-  return Serve(process, signals, hooks);
+  return Exit(info, Serve(process, signals, hooks));
 }
 
 }  // namespace internal
@@ -156,9 +156,9 @@ int RunService(int argc, char** argv) {
   if constexpr (PreparedApp<App>) {
     absl::StatusOr<typename App::Prepared> prepared = App::Prepare(loader.config().service);
     if (!prepared.ok()) return internal::Exit(info, prepared.status());
-    return internal::Exit(info, internal::ServeApp<App>(info, signals, loader, *std::move(prepared)));
+    return internal::ServeApp<App>(info, signals, loader, *std::move(prepared));
   } else {
-    return internal::Exit(info, internal::ServeApp<App>(info, signals, loader));
+    return internal::ServeApp<App>(info, signals, loader);
   }
 }
 
