@@ -26,11 +26,16 @@ class Copy final : public object::IncomingCopy {
  public:
   base::MutableByteSpan At(uint64_t, uint64_t) override { return {}; }
   absl::Status Keep(uint32_t) override { return absl::OkStatus(); }
+  const std::vector<bool>& kept() const override { return kept_; }
+  void Park() override {}
   absl::Status ReadKept(uint64_t, base::MutableByteSpan out) const override {
     std::ranges::fill(out, std::byte{'c'});
     return absl::OkStatus();
   }
   void Seal(uint32_t, object::Done<absl::StatusOr<object::ObjectInfo>>) override {}
+
+ private:
+  const std::vector<bool> kept_;
 };
 
 // A sealed object, in memory.

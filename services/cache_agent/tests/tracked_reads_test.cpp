@@ -288,7 +288,7 @@ TEST_P(TrackedReadsTest, WhatCameSurvivesARestartWhereObjectsDo) {
   peer_->StopFetching();
   fetch().End(absl::CancelledError());
   Start();
-  peer_->FetchBy(fetcher_, tickets_, log_);
+  peer_->FetchBy(fetcher_, tickets_, arriving_, &board_, log_);
   Read read = Begin();
   ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
   EXPECT_EQ(fetch().sent, GetParam() == "file" ? 2u : 5u);
