@@ -18,7 +18,7 @@ absl::Status Bad(std::string_view what) {
 }
 
 void PutText(base::ByteWriter& out, std::string_view text, size_t size) {
-  text = text.substr(0, size - 1);
+  if (text.size() >= size) text = {};
   const std::vector<std::byte> zeros(size - text.size());
   out.Raw(base::AsBytes(text)).Raw(zeros);
 }

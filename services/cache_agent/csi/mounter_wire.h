@@ -32,7 +32,7 @@ struct MounterReply {
 inline constexpr size_t kMounterReplySize = 12;
 using MounterReplyRecord = std::array<std::byte, kMounterReplySize>;
 
-// A text that does not fit is cut off, and so names no volume.
+// A text that does not fit is left out, and so names no volume: cut off, it could name another.
 MounterRequestRecord EncodeRequest(const MounterRequest& request);
 // INVALID_ARGUMENT (BAD_RECORD) unless it is what EncodeRequest gives for a place whose parts can be nothing but names.
 absl::StatusOr<MounterRequest> DecodeRequest(base::ByteSpan record);
