@@ -17,7 +17,7 @@ import time
 
 import larder
 
-SIZE = 256 * 1024  # large enough to be mapped, and not to travel inside a record
+SIZE = 128 * 1024  # large enough to be mapped, and not to travel inside a record
 PAUSE = 0.05
 TIMEOUT = 60
 

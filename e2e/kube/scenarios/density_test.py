@@ -4,7 +4,6 @@ import time
 import unittest
 
 import kube
-import metrics
 import pods
 import release
 
@@ -43,14 +42,11 @@ class Density(unittest.TestCase):
             plain, _ = started("plain", volume=False)
         with pods.namespace("crowd"):
             up, down = started("crowd", volume=True)
-        self.addCleanup(print)
         ratio = up / plain
         print(
             f"{PODS} pods: without a volume {plain:.1f} s, with {up:.1f} s: ratio {ratio:.2f}; gone after {down:.1f} s"
         )
-        for pod in release.pods_of("agent"):
-            print(f"{pod['spec']['nodeName']}: publish p99 {metrics.publish_p99(pod):.3f} s")
-        left = {node: kube.wait_until(f"{node} is asked", lambda: [left_over(node)])[0] for node in release.nodes()}
+        left = {node: left_over(node) for node in release.nodes()}
         print(f"left over: {sum(map(len, left.values()))}")
         self.assertEqual({node: found for node, found in left.items() if found}, {})
         self.assertLessEqual(ratio, RATIO)

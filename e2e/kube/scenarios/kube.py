@@ -65,4 +65,4 @@ def namespace(name, standard):
     try:
         yield name
     finally:
-        kubectl("delete", "namespace", name, "--ignore-not-found", seconds=180)
+        kubectl("delete", "namespace", name, "--ignore-not-found", seconds=330)

@@ -71,7 +71,7 @@ def create(*manifests, seconds=90):
 
 
 def delete(namespace, *names):
-    kube.kubectl("-n", namespace, "delete", "pod", *names, "--wait", "--timeout=100s")
+    kube.kubectl("-n", namespace, "delete", "pod", *names, "--wait", "--timeout=300s", seconds=330)
 
 
 def execute(namespace, name, *command, **how):

@@ -14,16 +14,22 @@ CHART = kube.ROOT / "charts/larder"
 DRIVER = "csi.larder.io"
 HASH = hashlib.sha256(f"{NAMESPACE}/{NAME}".encode()).hexdigest()[:8]
 RUN_DIR = f"/run/larder-agent/{HASH}"
+COMPONENTS = ("agent", "tracker", "peer-manager")
 VALUES = kube.HERE / "values.yaml"
 
 
-def install(seconds=150):
-    """Returns once every workload is Ready."""
-    kube.helm(
+def install(seconds=110):
+    """Returns once every workload is Ready; AssertionError with what Kubernetes says of those that are not."""
+    done = kube.helm(
         *("install", NAME, CHART, "--namespace", NAMESPACE, "--create-namespace", "--values", VALUES),
         *("--set", f"image.registry={IMAGES}", "--set", f"image.tag={TAG}", "--wait", "--timeout", f"{seconds}s"),
+        check=False,
         seconds=seconds + 30,
     )
+    if done.returncode != 0:
+        pods = kube.kubectl("-n", NAMESPACE, "get", "pods", "-o", "wide").stdout
+        events = kube.kubectl("-n", NAMESPACE, "get", "events", "--field-selector", "type=Warning").stdout
+        raise AssertionError(f"{done.stderr}{pods}{events}")
 
 
 def uninstall(seconds=120):
@@ -43,6 +49,11 @@ def pods_of(component, node=None):
 
 def is_ready(pod):
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+
+
+def larder():
+    """The command line in an agent's container, with what it takes to reach its sockets."""
+    return ["/usr/bin/larder", "-e", "uds:///run/larder" if has_csi() else f"uds://{RUN_DIR}"]
 
 
 def has_csi():

@@ -31,8 +31,7 @@ class Replace(unittest.TestCase):
             for op in ("read", "mapped"):
                 print(reader.describe(op, begin, end))
             print(writer.describe("write", begin, end))
-            written = [line["key"] for line in writer.of("write") if not line["error"]]
-            lost = traffic.check("replace", "seeder", written)
+            lost = traffic.check("replace", "seeder", writer.succeeded("write"))
 
         self.assertEqual(reader.failures("read") + reader.failures("mapped"), [])
         self.assertEqual(writer.failures("write"), [], "the writer's agent was not the one that was replaced")

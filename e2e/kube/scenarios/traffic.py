@@ -27,6 +27,10 @@ class Log:
     def failures(self, op):
         return [line for line in self.of(op) if line["error"]]
 
+    def succeeded(self, op):
+        """The keys of those that did not fail."""
+        return [line["key"] for line in self.of(op) if not line["error"]]
+
     def longest_gap(self, op, begin, end):
         """Seconds of [begin, end] in which nothing succeeded, at most at a stretch."""
         times = [begin, *(line["at"] for line in self.of(op) if not line["error"] and begin < line["at"] < end), end]
@@ -76,9 +80,9 @@ class Traffic:
     def read(self, node, keys):
         self._start(f"reader-{node}", node, "read", *keys)
 
-    def write(self, node):
-        """Keys below written-NODE/."""
-        self._start(f"writer-{node}", node, "write", f"written-{node}")
+    def write(self, node, prefix="written"):
+        """Keys below the prefix."""
+        self._start(f"writer-{node}", node, "write", prefix)
 
     def log(self, name):
         return parse(name, kube.kubectl("-n", self._namespace, "logs", name, "--tail=-1").stdout)
@@ -87,8 +91,7 @@ class Traffic:
         """Until the pod has succeeded so many times more than now."""
 
         def succeeded():
-            log = self.log(name)
-            return len(log.of(op)) - len(log.failures(op))
+            return len(self.log(name).succeeded(op))
 
         wanted = succeeded() + count
         kube.wait_until(f"{name}: {op} succeeds {count} times more", lambda: succeeded() >= wanted, seconds, pause=1)

@@ -114,8 +114,8 @@ int Exit(const ServiceInfo& info, const absl::Status& status);
 
 // All of RunService behind the settings. An error is told before the App goes, which may take time.
 template <ServiceApp App, typename... Prepared>
-int ServeApp(const ServiceInfo& info, SignalScope& signals,
-                      config::Loader<ServiceConfig<typename App::Config>>& loader, Prepared... prepared) {
+int ServeApp(const ServiceInfo& info, SignalScope& signals, config::Loader<ServiceConfig<typename App::Config>>& loader,
+             Prepared... prepared) {
   Process process(ProcessOptionsFor(info, loader.config().process, loader.effective()));
   process.SetConfigText(config::RenderYaml(loader.effective()));
   App app(loader.config().service, process, std::move(prepared)...);
