@@ -35,10 +35,11 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
-{{/* They ask about the process alone: one that waits for others is not to be restarted. */}}
+{{/* They ask about the process alone: one that waits for others is not to be restarted, and one that still reads its log
+       or touches its memory, which may take many minutes, neither. Only readiness asks whether it serves. */}}
 {{- define "larder.probes" -}}
 startupProbe:
-  httpGet: {path: /readyz, port: admin}
+  httpGet: {path: /healthz, port: admin}
   periodSeconds: 2
   failureThreshold: 150
 livenessProbe:
