@@ -40,3 +40,9 @@
 {{- $number := regexFind "^[0-9]+" . | int64 -}}
 {{- mul $number (ternary 1024 1 (hasSuffix "GiB" .)) -}}
 {{- end }}
+
+{{/* Bytes of a quantity of Kubernetes, such as 10Gi; Pi is the API's word for 1024Ti. */}}
+{{- define "larder.quantityBytes" -}}
+{{- $unit := dict "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 -}}
+{{- mul (regexFind "^[0-9]+" . | int64) (get $unit (regexFind "[A-Z]i$" .)) -}}
+{{- end }}

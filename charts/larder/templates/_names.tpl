@@ -1,7 +1,9 @@
 {{/* Names, labels and addresses of everything the chart makes. */}}
 
+{{/* At most 44 characters: the StatefulSet's pods have its name, `-tracker` and a hash in a label of 63. validate.yaml
+       refuses what is longer. */}}
 {{- define "larder.fullname" -}}
-{{- if contains "larder" .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name | trunc 46 | trimSuffix "-" }}-larder{{ end }}
+{{- if contains "larder" .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name | trunc 37 | trimSuffix "-" }}-larder{{ end }}
 {{- end }}
 
 {{/* What tells this installation from others in the same cluster, where names are cluster-wide: 8 hex digits. */}}
@@ -12,7 +14,7 @@
 {{/* Of (list $ COMPONENT). What selects pods; never changes. */}}
 {{- define "larder.selector" -}}
 app.kubernetes.io/name: larder
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -31,14 +33,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* Of what belongs to no component. */}}
 {{- define "larder.commonLabels" -}}
 app.kubernetes.io/name: larder
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{ include "larder.versionLabels" . }}
 {{- end }}
 
 {{/* Of (list $ NAME): the image of that name. */}}
 {{- define "larder.image" -}}
 {{- $root := index . 0 -}}
-{{ $root.Values.image.registry }}/{{ index . 1 }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion }}
+{{ printf "%s/%s:%s" $root.Values.image.registry (index . 1) ($root.Values.image.tag | default $root.Chart.AppVersion) | quote }}
 {{- end }}
 
 {{/* A tracker's Raft id is its ordinal: ordinals begin at 1. Of (dict "root" $ "port" PORT "id" BOOL). */}}

@@ -18,8 +18,11 @@
 {{- end }}
 {{- end }}
 
+{{/* Policies see the port of the pod that answers, which is 5353 on OpenShift. */}}
 {{- define "larder.dnsRule" -}}
 - ports:
     - {port: 53, protocol: UDP}
     - {port: 53, protocol: TCP}
+    - {port: 5353, protocol: UDP}
+    - {port: 5353, protocol: TCP}
 {{- end }}

@@ -11,9 +11,15 @@ enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Of the labels that the user demands of nodes: there are images for this platform only. */}}
+{{- define "larder.nodeSelector" -}}
+nodeSelector:
+  {{- toYaml (merge (dict "kubernetes.io/os" "linux" "kubernetes.io/arch" "amd64") .) | nindent 2 }}
 {{- end }}
 
 {{- define "larder.unprivilegedPod" -}}
@@ -71,18 +77,21 @@ resources:
     memory: {{ index . 1 }}
 {{- end }}
 
-{{/* Of (list $ COMPONENT SPREAD). Zones are never required: a cluster may have one. */}}
+{{/* Of (list $ COMPONENT SPREAD). Nodes whose taints keep the pods away do not count as places without any. */}}
 {{- define "larder.spread" -}}
+{{- $unsatisfiable := ternary "DoNotSchedule" "ScheduleAnyway" (eq (index . 2) "required") -}}
 topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: topology.kubernetes.io/zone
-    whenUnsatisfiable: ScheduleAnyway
+    whenUnsatisfiable: {{ $unsatisfiable }}
+    nodeTaintsPolicy: Honor
     labelSelector:
       matchLabels:
         {{- include "larder.selector" (list (index . 0) (index . 1)) | nindent 8 }}
   - maxSkew: 1
     topologyKey: kubernetes.io/hostname
-    whenUnsatisfiable: {{ ternary "DoNotSchedule" "ScheduleAnyway" (eq (index . 2) "required") }}
+    whenUnsatisfiable: {{ $unsatisfiable }}
+    nodeTaintsPolicy: Honor
     labelSelector:
       matchLabels:
         {{- include "larder.selector" (list (index . 0) (index . 1)) | nindent 8 }}
