@@ -8,7 +8,7 @@ import release
 
 RUNBOOKS = kube.ROOT / "docs/runbooks"
 # They change something: an operator decides.
-CHANGES = re.compile(r"\b(taint|patch|delete|rollback|cordon)\b")
+CHANGES = re.compile(r"\b(taint|patch|delete|apply|upgrade|rollback|cordon)\b")
 
 
 def commands():
