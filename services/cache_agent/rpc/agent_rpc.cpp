@@ -200,16 +200,16 @@ void AgentRpc::OnExecutor(const EndCall& end, std::function<void()> work) {
 
 rpc::Reactor* AgentRpc::Delete(rpc::Context* context, const pb::DeleteRequest* request, pb::DeleteResponse*) {
   return InSession(context, [=, this](object::SessionId session, const EndCall& end) {
-    OnExecutor(end, [this, session, key = request->key(), end] {
-      peer_.Delete(session, key, [end](const absl::Status& deleted) { end([&] { return deleted; }); });
+    OnExecutor(end, [&peer = peer_, session, key = request->key(), end] {
+      peer.Delete(session, key, [end](const absl::Status& deleted) { end([&] { return deleted; }); });
     });
   });
 }
 
 rpc::Reactor* AgentRpc::Pin(rpc::Context* context, const pb::PinRequest* request, pb::PinResponse*) {
   return InSession(context, [=, this](object::SessionId session, const EndCall& end) {
-    OnExecutor(end, [this, session, key = request->key(), pinned = request->pinned(), end] {
-      peer_.SetPinned(session, key, pinned, [end](const absl::Status& set) { end([&] { return set; }); });
+    OnExecutor(end, [&peer = peer_, session, key = request->key(), pinned = request->pinned(), end] {
+      peer.SetPinned(session, key, pinned, [end](const absl::Status& set) { end([&] { return set; }); });
     });
   });
 }

@@ -20,7 +20,8 @@ namespace larder::cache_agent {
 // session of its own, which ends with it.
 class AgentRpc final : public larder::agent::v1::Agent::CallbackService {
  public:
-  // Borrows all. `executor` runs the calls that may wait for a disk; `without_token` says whose calls are those
+  // Borrows all; the peer and `status` are used until `executor` has run what it was given, which is also after the end
+  // of this service. It runs the calls that may wait for a disk; `without_token` says whose calls are those
   // without; `observer` hears of the refused ones: "denied", "no_session".
   AgentRpc(object::Peer& peer, base::Executor& executor, const StatusReader& status, const LiveSessions& sessions,
            object::Identify without_token, object::TransportObserver& observer, const NodeList& nodes);
@@ -56,7 +57,7 @@ class AgentRpc final : public larder::agent::v1::Agent::CallbackService {
   using InSessionCall = std::function<void(object::SessionId, const EndCall&)>;
   // A call in the session of its caller, which lasts until the call is ended.
   rpc::Reactor* InSession(rpc::Context* context, const InSessionCall& begin);
-  // What may wait for a disk.
+  // What may wait for a disk. `work` may run when this service, and its server, are gone: it needs neither.
   void OnExecutor(const EndCall& end, std::function<void()> work);
 
   object::Peer& peer_;

@@ -4,7 +4,12 @@
 #include <grpcpp/client_context.h>
 
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <map>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "core/identity.h"
 #include "larder/base/mutex.h"
@@ -131,6 +136,34 @@ class NotingPeer final : public object::PeerDecorator {
   std::vector<uint64_t> closed_ LARDER_GUARDED_BY(mutex_);
 };
 
+// Runs what it is given when told to.
+class HeldExecutor final : public base::Executor {
+ public:
+  bool Submit(std::function<void()> task) override {
+    base::MutexLock lock(mutex_);
+    tasks_.push_back(std::move(task));
+    changed_.NotifyAll();
+    return true;
+  }
+  void Await(size_t tasks) {
+    base::MutexLock lock(mutex_);
+    while (tasks_.size() < tasks) changed_.Wait(mutex_);
+  }
+  void RunAll() {
+    std::vector<std::function<void()>> tasks;
+    {
+      base::MutexLock lock(mutex_);
+      tasks.swap(tasks_);
+    }
+    for (const auto& task : tasks) task();
+  }
+
+ private:
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  std::vector<std::function<void()>> tasks_ LARDER_GUARDED_BY(mutex_);
+};
+
 class CallSession : public testing::Test, public object::TransportObserver {
  protected:
   void Serve(Identity identity) {
@@ -224,6 +257,27 @@ TEST_F(CallSession, WithoutATokenIsRefusedWhereItsWordDoesNot) {
   EXPECT_THAT(base::Message(refused.front()), HasSubstr("larder-session-bin"));
   EXPECT_THAT(peer_.opened(), IsEmpty());
   EXPECT_THAT(denied(), testing::AllOf(testing::SizeIs(5), testing::Each("denied")));
+}
+
+// A pod's service goes with its volume, while the executor is the node's: what the pod left queued there is run later.
+TEST_F(CallSession, OfAQueuedCallNeedsNoService) {
+  HeldExecutor executor;
+  NotingPeer other;
+  const auto identify = IdentifyCalls(Identity::kCgroup);
+  std::optional<AgentRpc> service(std::in_place, peer_, executor, status_, sessions_, identify, *this, nodes_);
+  server_.Add(*service);
+  ASSERT_THAT(server_.Start(), IsOk());
+  const Metadata token = {{"larder-session-bin", Token({7}, "team-a")}};
+  auto deleted = std::async(std::launch::async, [&] { return calls_.Delete(token); });
+  auto pinned = std::async(std::launch::async, [&] { return calls_.Pin(token); });
+  executor.Await(2);
+  server_.Stop(base::Deadline());
+  EXPECT_FALSE(deleted.get().ok());
+  EXPECT_FALSE(pinned.get().ok());
+  service.emplace(other, executor, status_, sessions_, identify, *this, nodes_);  // where the other one lay
+  executor.RunAll();
+  EXPECT_THAT(peer_.acted(), ElementsAre(7, 7));
+  EXPECT_THAT(other.acted(), IsEmpty());
 }
 
 // The whole of it: one identity and one lease table on both sockets.
