@@ -230,10 +230,16 @@ rpc::Reactor* AgentRpc::ListNodes(rpc::Context* context, const pb::ListNodesRequ
 }
 
 rpc::Reactor* AgentRpc::Status(rpc::Context* context, const pb::StatusRequest*, pb::StatusResponse* response) {
-  return rpc::UnaryOn(executor_, context, [=, this]() -> absl::Status {
-    LARDER_ASSIGN_OR_RETURN(const Caller caller, CallerOf(*context));
-    *response = ToProto(status_.ReadFor(caller.owner.ns), caller.owner.ns);
-    return absl::OkStatus();
+  return rpc::UnaryLater(context, [&](rpc::PendingCall call) {
+    const absl::StatusOr<Caller> caller = CallerOf(*context);
+    if (!caller.ok()) return call.End([&] { return caller.status(); });
+    const auto end = [call](const std::function<absl::Status()>& handle) { call.End(handle); };
+    OnExecutor(end, [&status = status_, ns = caller->owner.ns, call, response] {
+      call.End([&] {
+        *response = ToProto(status.ReadFor(ns), ns);
+        return absl::OkStatus();
+      });
+    });
   });
 }
 

@@ -280,6 +280,18 @@ TEST_F(CallSession, OfAQueuedCallNeedsNoService) {
   EXPECT_THAT(other.acted(), IsEmpty());
 }
 
+TEST_F(CallSession, OfAStatusThatIsQueuedHoldsNoServerBack) {
+  HeldExecutor executor;
+  AgentRpc service(peer_, executor, status_, sessions_, IdentifyCalls(Identity::kOpen), *this, nodes_);
+  server_.Add(service);
+  ASSERT_THAT(server_.Start(), IsOk());
+  auto told = std::async(std::launch::async, [&] { return calls_.Status({}); });
+  executor.Await(1);
+  server_.Stop(base::Deadline());  // returns
+  EXPECT_FALSE(told.get().ok());
+  executor.RunAll();
+}
+
 // The whole of it: one identity and one lease table on both sockets.
 TEST_F(AppTest, ACallWithAConnectionsTokenActsInItsSessionUntilItEnds) {
   const Config config = Defaults();
