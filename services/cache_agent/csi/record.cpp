@@ -9,6 +9,7 @@
 namespace larder::cache_agent::csi {
 namespace {
 
+constexpr std::string_view kAnyVersion = "larder-csi-volume ";
 constexpr std::string_view kFirstLine = "larder-csi-volume 1\n";
 constexpr std::string_view kReadOnly = "read";
 constexpr std::string_view kAll = "all";
@@ -19,6 +20,12 @@ std::string Checksum(std::string_view lines) {
 
 absl::Status Bad(std::string_view what) {
   return base::Error(absl::StatusCode::kDataLoss, "BAD_RECORD", "not the record of a volume: {}", what);
+}
+
+// Whether its last line is the checksum of all before, as in records of any version.
+bool IsWhole(std::string_view text) {
+  const size_t last = text.substr(0, text.size() - (text.empty() ? 0 : 1)).rfind('\n');
+  return last != std::string_view::npos && text.substr(last + 1) == Checksum(text.substr(0, last + 1));
 }
 
 // The value of the line that `text` begins with, which it is taken from.
@@ -43,7 +50,11 @@ std::string EncodeRecord(const Volume& volume) {
 }
 
 absl::StatusOr<Volume> DecodeRecord(std::string_view text) {
-  if (!text.starts_with(kFirstLine)) return Bad("another first line");
+  if (!IsWhole(text)) return Bad("the checksum does not match");
+  if (!text.starts_with(kFirstLine)) {
+    if (!text.starts_with(kAnyVersion)) return Bad("another first line");
+    return base::Error(absl::StatusCode::kUnimplemented, "BAD_RECORD", "the record is of another version of the agent");
+  }
   std::string_view rest = text.substr(kFirstLine.size());
   Volume volume;
   LARDER_ASSIGN_OR_RETURN(volume.id, TakeLine(rest, "id"));
@@ -55,7 +66,7 @@ absl::StatusOr<Volume> DecodeRecord(std::string_view text) {
   LARDER_ASSIGN_OR_RETURN(const std::string access, TakeLine(rest, "access"));
   if (access != kReadOnly && access != kAll) return Bad("another access");
   volume.read_only = access == kReadOnly;
-  if (rest != Checksum(text.substr(0, text.size() - rest.size()))) return Bad("the checksum does not match");
+  if (rest != Checksum(text.substr(0, text.size() - rest.size()))) return Bad("another line");
   if (!IsPlace(volume.place) || volume.id != VolumeIdOf(volume.place)) return Bad("its id is another volume's");
   return volume;
 }

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <system_error>
 
 #include "csi/volume.h"
@@ -18,6 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxRecord = 4096;
+// How sockets' names end; while they are bound they have another.
+constexpr std::string_view kSocket = ".sock";
 
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory) {
   std::vector<std::string> names;
@@ -42,8 +46,9 @@ absl::StatusOr<std::vector<std::string>> DiskVolumeStore::ListRecords() {
   for (const std::string& name : names) {
     if (IsVolumeId(name)) {
       ids.push_back(name);
-    } else {  // a record that was never whole
-      LARDER_RETURN_IF_ERROR(Unlink(records_ + "/" + name));
+    } else {
+      // A record that was never whole. Whatever else it is, it keeps no volume from being served.
+      Unlink(records_ + "/" + name).IgnoreError();
     }
   }
   return ids;
@@ -72,6 +77,10 @@ absl::Status DiskVolumeStore::MakeDirectory(const std::string& name) {
   const std::string path = PathOf(name);
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return base::ErrnoError(errno, "make " + path);
   if (::chmod(path.c_str(), 0755) != 0) return base::ErrnoError(errno, "open " + path + " to pods");
+  LARDER_ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesIn(path));
+  for (const std::string& left : names) {
+    if (!left.ends_with(kSocket)) LARDER_RETURN_IF_ERROR(Unlink(path + "/" + left));
+  }
   return absl::OkStatus();
 }
 
@@ -80,6 +89,20 @@ absl::Status DiskVolumeStore::RemoveDirectory(const std::string& name) {
   fs::remove_all(PathOf(name), error);
   if (error) return base::ErrnoError(error.value(), "remove " + PathOf(name));
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> DiskVolumeStore::IsMounted(const std::string& name) {
+  constexpr char kMounts[] = "/proc/self/mountinfo";
+  std::ifstream mounts(kMounts);
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string skipped;
+    std::string root;  // the directory of its file system that is mounted; names are digests, and alike nowhere else
+    fields >> skipped >> skipped >> skipped >> root;
+    if (root.ends_with("/" + name)) return true;
+  }
+  if (!mounts.eof()) return base::ErrnoError(EIO, std::string("read ") + kMounts);
+  return false;
 }
 
 }  // namespace larder::cache_agent::csi

@@ -13,7 +13,7 @@ namespace larder::cache_agent::csi {
 class VolumeStore {
  public:
   virtual ~VolumeStore() = default;
-  // The ids of all records; whatever else lies there is removed.
+  // The ids of all records; whatever else lies there is removed, if it can be.
   virtual absl::StatusOr<std::vector<std::string>> ListRecords() = 0;
   virtual absl::StatusOr<std::string> ReadRecord(const std::string& id) = 0;
   // All or nothing.
@@ -22,9 +22,12 @@ class VolumeStore {
 
   // Names of directories, DirectoryOf(id).
   virtual absl::StatusOr<std::vector<std::string>> ListDirectories() = 0;
+  // Leaves sockets that are there, but not those that were never given their names. Not while it is served.
   virtual absl::Status MakeDirectory(const std::string& name) = 0;
   // With what lies in it.
   virtual absl::Status RemoveDirectory(const std::string& name) = 0;
+  // Whether it is mounted anywhere that this process sees.
+  virtual absl::StatusOr<bool> IsMounted(const std::string& name) = 0;
   virtual std::string PathOf(const std::string& name) const = 0;
 };
 
@@ -40,6 +43,7 @@ class DiskVolumeStore final : public VolumeStore {
   absl::StatusOr<std::vector<std::string>> ListDirectories() override;
   absl::Status MakeDirectory(const std::string& name) override;
   absl::Status RemoveDirectory(const std::string& name) override;
+  absl::StatusOr<bool> IsMounted(const std::string& name) override;
   std::string PathOf(const std::string& name) const override { return directories_ + "/" + name; }
 
  private:

@@ -52,6 +52,7 @@ std::optional<Volumes::State> Volumes::Find(const std::string& id) const {
 void Volumes::Keep(const Volume& volume, bool open) {
   base::MutexLock lock(mutex_);
   volumes_[volume.id] = {.volume = volume, .open = open, .unmounted = std::nullopt};
+  unread_.erase(volume.id);
 }
 
 std::vector<Volumes::State> Volumes::All() const {
@@ -68,43 +69,75 @@ size_t Volumes::size() const {
 
 absl::Status Volumes::Restore() {
   LARDER_ASSIGN_OR_RETURN(const std::vector<std::string> ids, store_.ListRecords());
-  for (const std::string& id : ids) RestoreOne(id);
+  for (const std::string& id : ids) RestoreOne(id, /*again=*/false);
   LARDER_ASSIGN_OR_RETURN(const std::vector<std::string> directories, store_.ListDirectories());
-  std::set<std::string> known;
-  for (const State& state : All()) known.insert(DirectoryOf(state.volume.id));
-  for (const std::string& name : directories) {
-    if (known.contains(name)) continue;
-    log_.Warning("a volume's directory has no record: nobody is served there", {{"directory", store_.PathOf(name)}});
-    if (const absl::Status removed = store_.RemoveDirectory(name); !removed.ok()) {
-      log_.Error("cannot remove it", {{"error", removed}});
-    }
-  }
+  RemoveUnknownDirectories(directories);
   return absl::OkStatus();
 }
 
-void Volumes::RestoreOne(const std::string& id) {
-  absl::StatusOr<std::string> text = store_.ReadRecord(id);
-  const absl::StatusOr<Volume> volume = text.ok() ? DecodeRecord(*text) : text.status();
-  if (!volume.ok() || volume->id != id) {
-    log_.Error("a volume's record cannot be read: its pod is not served", {{"id", id}, {"error", volume.status()}});
-    if (const absl::Status removed = store_.RemoveRecord(id); !removed.ok()) {
-      log_.Error("cannot remove it", {{"error", removed}});
-    }
-    return;
+void Volumes::RemoveUnknownDirectories(const std::vector<std::string>& names) {
+  std::set<std::string> known;
+  for (const State& state : All()) known.insert(DirectoryOf(state.volume.id));
+  {
+    base::MutexLock lock(mutex_);
+    for (const std::string& id : unread_) known.insert(DirectoryOf(id));
   }
-  absl::Status opened = store_.MakeDirectory(DirectoryOf(id));
-  if (opened.ok()) opened = doors_.Open(*volume, store_.PathOf(DirectoryOf(id)));
+  for (const std::string& name : names) {
+    if (known.contains(name)) continue;
+    log_.Warning("a volume's directory has no record: nobody is served there", {{"directory", store_.PathOf(name)}});
+    const absl::StatusOr<bool> mounted = store_.IsMounted(name);
+    if (mounted.ok() && *mounted) continue;
+    const absl::Status removed = mounted.ok() ? store_.RemoveDirectory(name) : mounted.status();
+    if (!removed.ok()) log_.Error("cannot remove it", {{"error", removed}});
+  }
+}
+
+void Volumes::RestoreOne(const std::string& id, bool again) {
+  absl::StatusOr<std::string> text = store_.ReadRecord(id);
+  absl::StatusOr<Volume> volume = text.ok() ? DecodeRecord(*text) : text.status();
+  if (volume.ok() && volume->id != id) {
+    volume = base::Error(absl::StatusCode::kDataLoss, "BAD_RECORD", "the record is that of volume {}", volume->id);
+  }
+  if (volume.ok()) return Reopen(*volume);
+  if (!again) {
+    log_.Error("a volume's record cannot be read: its pod is not served", {{"id", id}, {"error", volume.status()}});
+  }
+  // Only what no later reading can mend is given up.
+  const bool damaged = volume.status().code() == absl::StatusCode::kDataLoss;
+  const absl::Status removed = damaged ? store_.RemoveRecord(id) : absl::OkStatus();
+  if (!removed.ok()) log_.Error("cannot remove it", {{"error", removed}});
+  base::MutexLock lock(mutex_);
+  if (damaged && removed.ok()) {
+    unread_.erase(id);
+  } else {
+    unread_.insert(id);
+  }
+}
+
+void Volumes::Reopen(const Volume& volume) {
+  absl::Status opened = store_.MakeDirectory(DirectoryOf(volume.id));
+  if (opened.ok()) opened = doors_.Open(volume, store_.PathOf(DirectoryOf(volume.id)));
   if (!opened.ok()) {
     log_.Error("a volume's sockets cannot be opened yet",
-               {{"namespace", volume->ns}, {"pod", volume->pod}, {"error", opened}});
+               {{"namespace", volume.ns}, {"pod", volume.pod}, {"error", opened}});
   }
-  Keep(*volume, opened.ok());
+  Keep(volume, opened.ok());
+}
+
+bool Volumes::MayBeInUse(const Volume& volume, bool existed) {
+  const absl::StatusOr<MountState> mounted = mounter_.Look(volume.place);
+  if (!mounted.ok()) return existed;
+  return *mounted == MountState::kOurs || (existed && *mounted == MountState::kOther);
 }
 
 absl::Status Volumes::Publish(const Volume& volume) {
   const Turn turn(*this, volume.id);
   if (!turn) return Busy(volume.id);
-  const bool existed = Find(volume.id).has_value();
+  bool existed = Find(volume.id).has_value();
+  {
+    base::MutexLock lock(mutex_);
+    existed = existed || unread_.contains(volume.id);
+  }
   absl::Status made = Make(volume);
   if (made.ok()) {
     log_.Info("volume published",
@@ -112,8 +145,12 @@ absl::Status Volumes::Publish(const Volume& volume) {
     return made;
   }
   log_.Error("volume not published", {{"namespace", volume.ns}, {"pod", volume.pod}, {"error", made}});
-  // A pod that runs keeps what it has: the kubelet publishes again, and unpublishes when the pod is gone.
-  if (existed) return made;
+  // A pod that runs keeps what it has. To the kubelet a final error would mean that nothing is mounted, and it would
+  // never unpublish.
+  if (MayBeInUse(volume, existed)) {
+    return base::Error(absl::StatusCode::kUnavailable, "HALF_PUBLISHED", "{}; and what the pod has is left",
+                       base::Message(made));
+  }
   const absl::Status removed = Remove(volume.id, volume.place);
   if (removed.ok()) return made;
   log_.Error("what was made of the volume cannot be removed yet", {{"pod", volume.pod}, {"error", removed}});
@@ -158,6 +195,7 @@ absl::Status Volumes::Remove(const std::string& id, const Place& place) {
   LARDER_RETURN_IF_ERROR(store_.RemoveRecord(id));
   base::MutexLock lock(mutex_);
   volumes_.erase(id);
+  unread_.erase(id);
   return absl::OkStatus();
 }
 
@@ -170,6 +208,15 @@ int Volumes::Sweep() {
     const std::optional<State> state = Find(seen.volume.id);
     if (state && SweepOne(*state)) ++gone;
   }
+  std::set<std::string> unread;
+  {
+    base::MutexLock lock(mutex_);
+    unread = unread_;
+  }
+  for (const std::string& id : unread) {
+    const Turn turn(*this, id);
+    if (turn && !Find(id)) RestoreOne(id, /*again=*/true);
+  }
   return gone;
 }
 
@@ -177,10 +224,16 @@ bool Volumes::SweepOne(const State& state) {
   const Volume& volume = state.volume;
   const absl::StatusOr<MountState> mounted = mounter_.Look(volume.place);
   if (!mounted.ok()) return false;
-  if (*mounted == MountState::kOurs) {
-    if (!state.open) RestoreOne(volume.id);
+  if (*mounted != MountState::kNone) {
+    const bool other = *mounted == MountState::kOther;
+    if (other && !state.other) {
+      log_.Error("something else is mounted where a volume should be: its pod is not served",
+                 {{"namespace", volume.ns}, {"pod", volume.pod}});
+    }
+    if (!other && !state.open) Reopen(volume);
     base::MutexLock lock(mutex_);
-    if (const auto found = volumes_.find(volume.id); found != volumes_.end()) found->second.unmounted.reset();
+    volumes_.at(volume.id).other = other;
+    volumes_.at(volume.id).unmounted.reset();
     return false;
   }
   const base::MonotonicTime now = clock_.Now();

@@ -37,16 +37,17 @@ class Volumes {
   Volumes(VolumeStore& store, Doors& doors, Mounter& mounter, const base::Clock& clock, observe::Logger& log);
 
   // Opens the sockets of all volumes that records tell of, in the directories that are mounted already. What cannot be
-  // opened, or has no record, is logged. Before all other calls; an error of listing only.
+  // opened or read is logged, and left to Sweep; a record that is damaged goes, and a directory without a record,
+  // unless it is mounted: its pod would never get another. Before all other calls; an error of listing only.
   absl::Status Restore() LARDER_EXCLUDES(mutex_);
-  // Makes the volume, or completes it. ABORTED (BUSY): another call is at work on it. Else an error leaves what was
-  // there before; if that cannot be made so, it is UNAVAILABLE, on which the kubelet unpublishes.
+  // Makes the volume, or completes it. ABORTED (BUSY): another call is at work on it. UNAVAILABLE (HALF_PUBLISHED):
+  // something is mounted, or may be, and the kubelet must ask again or unpublish. Any other error leaves nothing.
   absl::Status Publish(const Volume& volume) LARDER_EXCLUDES(mutex_);
   // Takes the volume away, or what is left of it; nothing if there is nothing. `place` is where the kubelet says that
   // it is, in case that there is no record. ABORTED (BUSY).
   absl::Status Unpublish(const std::string& id, const Place& place) LARDER_EXCLUDES(mutex_);
-  // Takes away volumes whose mount has been gone for two minutes; opens sockets that could not be opened. Returns how
-  // many went. To be called a few times a minute.
+  // Takes away volumes at whose target nothing has been mounted for two minutes; reads and opens what could not be.
+  // Returns how many went. To be called a few times a minute.
   int Sweep() LARDER_EXCLUDES(mutex_);
 
   size_t size() const LARDER_EXCLUDES(mutex_);
@@ -54,7 +55,8 @@ class Volumes {
  private:
   struct State {
     Volume volume;
-    bool open = false;  // its sockets
+    bool open = false;   // its sockets
+    bool other = false;  // something else is mounted at its target; said once
     std::optional<base::MonotonicTime> unmounted;
   };
   // The right to work on one volume.
@@ -67,7 +69,11 @@ class Volumes {
   // With the volume's turn.
   absl::Status Make(const Volume& volume);
   absl::Status Remove(const std::string& id, const Place& place);
-  void RestoreOne(const std::string& id);
+  // Whether something of it is, or may be, mounted that the pod uses.
+  bool MayBeInUse(const Volume& volume, bool existed);
+  void RestoreOne(const std::string& id, bool again);
+  void Reopen(const Volume& volume);
+  void RemoveUnknownDirectories(const std::vector<std::string>& names);
   // Whether it went.
   bool SweepOne(const State& state);
 
@@ -78,6 +84,7 @@ class Volumes {
   observe::Logger& log_;
   mutable base::Mutex mutex_;
   std::map<std::string, State> volumes_ LARDER_GUARDED_BY(mutex_);  // by id
+  std::set<std::string> unread_ LARDER_GUARDED_BY(mutex_);          // ids of records that could not be read yet
   std::set<std::string> busy_ LARDER_GUARDED_BY(mutex_);
 };
 

@@ -40,6 +40,9 @@ class ScriptedNode : public VolumeStore, public Doors, public Mounter {
   std::map<std::string, std::string> open;                 // the volume's id, by the directory's path
   std::map<std::string, std::vector<std::string>> mounts;  // directories, the upper last, by pod and volume
   std::set<std::string> targets;
+  int read_error = 0;   // errno of reading any record
+  int look_error = 0;   // errno of looking at any mount
+  bool others = false;  // what is mounted is not ours
 
   // VolumeStore
   absl::StatusOr<std::vector<std::string>> ListRecords() override {
@@ -47,7 +50,10 @@ class ScriptedNode : public VolumeStore, public Doors, public Mounter {
     for (const auto& [id, text] : records) ids.push_back(id);
     return ids;
   }
-  absl::StatusOr<std::string> ReadRecord(const std::string& id) override { return records.at(id); }
+  absl::StatusOr<std::string> ReadRecord(const std::string& id) override {
+    if (read_error != 0) return base::ErrnoError(read_error, "read the record");
+    return records.at(id);
+  }
   absl::Status WriteRecord(const std::string& id, std::string_view text) override {
     return Step([&] { records[id] = text; });
   }
@@ -62,6 +68,9 @@ class ScriptedNode : public VolumeStore, public Doors, public Mounter {
   }
   absl::Status RemoveDirectory(const std::string& name) override {
     return Step([&] { directories.erase(name); });
+  }
+  absl::StatusOr<bool> IsMounted(const std::string& name) override {
+    return std::ranges::any_of(mounts, [&](const auto& mount) { return mount.second.back() == name; });
   }
   std::string PathOf(const std::string& name) const override { return "/pods/" + name; }
 
@@ -85,7 +94,9 @@ class ScriptedNode : public VolumeStore, public Doors, public Mounter {
     });
   }
   absl::StatusOr<MountState> Look(const Place& place) override {
-    return mounts.contains(KeyOf(place)) ? MountState::kOurs : MountState::kNone;
+    if (look_error != 0) return base::ErrnoError(look_error, "look at the mount");
+    if (!mounts.contains(KeyOf(place))) return MountState::kNone;
+    return others ? MountState::kOther : MountState::kOurs;
   }
   absl::Status Register() override { return absl::OkStatus(); }
   absl::Status Unregister() override { return absl::OkStatus(); }

@@ -7,6 +7,8 @@
 #include <random>
 #include <set>
 
+#include "larder/base/bytes.h"
+#include "larder/base/digest.h"
 #include "larder/base/testing/manual_clock.h"
 #include "larder/base/testing/status_matchers.h"
 #include "larder/observe/logger.h"
@@ -69,8 +71,17 @@ TEST_F(VolumesTest, UnpublishingWhatIsNotThereSucceeds) {
 TEST_F(VolumesTest, AFailedPublishOfAPodThatRunsTakesNothingFromIt) {
   ASSERT_THAT(volumes_->Publish(volume_), IsOk());
   node_.FailAt(0, EIO, /*killed=*/false);
-  EXPECT_THAT(volumes_->Publish(volume_), Not(IsOk()));
+  // Not a final code, at which the kubelet would take it for not mounted.
+  EXPECT_THAT(volumes_->Publish(volume_), StatusIs(absl::StatusCode::kUnavailable, "HALF_PUBLISHED"));
   EXPECT_TRUE(node_.IsServed(volume_));
+}
+
+TEST_F(VolumesTest, AFailedPublishOfWhatIsMountedNoMoreLeavesNothing) {
+  ASSERT_THAT(volumes_->Publish(volume_), IsOk());
+  node_.mounts.clear();
+  node_.FailAt(0, EIO, /*killed=*/false);
+  EXPECT_THAT(volumes_->Publish(volume_), StatusIs(absl::StatusCode::kInternal, "EIO"));
+  EXPECT_TRUE(node_.IsEmpty());
 }
 
 TEST_F(VolumesTest, WhatCannotBeUndoneIsLeftToTheKubelet) {
@@ -87,8 +98,60 @@ TEST_F(VolumesTest, ADamagedRecordServesNobody) {
   Restart();
   EXPECT_TRUE(node_.open.empty());
   EXPECT_TRUE(node_.records.empty());
+  EXPECT_FALSE(node_.directories.empty());          // the pod would not get another
   ASSERT_THAT(volumes_->Publish(volume_), IsOk());  // the kubelet does, when it begins anew
   EXPECT_TRUE(node_.IsServed(volume_));
+}
+
+TEST_F(VolumesTest, ADirectoryWithoutARecordGoesOnceItIsNotMounted) {
+  ASSERT_THAT(volumes_->Publish(volume_), IsOk());
+  node_.records.clear();
+  Restart();
+  EXPECT_FALSE(node_.directories.empty());
+  node_.mounts.clear();
+  Restart();
+  EXPECT_TRUE(node_.directories.empty());
+}
+
+TEST_F(VolumesTest, ARecordThatCannotBeReadNowIsReadLater) {
+  ASSERT_THAT(volumes_->Publish(volume_), IsOk());
+  node_.read_error = EMFILE;
+  Restart();
+  EXPECT_FALSE(node_.IsServed(volume_));
+  volumes_->Sweep();
+  EXPECT_TRUE(node_.records.contains(volume_.id));
+  EXPECT_FALSE(node_.directories.empty());
+  node_.read_error = 0;
+  volumes_->Sweep();
+  EXPECT_TRUE(node_.IsServed(volume_));
+}
+
+TEST_F(VolumesTest, ARecordOfAnotherVersionIsLeftToIt) {
+  ASSERT_THAT(volumes_->Publish(volume_), IsOk());
+  const std::string record = node_.records[volume_.id];
+  const std::string newer = "larder-csi-volume 2\nmore than we know\n";
+  node_.records[volume_.id] = newer + fmt::format("crc32c {:08x}\n", base::Crc32c(base::AsBytes(newer)));
+  Restart();
+  volumes_->Sweep();
+  ASSERT_TRUE(node_.records.contains(volume_.id));
+  node_.records[volume_.id] = record;
+  Restart();
+  EXPECT_TRUE(node_.IsServed(volume_));
+}
+
+TEST_F(VolumesTest, OnlyAMountThatIsKnownToBeGoneIsSweptUp) {
+  ASSERT_THAT(volumes_->Publish(volume_), IsOk());
+  const auto sweep = [&] {
+    volumes_->Sweep();
+    clock_.Advance(std::chrono::minutes(3));
+    volumes_->Sweep();
+    return node_.records.contains(volume_.id) && !node_.mounts.empty();
+  };
+  node_.look_error = EMFILE;
+  EXPECT_TRUE(sweep());
+  node_.look_error = 0;
+  node_.others = true;
+  EXPECT_TRUE(sweep());
 }
 
 TEST_F(VolumesTest, AVolumeWithoutItsMountIsSweptUpAfterTwoMinutes) {
