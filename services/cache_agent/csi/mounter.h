@@ -21,11 +21,13 @@ class Mounter {
  public:
   virtual ~Mounter() = default;
   // Makes the target and mounts the volume's directory there, read-only from birth, and once: what else was mounted
-  // there goes. NOT_FOUND: there is no such pod, or no such directory. PERMISSION_DENIED: the volume is another
-  // driver's.
+  // there goes. NOT_FOUND: there is no such pod or directory, or the kubelet has not written down whose volume it is.
+  // PERMISSION_DENIED: the volume is another driver's.
   virtual absl::Status Mount(const Place& place) = 0;
-  // Whatever is mounted at the target, and the target. Nothing if there is none, or the volume is another driver's.
+  // Whatever is mounted at the target, and the target. Only mounts of volumes' directories, unless the kubelet wrote
+  // down that the volume is ours.
   virtual absl::Status Unmount(const Place& place) = 0;
+  // An error: it is not known.
   virtual absl::StatusOr<MountState> Look(const Place& place) = 0;
   // Gives the registration socket the name under which the kubelet looks for it; takes it away again.
   virtual absl::Status Register() = 0;

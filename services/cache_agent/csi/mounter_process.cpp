@@ -33,10 +33,19 @@ base::UniqueFd OpenBelow(int root, const std::string& path, uint64_t flags) {
 
 base::UniqueFd OpenTarget(int parent) { return OpenBelow(parent, kTarget, O_PATH | O_DIRECTORY); }
 
-// Whether the root of a mount lies there.
-bool IsMounted(int fd) {
+// Whether the root of a mount lies at the target, which is opened as `target`. Errno.
+int LookAt(int parent, base::UniqueFd& target, bool& mounted) {
+  mounted = false;
+  target = OpenTarget(parent);
+  if (!target) return errno == ENOENT ? 0 : errno;
   struct statx found = {};
-  return ::statx(fd, "", AT_EMPTY_PATH, STATX_INO, &found) == 0 && (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  if (::statx(target.get(), "", AT_EMPTY_PATH, STATX_INO, &found) != 0) return errno;
+  mounted = (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  return 0;
+}
+
+bool IsSame(const struct stat& one, const struct stat& other) {
+  return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 // A copy of the mount that `directory` is in, which shows no more than the directory, and is read-only before anybody
@@ -52,18 +61,6 @@ base::UniqueFd CloneReadOnly(int directory) {
   tree.Reset();
   errno = error;
   return tree;
-}
-
-// Whether the kubelet wrote down that the volume is of another driver than `driver`.
-bool IsAnothers(int parent, const std::string& driver) {
-  const base::UniqueFd file = OpenBelow(parent, "vol_data.json", O_RDONLY);
-  if (!file) return false;
-  std::string text(kMaxVolumeData, '\0');
-  const ssize_t size = ::read(file.get(), text.data(), text.size());
-  text.resize(size < 0 ? 0 : static_cast<size_t>(size));
-  constexpr std::string_view kKey = "\"driverName\":\"";
-  const size_t key = text.find(kKey);
-  return key != std::string::npos && !std::string_view(text).substr(key + kKey.size()).starts_with(driver + "\"");
 }
 
 // There is no such directory, or a link in its place: nothing of ours can be there.
@@ -82,11 +79,9 @@ absl::StatusOr<MounterProcess> MounterProcess::Open(MounterPaths paths) {
   LARDER_ASSIGN_OR_RETURN(mounter.kubelet_pods_, OpenRoot(mounter.paths_.kubelet_pods));
   LARDER_ASSIGN_OR_RETURN(mounter.volumes_, OpenRoot(mounter.paths_.volumes));
   LARDER_ASSIGN_OR_RETURN(mounter.registry_, OpenRoot(mounter.paths_.registry));
-  struct stat bound = {};
-  if (::fstatat(mounter.registry_.get(), mounter.paths_.bound_as.c_str(), &bound, AT_SYMLINK_NOFOLLOW) != 0) {
-    return base::ErrnoError(errno, "find the registration socket " + mounter.paths_.bound_as);
-  }
-  mounter.socket_ = bound.st_ino;
+  mounter.socket_.Reset(
+      ::openat(mounter.registry_.get(), mounter.paths_.bound_as.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!mounter.socket_) return base::ErrnoError(errno, "find the registration socket " + mounter.paths_.bound_as);
   return mounter;
 }
 
@@ -134,28 +129,59 @@ base::UniqueFd MounterProcess::OpenDirectory(const Place& place) const {
   return OpenBelow(volumes_.get(), DirectoryOf(VolumeIdOf(place)), O_PATH | O_DIRECTORY);
 }
 
-MountState MounterProcess::StateOf(int parent, int directory) {
-  const base::UniqueFd target = OpenTarget(parent);
-  if (!target || !IsMounted(target.get())) return MountState::kNone;
+int MounterProcess::StateOf(int parent, int directory, MountState& state) {
+  base::UniqueFd target;
+  bool mounted = false;
+  if (const int error = LookAt(parent, target, mounted); error != 0) return error;
+  state = mounted ? MountState::kOther : MountState::kNone;
+  if (!mounted || directory < 0) return 0;
   struct stat there = {};
   struct stat own = {};
   struct statvfs flags = {};
-  if (directory < 0 || ::fstat(target.get(), &there) != 0 || ::fstat(directory, &own) != 0 ||
-      ::fstatvfs(target.get(), &flags) != 0) {
-    return MountState::kOther;
+  if (::fstat(target.get(), &there) != 0 || ::fstat(directory, &own) != 0 || ::fstatvfs(target.get(), &flags) != 0) {
+    return errno;
   }
-  const bool same = there.st_dev == own.st_dev && there.st_ino == own.st_ino;
-  return same && (flags.f_flag & ST_RDONLY) != 0 ? MountState::kOurs : MountState::kOther;
+  if (IsSame(there, own) && (flags.f_flag & ST_RDONLY) != 0) state = MountState::kOurs;
+  return 0;
 }
 
-int MounterProcess::Clear(int parent) {
+int MounterProcess::OwnerOf(int parent, Owner& owner) const {
+  // Whatever lies there in a file's place must not hold us up.
+  const base::UniqueFd file = OpenBelow(parent, "vol_data.json", O_RDONLY | O_NONBLOCK);
+  if (!file) return errno;
+  struct stat found = {};
+  if (::fstat(file.get(), &found) != 0) return errno;
+  if (!S_ISREG(found.st_mode)) return EINVAL;
+  std::string text(kMaxVolumeData, '\0');
+  const ssize_t size = ::read(file.get(), text.data(), text.size());
+  if (size < 0) return errno;
+  text.resize(static_cast<size_t>(size));
+  constexpr std::string_view kKey = "\"driverName\":\"";
+  const size_t key = text.find(kKey);
+  if (key == std::string::npos) return EINVAL;
+  const bool ours = std::string_view(text).substr(key + kKey.size()).starts_with(paths_.driver + "\"");
+  owner = ours ? Owner::kOurs : Owner::kOther;
+  return 0;
+}
+
+int MounterProcess::Clear(int parent, bool only_ours) const {
+  struct stat volumes = {};
+  if (::fstat(volumes_.get(), &volumes) != 0) return errno;
   // By its name in the directory, which the kernel takes no descriptor for; nobody else works in this process.
   if (::fchdir(parent) != 0) return errno;
   int error = 0;
-  for (base::UniqueFd target = OpenTarget(parent); error == 0 && target && IsMounted(target.get());
-       target = OpenTarget(parent)) {
+  bool mounted = false;
+  base::UniqueFd target;
+  while ((error = LookAt(parent, target, mounted)) == 0 && mounted) {
+    struct stat there = {};
+    if (::fstat(target.get(), &there) != 0) {
+      error = errno;
+    } else if (only_ours && (there.st_dev != volumes.st_dev || there.st_uid != volumes.st_uid)) {
+      error = EPERM;
+    }
     target.Reset();
-    if (::umount2(kTarget, MNT_DETACH | UMOUNT_NOFOLLOW) != 0) error = errno;
+    if (error == 0 && ::umount2(kTarget, MNT_DETACH | UMOUNT_NOFOLLOW) != 0) error = errno;
+    if (error != 0) break;
   }
   return ::chdir("/") == 0 ? error : errno;
 }
@@ -165,10 +191,14 @@ int MounterProcess::Mount(const Place& place) const {
   if (!parent) return errno;
   const base::UniqueFd directory = OpenDirectory(place);
   if (!directory) return errno;
-  const MountState state = StateOf(parent.get(), directory.get());
+  // The kubelet writes it before it asks for the mount.
+  Owner owner = Owner::kOther;
+  if (const int error = OwnerOf(parent.get(), owner); error != 0) return error;
+  if (owner != Owner::kOurs) return EPERM;
+  MountState state = MountState::kNone;
+  if (const int error = StateOf(parent.get(), directory.get(), state); error != 0) return error;
   if (state == MountState::kOurs) return 0;
-  if (IsAnothers(parent.get(), paths_.driver)) return EPERM;
-  if (const int error = Clear(parent.get()); error != 0) return error;
+  if (const int error = Clear(parent.get(), /*only_ours=*/false); error != 0) return error;
   if (::mkdirat(parent.get(), kTarget, kTargetMode) != 0 && errno != EEXIST) return errno;
   const base::UniqueFd target = OpenTarget(parent.get());
   if (!target) return errno;
@@ -181,29 +211,52 @@ int MounterProcess::Mount(const Place& place) const {
 int MounterProcess::Unmount(const Place& place) const {
   const base::UniqueFd parent = OpenParent(place);
   if (!parent) return IsNowhere(errno) ? 0 : errno;
-  if (IsAnothers(parent.get(), paths_.driver)) return 0;
-  if (const int error = Clear(parent.get()); error != 0) return error;
+  Owner owner = Owner::kOther;
+  const int unknown = OwnerOf(parent.get(), owner);
+  const bool unwritten = unknown == ENOENT || unknown == EINVAL;
+  if (unknown != 0 && !unwritten) return unknown;
+  // Of ours, whatever lies there goes. Else only what is of one of our directories, which may have been made when the
+  // driver had another name.
+  const bool only_ours = owner != Owner::kOurs;
+  const int error = Clear(parent.get(), only_ours);
+  if (error == EPERM && only_ours) return 0;
+  if (error != 0) return error;
+  if (only_ours && !unwritten) return 0;
   return ::unlinkat(parent.get(), kTarget, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;
 }
 
 int MounterProcess::Look(const Place& place, MountState& state) const {
   const base::UniqueFd parent = OpenParent(place);
-  if (!parent) return IsNowhere(errno) ? 0 : errno;
-  state = StateOf(parent.get(), OpenDirectory(place).get());
+  if (!parent) return errno == ENOENT ? 0 : errno;
+  const base::UniqueFd directory = OpenDirectory(place);
+  if (!directory && errno != ENOENT) return errno;
+  return StateOf(parent.get(), directory.get(), state);
+}
+
+int MounterProcess::IsSocket(const std::string& name, bool& ours) const {
+  struct stat own = {};
+  struct stat there = {};
+  ours = false;
+  if (::fstat(socket_.get(), &own) != 0) return errno;
+  if (::fstatat(registry_.get(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT ? 0 : errno;
+  ours = IsSame(own, there);
   return 0;
 }
 
 int MounterProcess::Rename() const {
+  bool ours = false;
+  if (const int error = IsSocket(paths_.bound_as, ours); error != 0) return error;
+  if (!ours) return ENOENT;
   const int from = registry_.get();
   if (::renameat(from, paths_.bound_as.c_str(), from, paths_.registered_as.c_str()) == 0) return 0;
   return errno;
 }
 
 int MounterProcess::Remove() const {
-  struct stat now = {};
   for (const std::string& name : {paths_.bound_as, paths_.registered_as}) {
-    // A successor's stays.
-    if (::fstatat(registry_.get(), name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 || now.st_ino != socket_) continue;
+    bool ours = false;
+    if (const int error = IsSocket(name, ours); error != 0) return error;
+    if (!ours) continue;  // a successor's stays
     if (::unlinkat(registry_.get(), name.c_str(), 0) != 0) return errno;
   }
   return 0;

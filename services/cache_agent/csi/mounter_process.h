@@ -39,19 +39,25 @@ class MounterProcess {
   int Look(const Place& place, MountState& state) const;
   int Rename() const;
   int Remove() const;
+  // Whether it is our registration socket that has the name. Errno.
+  int IsSocket(const std::string& name, bool& ours) const;
   // The directory that has the volume's target, as `mount`.
   base::UniqueFd OpenParent(const Place& place) const;
   base::UniqueFd OpenDirectory(const Place& place) const;
-  // What lies at the target in `parent`; `directory` is the volume's own.
-  static MountState StateOf(int parent, int directory);
-  // Takes away all that is mounted at the target; errno.
-  static int Clear(int parent);
+  // What lies at the target in `parent`; `directory` is the volume's own. Errno.
+  static int StateOf(int parent, int directory, MountState& state);
+  // Whose volume the kubelet wrote down that it is. Errno; ENOENT: it wrote nothing; EINVAL: nothing that says so.
+  enum class Owner : uint8_t { kOurs, kOther };
+  int OwnerOf(int parent, Owner& owner) const;
+  // Takes away all that is mounted at the target, or all above the first that is not of a volume's directory. Errno;
+  // EPERM: there was such a one.
+  int Clear(int parent, bool only_ours) const;
 
   MounterPaths paths_;
   base::UniqueFd kubelet_pods_;
   base::UniqueFd volumes_;
   base::UniqueFd registry_;
-  ino_t socket_ = 0;  // the registration socket's inode
+  base::UniqueFd socket_;  // the registration socket's file, held so that no other gets its inode
 };
 
 }  // namespace larder::cache_agent::csi

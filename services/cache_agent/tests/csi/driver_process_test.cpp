@@ -294,7 +294,33 @@ TEST_F(DriverProcess, WhatAPodWritesNamesNobodyElse) {
   // Another driver's volume is not ours to mount on.
   fs::create_directory(parent);
   std::ofstream(parent / "vol_data.json") << R"({"driverName":"other.example.com","volumeLifecycleMode":"Ephemeral"})";
-  EXPECT_THAT(kubelet_.Publish(pod), StatusIs(absl::StatusCode::kPermissionDenied, "EPERM"));
+  EXPECT_THAT(kubelet_.Publish(kubelet_.RequestFor(pod)), StatusIs(absl::StatusCode::kPermissionDenied, "EPERM"));
+  ExpectNothingLeft();
+  // Nor is one that may be another's.
+  for (const char* text : {"", "{}"}) {
+    std::ofstream(parent / "vol_data.json") << text;
+    EXPECT_THAT(kubelet_.Publish(kubelet_.RequestFor(pod)), StatusIs(absl::StatusCode::kInternal, "EINVAL"));
+  }
+  fs::remove(parent / "vol_data.json");
+  EXPECT_THAT(kubelet_.Publish(kubelet_.RequestFor(pod)), StatusIs(absl::StatusCode::kNotFound, "ENOENT"));
+}
+
+TEST_F(DriverProcess, AnothersMountStaysThoughWhoseItIsIsNotWrittenDown) {
+  const FakePod pod = PodNumber(1);
+  const std::string target = kubelet_.TargetOf(pod);
+  fs::create_directories(target);
+  ASSERT_EQ(::mount("none", target.c_str(), "tmpfs", 0, nullptr), 0);
+  EXPECT_THAT(kubelet_.Unpublish(pod), IsOk());
+  EXPECT_EQ(MountsAt(target), 1);
+  ASSERT_EQ(::umount2(target.c_str(), MNT_DETACH), 0);
+}
+
+TEST_F(DriverProcess, OurMountGoesThoughWhoseItIsIsNotWrittenDown) {
+  const FakePod pod = PodNumber(1);
+  ASSERT_THAT(kubelet_.Publish(pod), IsOk());
+  fs::remove(fs::path(kubelet_.TargetOf(pod)).parent_path() / "vol_data.json");
+  EXPECT_THAT(kubelet_.Unpublish(pod), IsOk());
+  EXPECT_EQ(MountsAt(kubelet_.TargetOf(pod)), 0);
   ExpectNothingLeft();
 }
 

@@ -51,6 +51,7 @@ absl::StatusOr<pluginregistration::PluginInfo> FakeKubelet::Register(const std::
   LARDER_RETURN_IF_ERROR(Do([&](grpc::ClientContext* context) {
     return registration->NotifyRegistrationStatus(context, status, &response);
   }));
+  driver_ = driver;
   node_ = ::csi::v1::Node::NewStub(rpc::DialUnix(info.endpoint()));
   return info;
 }
@@ -71,7 +72,10 @@ absl::StatusOr<pluginregistration::PluginInfo> FakeKubelet::Register(const std::
 }
 
 absl::Status FakeKubelet::Publish(const FakePod& pod) {
-  std::filesystem::create_directories(std::filesystem::path(TargetOf(pod)).parent_path());
+  const std::filesystem::path parent = std::filesystem::path(TargetOf(pod)).parent_path();
+  std::filesystem::create_directories(parent);
+  std::ofstream(parent / "vol_data.json")
+      << R"({"driverName":")" << driver_ << R"(","volumeLifecycleMode":"Ephemeral"})";
   return Publish(RequestFor(pod));
 }
 

@@ -36,6 +36,7 @@ class FakeKubelet {
   // Asks the driver behind the registration socket who it is, tells it that it is registered, and uses it from now on.
   absl::StatusOr<pluginregistration::PluginInfo> Register(const std::string& driver);
 
+  // Writes down first that the volume is the registered driver's.
   absl::Status Publish(const FakePod& pod);
   // What Publish says, for a request of another form.
   absl::Status Publish(const ::csi::v1::NodePublishVolumeRequest& request);
@@ -47,6 +48,7 @@ class FakeKubelet {
 
  private:
   const std::filesystem::path dir_;
+  std::string driver_;
   std::unique_ptr<::csi::v1::Node::Stub> node_;
 };
 
