@@ -1,5 +1,8 @@
 #include "larder/cache_agent/config.h"
 
+#include <filesystem>
+#include <utility>
+
 #include "core/grants.h"
 #include "core/identity.h"
 #include "larder/backends/register_all.h"
@@ -19,6 +22,17 @@ constexpr size_t kMaxRunDir = 40;
 absl::Status CheckAbsolute(const std::string& path) {
   if (path.starts_with('/')) return absl::OkStatus();
   return base::InvalidArgument("BAD_VALUE", "'{}' is not an absolute path", path);
+}
+
+// Without dots, doubled slashes and one at the end.
+std::string Normal(const std::string& path) {
+  std::string normal = std::filesystem::path(path).lexically_normal();
+  while (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
+  return normal;
+}
+
+bool IsWithin(const std::string& path, const std::string& directory) {
+  return (Normal(path) + "/").starts_with(Normal(directory) + "/");
 }
 
 absl::Status CheckStore(const std::string& name) {
@@ -49,9 +63,30 @@ absl::Status CheckDriverName(const std::string& name) {
   return base::InvalidArgument("BAD_VALUE", "'{}' is not a DNS name of at most {} bytes", name, kMaxDriverName);
 }
 
+// Paths that others say are compared with it to the byte.
+absl::Status CheckNormal(const std::string& path) {
+  LARDER_RETURN_IF_ERROR(CheckAbsolute(path));
+  const std::string normal = Normal(path);
+  if (path == normal) return absl::OkStatus();
+  return base::InvalidArgument("BAD_VALUE", "'{}' must be written as '{}'", path, normal);
+}
+
+// Of directories that the agent owns, only the last part of the path is safe from links that it could be made to lay.
+absl::Status CheckCsiDirectories(const Config& config) {
+  if (config.identity != Identity::kCsi) return absl::OkStatus();
+  for (const auto& [name, path] : {std::pair("socket_dir", config.socket_dir), std::pair("data_dir", config.data_dir),
+                                   std::pair("csi.kubelet_dir", config.csi_kubelet_dir)}) {
+    if (path.empty()) continue;
+    if (!IsWithin(path, config.csi_run_dir) && !IsWithin(config.csi_run_dir, path)) continue;
+    return base::InvalidArgument("BAD_VALUE", "{} '{}' and csi.run_dir '{}' must not lie in each other", name, path,
+                                 config.csi_run_dir);
+  }
+  return absl::OkStatus();
+}
+
 // Sockets lie below it: DIR/pods/<32 digits>/control.sock, and beside that while they are bound.
 absl::Status CheckRunDir(const std::string& path) {
-  LARDER_RETURN_IF_ERROR(CheckAbsolute(path));
+  LARDER_RETURN_IF_ERROR(CheckNormal(path));
   if (path.size() <= kMaxRunDir) return absl::OkStatus();
   return base::InvalidArgument("BAD_VALUE", "'{}' is longer than {} bytes: the names of sockets below it must be short",
                                path, kMaxRunDir);
@@ -149,7 +184,7 @@ void Declare(config::Binder& binder, Config& config) {
   binder.Text("csi.kubelet_dir", &config.csi_kubelet_dir,
               {.help = "The kubelet's directory (--root-dir), with pods and plugins_registry.",
                .required = true,
-               .check = CheckAbsolute});
+               .check = CheckNormal});
   binder.Text("csi.run_dir", &config.csi_run_dir,
               {.help = "Directory of the sockets of the driver and of pods, and of what is kept of them until the node "
                        "stops. The same path on the host: the kubelet connects there. One agent owns it.",
@@ -195,6 +230,7 @@ void Declare(config::Binder& binder, Config& config) {
               },
               {.key = "name", .check_key = object::CheckNamespace});
   binder.Check([&config] { return CheckIdentity(config); });
+  binder.Check([&config] { return CheckCsiDirectories(config); });
   binder.Check([&config] { return CheckCluster(config); });
 }
 

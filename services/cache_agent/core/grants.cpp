@@ -61,10 +61,11 @@ absl::StatusOr<object::SessionOwner> GrantTable::OwnerFor(const Account& account
   object::SessionOwner owner{.ns = asked_ns.empty() ? account.ns : asked_ns, .account = Shown(account)};
   LARDER_RETURN_IF_ERROR(object::CheckNamespace(owner.ns));
   owner.rights = RightsOf(*grants, account, owner.ns);
+  if (read_only) {
+    owner.rights = owner.rights & kReading;
+    owner.account += ", by a volume with `access: read`,";
+  }
   if (owner.rights.empty()) return NoGrant(owner.account, "get", owner.ns);
-  if (!read_only) return owner;
-  owner.rights = owner.rights & kReading;
-  owner.account += ", by a volume with `access: read`,";
   return owner;
 }
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <array>
 #include <cerrno>
@@ -15,10 +16,16 @@ namespace larder::cache_agent::csi {
 namespace {
 
 absl::Status Ended() {
-  return base::Error(absl::StatusCode::kUnavailable, "NO_MOUNTER", "the agent's mounter has ended");
+  return base::Error(absl::StatusCode::kUnavailable, "NO_MOUNTER", "the agent's mounter has ended, or does not answer");
 }
 
 }  // namespace
+
+ForkedMounter::ForkedMounter(base::UniqueFd fd, base::Duration patience) : fd_(std::move(fd)) {
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(patience).count();
+  const timeval limit = {.tv_sec = micros / 1'000'000, .tv_usec = micros % 1'000'000};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
 
 ForkedMounter::~ForkedMounter() {
   if (!watch_.joinable()) return;
@@ -60,7 +67,10 @@ absl::StatusOr<MounterReply> ForkedMounter::Ask(const MounterRequest& request) {
     ssize_t size = 0;
     while ((size = ::recv(fd_.get(), answer.data(), answer.size(), 0)) < 0 && errno == EINTR) {
     }
-    if (size <= 0) return Ended();
+    if (size <= 0) {
+      ::shutdown(fd_.get(), SHUT_RDWR);
+      return Ended();
+    }
   }
   LARDER_ASSIGN_OR_RETURN(const MounterReply reply, DecodeReply(answer));
   if (reply.error == 0) return reply;

@@ -1,19 +1,22 @@
 #pragma once
+#include <chrono>
 #include <functional>
 #include <thread>
 
 #include "csi/mounter.h"
 #include "csi/mounter_wire.h"
+#include "larder/base/clock.h"
 #include "larder/base/mutex.h"
 #include "larder/base/unique_fd.h"
 
 namespace larder::cache_agent::csi {
 
-// The mounter's process, asked over a socket, one request at a time. UNAVAILABLE (NO_MOUNTER): it has ended.
+// The mounter's process, asked over a socket, one request at a time. UNAVAILABLE (NO_MOUNTER): it has ended, or did not
+// answer in time, which ends it as far as the agent goes: a late answer would be taken for the next.
 class ForkedMounter final : public Mounter {
  public:
-  // `fd` is the agent's end.
-  explicit ForkedMounter(base::UniqueFd fd) : fd_(std::move(fd)) {}
+  // `fd` is the agent's end. `patience` is for one answer: the kernel may keep a mount call from ending.
+  explicit ForkedMounter(base::UniqueFd fd, base::Duration patience = std::chrono::seconds(20));
   ~ForkedMounter() override;
 
   absl::Status Mount(const Place& place) override;

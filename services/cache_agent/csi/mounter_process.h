@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "csi/mounter_wire.h"
 #include "larder/base/unique_fd.h"
@@ -29,6 +30,8 @@ class MounterProcess {
 
   // Answers requests that come over `fd`, one record each, until its other end is closed, or what comes is no request.
   void Serve(int fd) const;
+  // All that Serve needs, besides its own.
+  std::vector<int> descriptors() const { return {kubelet_pods_.get(), volumes_.get(), registry_.get(), socket_.get()}; }
   // What Serve answers.
   MounterReply Do(const MounterRequest& request) const;
 

@@ -1,6 +1,7 @@
 #include "csi/privileges.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <signal.h>
@@ -11,9 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "csi/forked_mounter.h"
 #include "csi/mounter_process.h"
@@ -38,15 +41,31 @@ absl::Status GiveDirectory(const std::string& path, mode_t mode) {
   return absl::OkStatus();
 }
 
+int GiveOne(const char* path, const struct stat*, int, FTW*) { return ::lchown(path, kAgentId, kAgentId); }
+
+// Gives away a directory with what another owner left in it: that of an agent that stayed root. The directory itself is
+// the last, so what was cut short is done again. Until it is the agent's, no link is.
+absl::Status GiveTree(const std::string& path) {
+  constexpr int kOpenDirectories = 16;
+  struct stat found = {};
+  if (::stat(path.c_str(), &found) != 0 && errno != ENOENT) return Failed("look at " + path);
+  const bool others = found.st_mode != 0 && found.st_uid != kAgentId;
+  if (others && ::nftw(path.c_str(), GiveOne, kOpenDirectories, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0) {
+    return Failed("give away what is in " + path);
+  }
+  return GiveDirectory(path, 0700);
+}
+
 absl::Status GiveDirectories(const Config& config) {
   const RunDirs run(config.csi_run_dir);
-  LARDER_RETURN_IF_ERROR(GiveDirectory(config.csi_run_dir, 0711));
+  LARDER_RETURN_IF_ERROR(GiveDirectory(config.csi_run_dir, 0700));
   LARDER_RETURN_IF_ERROR(GiveDirectory(run.csi, 0700));
   LARDER_RETURN_IF_ERROR(GiveDirectory(run.state, 0700));
-  LARDER_RETURN_IF_ERROR(GiveDirectory(run.pods, 0711));
+  // The name of a volume's directory can be worked out: pods come by their mounts, nobody by this path.
+  LARDER_RETURN_IF_ERROR(GiveDirectory(run.pods, 0700));
   LARDER_RETURN_IF_ERROR(GiveDirectory(config.socket_dir, 0700));
   if (config.data_dir.empty()) return absl::OkStatus();
-  return GiveDirectory(config.data_dir, 0700);
+  return GiveTree(config.data_dir);
 }
 
 absl::StatusOr<base::UniqueFd> BindAside(const MounterPaths& paths) {
@@ -96,8 +115,22 @@ absl::Status BecomeAgent() {
   return SetCapabilities(0);
 }
 
+// What else the agent has open would outlive it here: the kubelet would connect to a registration socket that nobody
+// serves, and the lock would stay held.
+void CloseAllBut(std::vector<int> kept, int fd) {
+  kept.push_back(fd);
+  std::ranges::sort(kept);
+  unsigned from = STDERR_FILENO + 1;
+  for (const int next : kept) {
+    if (std::cmp_greater(next, from)) ::close_range(from, static_cast<unsigned>(next) - 1, 0);
+    from = static_cast<unsigned>(next) + 1;
+  }
+  ::close_range(from, ~0U, 0);
+}
+
 // The child; does not return.
 [[noreturn]] void RunMounter(const MounterProcess& mounter, int fd) {
+  CloseAllBut(mounter.descriptors(), fd);
   sigset_t all;
   ::sigfillset(&all);  // who stops the agent stops it, too, by the socket's end
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
@@ -111,14 +144,11 @@ absl::StatusOr<std::unique_ptr<Mounter>> ForkMounter(MounterPaths paths) {
   LARDER_ASSIGN_OR_RETURN(const MounterProcess mounter, MounterProcess::Open(std::move(paths)));
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return Failed("make a socket pair");
-  base::UniqueFd own(ends[0]);
+  base::UniqueFd own(ends[0]);  // the child closes it, else it would keep itself alive
   base::UniqueFd mounters(ends[1]);
   const pid_t child = ::fork();
   if (child < 0) return Failed("fork the mounter");
-  if (child == 0) {
-    own.Reset();  // else it would keep itself alive
-    RunMounter(mounter, mounters.get());
-  }
+  if (child == 0) RunMounter(mounter, mounters.get());
   return std::make_unique<ForkedMounter>(std::move(own));
 }
 
@@ -141,6 +171,13 @@ absl::StatusOr<std::shared_ptr<Privileges>> SplitPrivileges(const Config& config
                         .registered_as = socket,
                         .driver = config.csi_driver_name};
   auto privileges = std::make_shared<Privileges>();
+  // Held while the agent lives. In the registry, which is root's: whose name it is, is so over all run_dirs.
+  absl::StatusOr<base::UniqueFd> lock = base::LockFile(paths.registry + "/." + config.csi_driver_name + ".lock");
+  if (!lock.ok()) {
+    return base::Annotate(lock.status(),
+                          "csi.driver_name " + config.csi_driver_name + " is another agent's on this node");
+  }
+  privileges->lock = *std::move(lock);
   LARDER_ASSIGN_OR_RETURN(privileges->registration, BindAside(paths));
   LARDER_ASSIGN_OR_RETURN(privileges->mounter, ForkMounter(std::move(paths)));
   LARDER_RETURN_IF_ERROR(BecomeAgent());

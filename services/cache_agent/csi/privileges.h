@@ -24,12 +24,14 @@ struct RunDirs {
 // What is left of root's power.
 struct Privileges {
   std::unique_ptr<Mounter> mounter;
+  base::UniqueFd lock;          // of the driver's name, on this node
   base::UniqueFd registration;  // the registration socket, listening, not yet where the kubelet sees it
 };
 
 // For identity `csi`, as root, before there are threads: makes the agent's directories, binds the registration socket,
 // forks the mounter, and lives on as kAgentId, without capabilities, and without a way to new ones. Null for other
-// identities: nothing happens. FAILED_PRECONDITION (NOT_ROOT); errors as of base::ErrnoError.
+// identities: nothing happens. FAILED_PRECONDITION (NOT_ROOT); ALREADY_EXISTS (LOCKED): another agent of this node has
+// the driver's name; errors as of base::ErrnoError.
 absl::StatusOr<std::shared_ptr<Privileges>> SplitPrivileges(const Config& config);
 
 }  // namespace larder::cache_agent::csi

@@ -188,6 +188,63 @@ TEST_F(DriverProcess, IsNobodyButForTheMounter) {
   EXPECT_EQ(StatusOf(mounter, "Threads"), "1");
 }
 
+TEST_F(DriverProcess, LetsOnlyPodsWithTheMountReachTheirSockets) {
+  ASSERT_THAT(kubelet_.Publish(PodNumber(1)), IsOk());
+  for (const std::string& dir : {run(), run() + "/pods", run() + "/state", run() + "/csi"}) {
+    EXPECT_EQ(fs::status(dir).permissions(), fs::perms::owner_all) << dir;
+  }
+  struct stat socket = {};
+  ASSERT_EQ(::stat((kubelet_.TargetOf(PodNumber(1)) + "/data.sock").c_str(), &socket), 0);
+  EXPECT_EQ(socket.st_mode & 0777, 0666u);
+}
+
+TEST_F(DriverProcess, TheMounterHoldsNoSocketOfTheAgents) {
+  const std::string fds = "/proc/" + std::to_string(ChildOf(agent_->pid())) + "/fd";
+  std::vector<std::string> sockets;
+  for (const auto& entry : fs::directory_iterator(fds)) {
+    const std::string to = fs::read_symlink(entry);
+    if (std::stoi(entry.path().filename()) > 2 && to.starts_with("socket:")) sockets.push_back(to);
+  }
+  EXPECT_EQ(sockets.size(), 1u);  // its own
+}
+
+TEST_F(DriverProcess, ASecondAgentOfTheSameDriverNameDoesNotStart) {
+  fs::create_directory(dir_ / "2");
+  fs::permissions(dir_ / "2", fs::perms{0755});
+  const auto socket = [&] {
+    struct stat found = {};
+    ::stat(kubelet_.RegistrationSocket(kDriver).c_str(), &found);
+    return found.st_ino;
+  };
+  const ino_t before = socket();
+  const auto start = [&] {
+    AgentProcess(dir_ / "2", {"--arena=16MiB", "--identity=csi", "--csi-kubelet-dir=" + kubelet_.dir(),
+                              "--csi-run-dir=" + (dir_ / "2r").string()});
+  };
+  EXPECT_THAT(start, testing::ThrowsMessage<std::exception>(HasSubstr("csi.driver_name csi.larder.io")));
+  EXPECT_EQ(socket(), before);
+  EXPECT_THAT(kubelet_.Publish(PodNumber(1)), IsOk());
+}
+
+TEST_F(DriverProcess, TakesOverWhatAnAgentThatWasRootLeft) {
+  agent_->Signal(SIGTERM);
+  agent_->Wait();
+  const fs::path data = dir_ / "data";
+  fs::create_directories(data / "objects");
+  std::ofstream(data / "objects" / "one") << "x";
+  fs::create_symlink(ConfigFile(), data / "objects" / "link");
+  for (const fs::path& path : {data, data / "objects"}) ASSERT_EQ(::chown(path.c_str(), 0, 0), 0);
+  StartAgent();
+  for (const fs::path& path : {data, data / "objects", data / "objects" / "one"}) {
+    struct stat found = {};
+    ASSERT_EQ(::stat(path.c_str(), &found), 0);
+    EXPECT_EQ(found.st_uid, 65532u) << path;
+  }
+  struct stat pointed = {};
+  ASSERT_EQ(::stat(ConfigFile().c_str(), &pointed), 0);
+  EXPECT_EQ(pointed.st_uid, 0u);
+}
+
 TEST_F(DriverProcess, IfEitherProcessEndsBothDo) {
   const int mounter = ChildOf(agent_->pid());
   ::kill(mounter, SIGKILL);
@@ -205,7 +262,9 @@ TEST_F(DriverProcess, AStopTakesTheRegistrationAwayAndKeepsMounts) {
   ASSERT_THAT(kubelet_.Publish(pod), IsOk());
   agent_->Signal(SIGTERM);
   EXPECT_EQ(agent_->Wait(), 0);
-  EXPECT_THAT(NamesIn(kubelet_.dir() + "/plugins_registry"), IsEmpty());
+  // The kubelet passes over names with a dot.
+  EXPECT_THAT(NamesIn(kubelet_.dir() + "/plugins_registry"),
+              UnorderedElementsAre("." + std::string(kDriver) + ".lock"));
   EXPECT_EQ(MountsAt(kubelet_.TargetOf(pod)), 1);
 }
 
