@@ -15,6 +15,14 @@ constexpr size_t kMaxRevoked = 4096;  // segments of one REVOKE
 constexpr size_t kMaxLapsed = 4096;   // leases of one LAPSED
 constexpr base::Duration kEarlierWithin = std::chrono::minutes(1);
 
+// Descriptors are refused, whoever has them, once too many of the agent's user are under way (ETOOMANYREFS). The record
+// goes without them then: its client sees what is missing, and reads by READ.
+absl::Status SendAsFarAsPossible(int fd, std::span<const base::ByteSpan> parts, std::span<const int> fds) {
+  absl::Status sent = SendRecord(fd, parts, fds, false);
+  if (sent.ok() || fds.empty() || base::Reason(sent) == "WOULD_BLOCK") return sent;
+  return SendRecord(fd, parts, {}, false);
+}
+
 }  // namespace
 
 Connection::Connection(ServerContext& server, std::shared_ptr<const Entrance> entrance, base::UniqueFd fd,
@@ -150,7 +158,7 @@ void Connection::Send(const Header& header, base::ByteSpan payload, base::ByteSp
   base::MutexLock lock(mutex_);
   if (gone_) return;
   if (out_.empty()) {
-    const absl::Status sent = SendRecord(fd_.get(), parts, numbers, false);
+    const absl::Status sent = SendAsFarAsPossible(fd_.get(), parts, numbers);
     if (sent.ok()) return;
     if (base::Reason(sent) != "WOULD_BLOCK") return CloseLater("");
   }
@@ -171,7 +179,7 @@ void Connection::SendQueued() {
       std::vector<int> numbers;
       for (const base::UniqueFd& fd : out_.front().fds) numbers.push_back(fd.get());
       const std::array<base::ByteSpan, 1> parts{out_.front().record};
-      const absl::Status sent = SendRecord(fd_.get(), parts, numbers, false);
+      const absl::Status sent = SendAsFarAsPossible(fd_.get(), parts, numbers);
       if (base::Reason(sent) == "WOULD_BLOCK") break;
       if (!sent.ok()) {
         CloseLater("");
