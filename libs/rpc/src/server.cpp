@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -18,6 +19,7 @@
 #include <chrono>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "larder/base/sockets.h"
 #include "larder/base/status.h"
@@ -27,8 +29,10 @@
 namespace larder::rpc {
 namespace {
 
-// Bounds what one connection can have running before anything is known about its peer.
-constexpr int kMaxStreamsPerConnection = 1000;
+constexpr int kMaxMetadataBytes = 8 << 10;
+constexpr int kBacklog = 128;
+// After a connection could not be taken, which waits on.
+constexpr int kAcceptPauseMs = 100;
 
 // gRPC offers both only as switches of the process; they are thrown once, whoever makes the first server.
 void EnableHealthAndReflection() {
@@ -50,31 +54,66 @@ class WithoutReflection final : public grpc::ServerBuilderOption {
 // Hands the connections of a listening socket to a server, on a thread of its own.
 class Accepting {
  public:
-  // Borrows `server`.
-  Accepting(int listening, grpc::Server& server) : listening_(listening), server_(server), thread_([this] { Run(); }) {}
+  // Borrows `server`. At most `limit` connections at once; 0: no limit.
+  Accepting(int listening, size_t limit, grpc::Server& server)
+      : listening_(listening), limit_(limit), server_(server), thread_([this] { Run(); }) {}
   ~Accepting() {
     base::Wake(wake_.get());
     thread_.join();
   }
 
  private:
+  // A connection that was given away. gRPC does not say when it closes one: its number is no socket then, or another's.
+  struct Given {
+    int fd;
+    ino_t inode;
+  };
+  static ino_t InodeOf(int fd) {
+    struct stat status = {};
+    return ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
+  }
+
   void Run() {
-    std::array<pollfd, 2> wait = {{{.fd = listening_, .events = POLLIN}, {.fd = wake_.get(), .events = POLLIN}}};
-    while (::poll(wait.data(), wait.size(), -1) < 0 || wait[1].revents == 0) {
-      // gRPC closes it.
-      const int fd = ::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-      if (fd >= 0) grpc::AddInsecureChannelFromFd(&server_, fd);
+    std::array<pollfd, 2> wait = {{{.fd = wake_.get(), .events = POLLIN}, {.fd = listening_, .events = POLLIN}}};
+    while (true) {
+      const int ready = ::poll(wait.data(), wait.size(), -1);
+      if (ready > 0 && wait[0].revents != 0) return;
+      // Without descriptors the socket can be read on and on.
+      if (ready > 0 && !AcceptOne()) ::poll(wait.data(), 1, kAcceptPauseMs);
     }
+  }
+  bool AcceptOne() {
+    base::UniqueFd fd(::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) return false;
+    std::erase_if(given_, [](const Given& given) { return InodeOf(given.fd) != given.inode; });
+    if (limit_ != 0 && given_.size() >= limit_) return true;  // and it is closed
+    if (limit_ != 0) given_.push_back({.fd = fd.get(), .inode = InodeOf(fd.get())});
+    grpc::AddInsecureChannelFromFd(&server_, fd.Release());  // gRPC closes it
+    return true;
   }
 
   const int listening_;
+  const size_t limit_;
   grpc::Server& server_;
+  std::vector<Given> given_;  // the thread's
   base::UniqueFd wake_ = base::MakeWake();
   std::thread thread_;
 };
 
 absl::Status CannotListen(std::string_view where, std::string_view why) {
   return base::Error(absl::StatusCode::kFailedPrecondition, "CANNOT_LISTEN", "cannot listen on {}: {}", where, why);
+}
+
+absl::StatusOr<base::UniqueFd> ListenAt(const std::string& path) {
+  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  ::unlink(path.c_str());
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      ::listen(fd.get(), kBacklog) != 0) {
+    return CannotListen(path, base::Message(base::ErrnoError(errno, "bind a socket")));
+  }
+  return fd;
 }
 
 std::chrono::system_clock::time_point WallDeadline(base::Deadline deadline) {
@@ -91,10 +130,13 @@ struct Server::Impl {
   absl::Status Publish(const std::string& aside);
   void Unpublish() const;
 
+  void SetLimits(grpc::ServerBuilder& builder) const;
+
   const ServerOptions options;
   observe::Logger& log;
   std::vector<grpc::Service*> services;
   std::unique_ptr<grpc::Server> server;
+  base::UniqueFd counted;  // the socket at unix_path, where connections are counted
   std::unique_ptr<Accepting> accepting;
   int port = 0;
   struct stat socket = {};  // what lies at unix_path, if it is ours
@@ -106,6 +148,14 @@ absl::Status Server::Impl::CheckOptions() const {
   }
   if (!options.address.empty()) LARDER_RETURN_IF_ERROR(CheckHostPort(options.address));
   return absl::OkStatus();
+}
+
+void Server::Impl::SetLimits(grpc::ServerBuilder& builder) const {
+  const ServerLimits& limits = options.limits;
+  builder.SetMaxReceiveMessageSize(limits.message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.streams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  if (limits.quota != nullptr) builder.SetResourceQuota(*limits.quota);
 }
 
 // Gives the socket bound at `aside` its mode and then its name, replacing whatever had it.
@@ -145,15 +195,18 @@ absl::Status Server::Start() {
                                  sizeof(sockaddr_un::sun_path) - 1);
   }
   grpc::ServerBuilder builder;
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  impl_->SetLimits(builder);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else two processes share a port unnoticed
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
   // Only health and reflection are synchronous.
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
   const auto credentials = grpc::InsecureServerCredentials();
   if (!options.address.empty()) builder.AddListeningPort(options.address, credentials, &impl_->port);
-  if (!options.unix_path.empty()) builder.AddListeningPort("unix:" + aside, credentials);
+  if (options.limits.connections != 0) {
+    LARDER_ASSIGN_OR_RETURN(impl_->counted, ListenAt(aside));
+  } else if (!options.unix_path.empty()) {
+    builder.AddListeningPort("unix:" + aside, credentials);
+  }
   if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   for (grpc::Service* service : impl_->services) builder.RegisterService(service);
   impl_->server = builder.BuildAndStart();
@@ -168,7 +221,9 @@ absl::Status Server::Start() {
       return published;
     }
   }
-  if (options.listening) impl_->accepting = std::make_unique<Accepting>(options.listening.get(), *impl_->server);
+  if (const int fd = options.listening ? options.listening.get() : impl_->counted.get(); fd >= 0) {
+    impl_->accepting = std::make_unique<Accepting>(fd, options.limits.connections, *impl_->server);
+  }
   SetServing(true);
   impl_->log.Info("grpc serving",
                   {{"address", options.address}, {"port", impl_->port}, {"socket", options.unix_path.native()}});
@@ -180,6 +235,7 @@ void Server::Stop(base::Deadline deadline) {
   SetServing(false);
   impl_->Unpublish();
   impl_->accepting.reset();
+  impl_->counted.Reset();
   if (deadline == base::kNoDeadline) {
     impl_->server->Shutdown();
   } else {

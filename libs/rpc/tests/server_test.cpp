@@ -5,11 +5,15 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <future>
 #include <thread>
 
@@ -48,6 +52,30 @@ class ServerTest : public ::testing::Test {
     if (!status.ok()) return FromGrpc(status, context);
     return reply.status();
   }
+
+  sockaddr_un Address() const {
+    sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+    std::strncpy(address.sun_path, path_.c_str(), sizeof(address.sun_path) - 1);
+    return address;
+  }
+  base::UniqueFd ConnectRaw() const {
+    base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_un address = Address();
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    return fd;
+  }
+  // The server speaks first, if it serves the connection: within `limit`.
+  static bool Greets(int fd, std::chrono::milliseconds limit) {
+    pollfd wait = {.fd = fd, .events = POLLIN, .revents = 0};
+    char byte = 0;
+    return ::poll(&wait, 1, static_cast<int>(limit.count())) == 1 && ::recv(fd, &byte, 1, MSG_PEEK) == 1;
+  }
+  static std::chrono::nanoseconds CpuTime() {
+    timespec used = {};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+  }
+  static constexpr std::chrono::seconds kLong{10};
 
   base::ManualClock clock_;
   observe::Logger log_{{.output = [](std::string_view) {}}, clock_};
@@ -185,6 +213,48 @@ TEST_F(ServerTest, RefusesAMessageOverTheLimit) {
       grpc::CreateCustomChannel("unix:" + path_.native(), grpc::InsecureChannelCredentials(), unlimited);
   EXPECT_THAT(Say(channel, std::string(kMaxMessageBytes + 1, 'x')), StatusIs(StatusCode::kResourceExhausted, ""));
   EXPECT_THAT(Say(DialUnix(path_), std::string(kMaxMessageBytes - 100, 'x')), IsOk());
+}
+
+TEST_F(ServerTest, KeepsToTheLimitsOfASocketOfItsOwn) {
+  const auto server = Make({.unix_path = path_, .unix_mode = 0606, .limits = {.message_bytes = 1000, .connections = 2}});
+  ASSERT_THAT(server->Start(), IsOk());
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_.path()), {}), 1);
+  EXPECT_THAT(Say(DialUnix(path_), std::string(1001, 'x')), StatusIs(StatusCode::kResourceExhausted, ""));
+  std::vector<base::UniqueFd> clients;
+  for (int i = 0; i < 2; ++i) clients.push_back(ConnectRaw());
+  for (const auto& client : clients) EXPECT_TRUE(Greets(client.get(), kLong));
+  EXPECT_FALSE(Greets(ConnectRaw().get(), kLong)) << "it is closed";
+  clients.pop_back();
+  // gRPC has seen the end of that one before, or soon.
+  bool served = false;
+  for (const auto until = std::chrono::steady_clock::now() + kLong; !served && std::chrono::steady_clock::now() < until;)
+    served = Greets(ConnectRaw().get(), kLong);
+  EXPECT_TRUE(served);
+  server->Stop(base::Deadline());
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(ServerTest, WaitsForDescriptorsWithoutSpinning) {
+  base::UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_un address = Address();
+  ASSERT_EQ(::bind(listening.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(::listen(listening.get(), 8), 0);
+  const auto server = Make({.listening = std::move(listening), .reflection = false});
+  ASSERT_THAT(server->Start(), IsOk());
+  base::UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  rlimit files = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit few = {.rlim_cur = 256, .rlim_max = files.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<base::UniqueFd> all;
+  for (int fd; (fd = ::dup(client.get())) >= 0;) all.emplace_back(fd);
+  const auto before = CpuTime();
+  ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_FALSE(Greets(client.get(), std::chrono::milliseconds(400)));
+  EXPECT_LT(CpuTime() - before, std::chrono::milliseconds(200));
+  all.clear();
+  EXPECT_TRUE(Greets(client.get(), kLong));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
 }
 
 TEST_F(ServerTest, StopLetsACallInFlightEnd) {

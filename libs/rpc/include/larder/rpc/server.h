@@ -2,6 +2,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -11,12 +12,25 @@
 #include "larder/base/clock.h"
 #include "larder/base/unique_fd.h"
 #include "larder/observe/logger.h"
+#include "larder/rpc/channel.h"
 
 namespace grpc {
+class ResourceQuota;
 class Service;
 }
 
 namespace larder::rpc {
+
+// What clients may take, before anything is known about them. The defaults are for those who mean well.
+struct ServerLimits {
+  int message_bytes = kMaxMessageBytes;  // received
+  int streams = 1000;                    // calls of one connection at once
+  // Connections at once by `unix_path`, a server without `listening`; more are closed. 0: no limit; else it costs a
+  // thread.
+  size_t connections = 0;
+  // Bounds the memory of all servers that share it; those who use most are cut off. Borrowed until Start has returned.
+  const grpc::ResourceQuota* quota = nullptr;
+};
 
 struct ServerOptions {
   std::string address;              // HOST:PORT, port 0 for any free one; empty: no TCP
@@ -26,10 +40,11 @@ struct ServerOptions {
   base::UniqueFd listening;
   // Reflection costs a thread; a server that is one of many does without.
   bool reflection = true;
+  ServerLimits limits = {};
 };
 
 // A gRPC server with the health service (grpc.health.v1) and reflection, on TCP, Unix sockets or both. Receives
-// messages of at most kMaxMessageBytes. Start and Stop from one thread; the rest is thread-safe.
+// messages of at most ServerLimits::message_bytes. Start and Stop from one thread; the rest is thread-safe.
 class Server {
  public:
   Server(ServerOptions options, observe::Logger& log);
