@@ -4,13 +4,13 @@ are linked in. Nothing in it depends on when or where it is made."""
 import hashlib
 import json
 import pathlib
+import platform
 import re
 import subprocess
 import tomllib
+import urllib.parse
 
 EPOCH = "1970-01-01T00:00:00Z"
-# What dpkg does not know, because a maintainer script writes it.
-WRITTEN_BY = {"/etc/ssl/certs/ca-certificates.crt": "ca-certificates"}
 FIELDS = ["Package", "Version", "Architecture", "source:Package", "source:Version"]
 
 
@@ -26,7 +26,7 @@ def owners(paths: "list[pathlib.Path]") -> "set[str]":
     found = subprocess.run(
         ["dpkg", "-S", *sorted(set().union(*wanted.values()))], capture_output=True, text=True
     ).stdout
-    by_name = dict(WRITTEN_BY)
+    by_name: "dict[str, str]" = {}
     for line in found.splitlines():
         packages, _, name = line.partition(": ")
         if not packages.startswith("diversion by"):
@@ -44,28 +44,49 @@ def debian_package(name: str) -> "dict[str, object]":
     template = "\t".join(f"${{{field}}}" for field in FIELDS)
     shown = subprocess.run(["dpkg-query", "-W", "-f", template, name], check=True, capture_output=True, text=True)
     package, version, architecture, source, source_version = shown.stdout.split("\t")
+    distro = f"debian-{platform.freedesktop_os_release()['VERSION_ID']}"
     return entry(
         f"deb-{package}",
         package,
         version,
-        f"pkg:deb/debian/{package}@{version}?arch={architecture}",
+        f"pkg:deb/debian/{quoted(package)}@{quoted(version)}?arch={architecture}&distro={distro}",
         sourceInfo=f"built from {source} {source_version}",
     )
 
 
+def quoted(text: str) -> str:
+    """As a part of a package URL."""
+    return urllib.parse.quote(text, safe=":~")
+
+
+def linked(lock: pathlib.Path) -> "set[tuple[str, str]]":
+    """(name, version) of the crates whose code is in the library: not those of other systems, nor what only builds it.
+    CalledProcessError when the crates are not here."""
+    command = ["cargo", "tree", "--manifest-path", lock.with_name("Cargo.toml"), "--locked", "--offline"]
+    command += ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]
+    shown = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return {tuple(re.match(r"(\S+) v(\S+)", line).groups()) for line in shown.splitlines()}
+
+
+def rust() -> "dict[str, object]":
+    """The standard library, which is linked in with the crates."""
+    version = subprocess.run(["rustc", "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
+    return entry("rust-std", "rust-std", version, f"pkg:generic/rust-std@{quoted(version)}")
+
+
 def crates(lock: pathlib.Path) -> "list[dict[str, object]]":
-    """Those that come from a registry; our own is part of Larder."""
-    packages = tomllib.loads(lock.read_text())["package"]
-    return [
+    """Those that come from a registry, and Rust's own; our own is part of Larder."""
+    packages, in_it = tomllib.loads(lock.read_text())["package"], linked(lock)
+    return [rust()] + [
         entry(
             f"crate-{crate['name']}-{crate['version']}",
             crate["name"],
             crate["version"],
-            f"pkg:cargo/{crate['name']}@{crate['version']}",
+            f"pkg:cargo/{quoted(crate['name'])}@{quoted(crate['version'])}",
             checksums=[{"algorithm": "SHA256", "checksumValue": crate["checksum"]}],
         )
         for crate in packages
-        if "checksum" in crate
+        if "checksum" in crate and (crate["name"], crate["version"]) in in_it
     ]
 
 
@@ -75,6 +96,7 @@ def entry(identifier: str, name: str, version: str, purl: str, **more: object) -
         "name": name,
         "versionInfo": version,
         "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
         "externalRefs": [
             {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl},
         ],
@@ -111,6 +133,7 @@ def write(
         "name": f"larder/{name}",
         "versionInfo": digest[:12],
         "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
         "licenseDeclared": "Apache-2.0",
     }
     document = {
