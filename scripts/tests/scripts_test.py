@@ -47,6 +47,15 @@ class Scripts(unittest.TestCase):
         self.assertEqual(done.returncode, 77, done.stderr)
         self.assertRegex(done.stdout, "^== kube: SKIPPED: no go on the PATH")
 
+    def test_every_scenario_can_be_loaded(self):
+        """Those of --long, too, which no other test without a cluster touches."""
+        done = subprocess.run([ROOT / "e2e/kube/run", "--long", "--list"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        listed = {line.split(".")[1] for line in done.stdout.split()}
+        self.assertEqual(
+            listed, {path.stem.removesuffix("_test") for path in ROOT.glob("e2e/kube/scenarios/*_test.py")}
+        )
+
     def test_check_names_the_checks_it_knows(self):
         done = run("check", "fromat")
         self.assertEqual(done.returncode, 2)

@@ -33,11 +33,11 @@ def report(op: str, key: str, begin: float, error: "Exception | None") -> None:
 
 
 def attempt(op: str, key: str, act) -> None:
-    """Does it once; a refusal and wrong bytes are both failures of this operation."""
+    """Does it once; whatever goes wrong, be it a refusal or wrong bytes, is a failure of this operation."""
     begin = time.time()
     try:
         act()
-    except (larder.Error, AssertionError) as error:
+    except Exception as error:
         report(op, key, begin, error)
     else:
         report(op, key, begin, None)

@@ -38,7 +38,11 @@ def left_over(node):
 
 class Density(unittest.TestCase):
     def test_pods_with_a_volume_start_as_those_without(self):
-        with pods.namespace("plain"):
+        if not release.expects_csi():
+            self.skipTest("without the CSI driver a volume is a directory of the node")
+        # Every node has the image, so that neither crowd pays for its pull.
+        warm = {f"pod-{node}": node for node in release.nodes()}
+        with pods.namespace("plain"), pods.waiting("plain", release.TEST_POD, **warm):
             plain, _ = started("plain", volume=False)
         with pods.namespace("crowd"):
             up, down = started("crowd", volume=True)
@@ -46,7 +50,6 @@ class Density(unittest.TestCase):
         print(
             f"{PODS} pods: without a volume {plain:.1f} s, with {up:.1f} s: ratio {ratio:.2f}; gone after {down:.1f} s"
         )
-        left = {node: left_over(node) for node in release.nodes()}
-        print(f"left over: {sum(map(len, left.values()))}")
-        self.assertEqual({node: found for node, found in left.items() if found}, {})
+        for node in release.nodes():  # the kubelet tidies up some seconds after a pod is gone
+            kube.wait_until(f"nothing is left on {node}", lambda: not left_over(node), 60)
         self.assertLessEqual(ratio, RATIO)

@@ -7,7 +7,8 @@ import processes
 import release
 
 SECONDS = 60
-CPU_PERCENT = 10  # of a processor, by the whole chart on three nodes; the aim is 2, and timers of trackers take most
+AIM_PERCENT = 2  # of a processor, by the whole chart on three nodes; it is missed
+CPU_PERCENT = 10  # what is held instead, so that it does not get worse
 MEBIBYTES = 300  # beside the arenas
 
 
@@ -31,7 +32,9 @@ class Idle(unittest.TestCase):
                 f"{component}: {len(of_it)} processes, {percent[component]:.2f} % of a processor, "
                 f"{memory[component]:.0f} MiB beside the arena"
             )
-        print(f"all: {sum(percent.values()):.2f} % of a processor, {sum(memory.values()):.0f} MiB")
+        print(
+            f"all: {sum(percent.values()):.2f} % of a processor (the aim is {AIM_PERCENT}), {sum(memory.values()):.0f} MiB"
+        )
         self.assertTrue(all(pids.values()))
         self.assertLess(sum(memory.values()), MEBIBYTES)
         self.assertLess(sum(percent.values()), CPU_PERCENT)

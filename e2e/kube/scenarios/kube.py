@@ -4,21 +4,39 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import time
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
 ROOT = HERE.parents[1]
-REGISTRY = os.environ.get("KUBE_REGISTRY", "10.200.0.1:5000")
+# As the programs beside this folder have them.
+REGISTRY, LOG = subprocess.run(
+    ["bash", "-c", 'source "$0" && echo "$REGISTRY" && echo "$LOG"', HERE / "common.sh"],
+    check=True,
+    capture_output=True,
+    text=True,
+).stdout.split()
 
 
 def run(*command, check=True, input=None, seconds=120):
-    """Runs a program; its result, with what it printed. AssertionError with that if it fails and `check`."""
+    """Runs a program; its result, with what it printed. AssertionError with that if it fails and `check`, or if it has
+    not ended after so long. It and what it started are killed then, and when this is interrupted."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, input=input, capture_output=True, text=True, timeout=seconds)
-    if check and done.returncode != 0:
-        raise AssertionError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    with subprocess.Popen(words, **pipes, text=True, start_new_session=True) as process:
+        try:
+            out, err = process.communicate(input or "", timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+            raise AssertionError(f"{' '.join(words)} took more than {seconds} s:\n{out}{err}") from None
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if check and process.returncode != 0:
+        raise AssertionError(f"{' '.join(words)} ended with {process.returncode}:\n{out}{err}")
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
 def kubectl(*arguments, **how):
@@ -55,6 +73,35 @@ def wait_until(what, condition, seconds=60, pause=0.2):
         assert time.monotonic() < until, f"not after {seconds} s: {what}"
         time.sleep(pause)
     return answer
+
+
+def save(label):
+    """Keeps what the cluster tells of its pods, for whoever looks into a failure: in $KUBE_DIR/log/trouble/LABEL."""
+    folder = pathlib.Path(LOG) / "trouble" / label
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(name, *arguments):
+        done = kubectl(*arguments, "--request-timeout=10s", check=False, seconds=30)
+        (folder / name).write_text(done.stdout + done.stderr)
+        return done.stdout
+
+    keep("events", "get", "events", "-A", "--sort-by=.lastTimestamp")
+    keep("pods.yaml", "get", "pods", "-A", "-o", "yaml")
+    for line in keep("pods", "get", "pods", "-A", "-o", "wide", "--no-headers").splitlines():
+        place, pod = line.split()[:2]
+        logs = ("-n", place, "logs", pod, "--all-containers", "--tail=2000")
+        keep(f"{place}.{pod}.log", *logs)
+        keep(f"{place}.{pod}.previous.log", *logs, "--previous")
+
+
+@contextlib.contextmanager
+def saved_on_trouble(label):
+    """Before what a failing block made is deleted."""
+    try:
+        yield
+    except Exception:
+        save(label)
+        raise
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ RESTRICTED = {
 @functools.cache
 def larder_volume():
     """As the installed chart offers it: through its CSI driver, or the directory of the node's sockets."""
-    if release.has_csi():
+    if release.expects_csi():
         return {"csi": {"driver": release.DRIVER}}
     return {"hostPath": {"path": release.RUN_DIR, "type": "Directory"}}
 
@@ -27,22 +27,25 @@ def larder_volume():
 @contextlib.contextmanager
 def namespace(name):
     """A namespace for pods of users, under the restricted Pod Security standard unless they mount from the host."""
-    with kube.namespace(name, "restricted" if release.has_csi() else "privileged"):
+    with kube.namespace(name, "restricted" if release.expects_csi() else "privileged"):
         yield name
 
 
-def manifest(name, namespace, image, node=None, command=None, volume=True, labels=None):
-    """A pod. Without a command it waits, to be used by `execute`."""
-    container = {"name": "main", "image": image, "securityContext": RESTRICTED}
+def manifest(name, namespace, image, node=None, command=None, volume=True, restarts=True):
+    """A pod. Without a command it waits, to be used by `execute`. One that does not restart ends with its program."""
+    # Always: while one works on these tests, other contents may have the same tag.
+    container = {"name": "main", "image": image, "imagePullPolicy": "Always", "securityContext": RESTRICTED}
     if command:
         container["command"] = list(command)
     spec = {"containers": [container], "terminationGracePeriodSeconds": 1, "automountServiceAccountToken": False}
+    if not restarts:
+        spec["restartPolicy"] = "Never"
     if node:
         spec["nodeName"] = node
     if volume:
         container["volumeMounts"] = [{"name": "larder", "mountPath": "/run/larder"}]
         spec["volumes"] = [{"name": "larder", **larder_volume()}]
-    metadata = {"name": name, "namespace": namespace, "labels": labels or {}}
+    metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
@@ -83,6 +86,7 @@ def waiting(namespace, image, **nodes):
     """Pods that wait, by name the node of each; gone afterwards."""
     create(*(manifest(name, namespace, image, node) for name, node in nodes.items()))
     try:
-        yield
+        with kube.saved_on_trouble(f"{namespace}-waiting"):
+            yield
     finally:
         delete(namespace, *nodes)

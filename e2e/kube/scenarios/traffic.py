@@ -73,7 +73,8 @@ class Traffic:
         self._names = []
 
     def _start(self, name, node, *arguments):
-        pods.create(pods.manifest(name, self._namespace, self._image, node, [*PROGRAM, *arguments]))
+        command = [*PROGRAM, *arguments]
+        pods.create(pods.manifest(name, self._namespace, self._image, node, command, restarts=False))
         self._names.append(name)
         kube.wait_until(f"{name} has done something", lambda: self.log(name).operations)
 
@@ -85,7 +86,13 @@ class Traffic:
         self._start(f"writer-{node}", node, "write", prefix)
 
     def log(self, name):
-        return parse(name, kube.kubectl("-n", self._namespace, "logs", name, "--tail=-1").stdout)
+        """AssertionError with the end of it if the pod does not run any more: what it printed is then not all."""
+        text = kube.kubectl("-n", self._namespace, "logs", name, "--tail=-1").stdout
+        status = kube.get("pod", name, "-n", self._namespace)["status"]
+        restarts = sum(container["restartCount"] for container in status["containerStatuses"])
+        if status["phase"] != "Running" or restarts:
+            raise AssertionError(f"{name} is {status['phase']}, restarted {restarts} times:\n{text[-2000:]}")
+        return parse(name, text)
 
     def wait_for_more(self, name, op, count, seconds=60):
         """Until the pod has succeeded so many times more than now."""
@@ -106,6 +113,7 @@ class Traffic:
 def running(namespace, image):
     traffic = Traffic(namespace, image)
     try:
-        yield traffic
+        with kube.saved_on_trouble(f"{namespace}-traffic"):
+            yield traffic
     finally:
         traffic.stop()
