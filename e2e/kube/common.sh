@@ -5,6 +5,9 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=scripts/lib/stages.sh
 source "$HERE/../../scripts/lib/stages.sh"
 
+# A CI may start us without it, and go needs it, too.
+HOME=${HOME:-$(getent passwd "$EUID" | cut -d: -f6)}
+export HOME
 KUBE_DIR=${KUBE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/larder-kube} # everything that is made
 BIN=$KUBE_DIR/bin
 IMAGES=$KUBE_DIR/images
@@ -53,6 +56,16 @@ need_root() { ((EUID == 0)) || die "must run as root (namespaces, mounts, networ
 need_binaries() { [[ -x $BIN/hyper ]] || die "no binaries in $BIN (run $HERE/build)"; }
 need_cluster() { alive "$RUN/pids/apiserver" || die "no cluster in $KUBE_DIR (run $HERE/up)"; }
 
+# What makes or ends a cluster holds the lock of KUBE_DIR, once for all that it calls. Descriptor 9, which start_in closes.
+hold_lock() {
+  if [[ ${LARDER_KUBE_LOCK:-} == "$KUBE_DIR" ]]; then return 0; fi
+  mkdir -p "$KUBE_DIR"
+  exec 9>>"$KUBE_DIR/lock"
+  flock -n 9 || die "process $(<"$KUBE_DIR/lock") works in $KUBE_DIR (wait for it, or choose another KUBE_DIR)"
+  echo $$ >"$KUBE_DIR/lock"
+  export LARDER_KUBE_LOCK=$KUBE_DIR
+}
+
 # A process is recorded as "PID STARTTIME", so that a number which the kernel gave out again is never taken for it.
 # Prints the record of PID; fails when that is dead or a zombie.
 process_record() {
@@ -73,7 +86,7 @@ start_in() {
   local pidfile=$1 logfile=$2
   shift 2
   if alive "$pidfile"; then return 0; fi
-  setsid "$@" >>"$logfile" 2>&1 </dev/null &
+  setsid "$@" >>"$logfile" 2>&1 </dev/null 9>&- &
   process_record $! >"$pidfile" || die "$1 ended at once: $(tail -n 1 "$logfile")"
 }
 start() {
