@@ -17,7 +17,7 @@
 namespace grpc {
 class ResourceQuota;
 class Service;
-}
+}  // namespace grpc
 
 namespace larder::rpc {
 
