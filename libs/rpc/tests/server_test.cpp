@@ -216,8 +216,7 @@ TEST_F(ServerTest, RefusesAMessageOverTheLimit) {
 }
 
 TEST_F(ServerTest, KeepsToTheLimitsOfASocketOfItsOwn) {
-  const auto server =
-      Make({.unix_path = path_, .unix_mode = 0606, .limits = {.message_bytes = 1000, .connections = 2}});
+  const auto server = Make({.unix_path = path_, .limits = {.message_bytes = 1000, .connections = 2}});
   ASSERT_THAT(server->Start(), IsOk());
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_.path()), {}), 1);
   EXPECT_THAT(Say(DialUnix(path_), std::string(1001, 'x')), StatusIs(StatusCode::kResourceExhausted, ""));
@@ -228,9 +227,8 @@ TEST_F(ServerTest, KeepsToTheLimitsOfASocketOfItsOwn) {
   clients.pop_back();
   // gRPC has seen the end of that one before, or soon.
   bool served = false;
-  for (const auto until = std::chrono::steady_clock::now() + kLong;
-       !served && std::chrono::steady_clock::now() < until;)
-    served = Greets(ConnectRaw().get(), kLong);
+  const auto until = std::chrono::steady_clock::now() + kLong;
+  while (!served && std::chrono::steady_clock::now() < until) served = Greets(ConnectRaw().get(), kLong);
   EXPECT_TRUE(served);
   server->Stop(base::Deadline());
   EXPECT_FALSE(std::filesystem::exists(path_));

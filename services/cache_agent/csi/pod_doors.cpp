@@ -1,6 +1,7 @@
 #include "csi/pod_doors.h"
 
 #include <grpcpp/impl/service_type.h>
+#include <grpcpp/resource_quota.h>
 
 #include <utility>
 
@@ -12,6 +13,13 @@ namespace {
 
 // Any user of the pod; who else sees the directory is root on the node.
 constexpr unsigned kForAll = 0666;
+// Of one pod. At data.sock a client has one, and a pod may have a client for each of many worker processes.
+constexpr size_t kMaxDataConnections = 256;
+// A request is a key and a few numbers.
+constexpr int kMaxRequestBytes = 64 << 10;
+constexpr int kMaxStreams = 100;
+// For the control sockets of all pods, out of what the agent has beside its arena.
+constexpr size_t kMemoryOfAll = 32 << 20;
 
 }  // namespace
 
@@ -21,7 +29,9 @@ struct PodDoors::Sockets {
   std::unique_ptr<rpc::Server> control;  // last: it uses the others
 };
 
-PodDoors::PodDoors(Parts parts) : parts_(std::move(parts)) {}
+PodDoors::PodDoors(Parts parts) : parts_(std::move(parts)), quota_(std::make_unique<grpc::ResourceQuota>("pods")) {
+  quota_->Resize(kMemoryOfAll);
+}
 
 PodDoors::~PodDoors() {
   base::MutexLock lock(mutex_);
@@ -37,12 +47,20 @@ absl::Status PodDoors::Open(const Volume& volume, const std::string& directory) 
   const object::Identify identify = IdentifyByVolume(volume, *parts_.grants);
   sockets->service = parts_.service(sockets->sessions, identify);
   sockets->control = std::make_unique<rpc::Server>(
-      rpc::ServerOptions{.unix_path = parts_.control(directory), .unix_mode = kForAll, .reflection = false},
+      rpc::ServerOptions{.unix_path = parts_.control(directory),
+                         .unix_mode = kForAll,
+                         .reflection = false,
+                         .limits = {.message_bytes = kMaxRequestBytes,
+                                    .streams = kMaxStreams,
+                                    .quota = quota_.get()}},
       *parts_.log);
   sockets->control->Add(*sockets->service);
   LARDER_RETURN_IF_ERROR(sockets->control->Start());
-  LARDER_RETURN_IF_ERROR(parts_.data->OpenDoor(
-      {.address = directory, .identify = identify, .tokens = &sockets->sessions, .socket_mode = kForAll}));
+  LARDER_RETURN_IF_ERROR(parts_.data->OpenDoor({.address = directory,
+                                                .identify = identify,
+                                                .tokens = &sockets->sessions,
+                                                .socket_mode = kForAll,
+                                                .max_connections = kMaxDataConnections}));
   base::MutexLock lock(mutex_);
   open_[directory] = std::move(sockets);
   return absl::OkStatus();

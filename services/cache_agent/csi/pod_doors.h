@@ -13,6 +13,7 @@
 #include "larder/observe/logger.h"
 
 namespace grpc {
+class ResourceQuota;
 class Service;
 }
 namespace larder::rpc {
@@ -21,8 +22,9 @@ class Server;
 
 namespace larder::cache_agent::csi {
 
-// Both sockets of pods: a door of the node's listener of data, and a gRPC server without a thread of its own. Whoever
-// comes by them is the pod, whatever he says; the tokens of sessions that began at one door are known at no other.
+// Both sockets of pods: a door of the node's listener of data, and a gRPC server without a thread of its own. What one
+// may ask of both at once is bounded. Whoever comes by them is the pod, whatever he says; the tokens of sessions that
+// began at one door are known at no other.
 class PodDoors final : public Doors {
  public:
   // The service of a control socket whose callers `identify` knows.
@@ -46,6 +48,7 @@ class PodDoors final : public Doors {
   struct Sockets;
 
   const Parts parts_;
+  const std::unique_ptr<grpc::ResourceQuota> quota_;  // of all control sockets
   base::Mutex mutex_;
   std::map<std::string, std::unique_ptr<Sockets>> open_ LARDER_GUARDED_BY(mutex_);
 };

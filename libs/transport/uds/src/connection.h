@@ -37,6 +37,7 @@ struct Entrance {
   int32_t as_pid = 0;
   base::UniqueFd socket;
   base::Duration queue_empty = BootNow();  // when nobody waited to be accepted
+  size_t connections = 0;                  // that came by it and are open
 };
 
 class Batch;

@@ -148,15 +148,21 @@ void UdsListener::Accept(const EntrancePtr& entrance) {
   absl::StatusOr<Caller> caller = CallerOf(fd.get(), {.since = entrance->queue_empty, .until = BootNow()});
   if (!caller.ok()) return;
   object::TransportObserver* observer = server_.settings.observer;
-  if (!AdmitStranger(entrance->as_pid != 0 ? entrance->as_pid : caller->pid)) {
+  const size_t most = entrance->door.max_connections;
+  if ((most != 0 && entrance->connections >= most) ||
+      !AdmitStranger(entrance->as_pid != 0 ? entrance->as_pid : caller->pid)) {
     if (observer != nullptr) observer->Denied("too_many");
     return;
   }
-  auto connection =
-      std::make_shared<Connection>(server_, entrance, std::move(fd), *std::move(caller), [this](Connection& closed) {
-        if (server_.settings.observer != nullptr) server_.settings.observer->ConnectionClosed();
-        connections_.erase(&closed);
-      });
+  auto connection = std::make_shared<Connection>(server_, entrance, std::move(fd), *std::move(caller),
+                                                 [this, entrance](Connection& closed) {
+                                                   --entrance->connections;
+                                                   if (server_.settings.observer != nullptr) {
+                                                     server_.settings.observer->ConnectionClosed();
+                                                   }
+                                                   connections_.erase(&closed);
+                                                 });
+  ++entrance->connections;
   connections_[connection.get()] = connection;
   strangers_.push_back(connection);
   if (observer != nullptr) observer->ConnectionOpened();

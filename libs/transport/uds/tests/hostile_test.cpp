@@ -64,6 +64,31 @@ TEST_F(Hostile, EveryOperationCutShortAtEveryByteIsRefusedOrAnswered) {
   }
 }
 
+TEST_F(Hostile, ByOneDoorComeSoManyAndNoMore) {
+  const std::filesystem::path door = dir_ / "pod";
+  std::filesystem::create_directory(door);
+  const auto identify = [](const object::CallerProcess&, const std::string&) -> absl::StatusOr<object::SessionOwner> {
+    return object::SessionOwner{.ns = "default"};
+  };
+  ASSERT_THAT(listener_->OpenDoor({.address = door.string(), .identify = identify, .max_connections = 2}), IsOk());
+  const auto greet = [&](base::UniqueFd& fd) {
+    fd = *ConnectTo((door / kSocketName).string());
+    SendOp(fd.get(), Op::kHello, HelloOf(""));
+    return Receive(fd.get()).status();
+  };
+  base::UniqueFd first, second;
+  ASSERT_THAT(greet(first), IsOk());
+  ASSERT_THAT(greet(second), IsOk());
+  base::UniqueFd third = *ConnectTo((door / kSocketName).string());
+  EXPECT_THAT(Receive(third.get()).status(), StatusIs(absl::StatusCode::kUnavailable, "CONNECTION_LOST"));
+  EXPECT_THAT(denied(), testing::ElementsAre("too_many"));
+  Greeted();  // by the first door, which is another's
+  first.Reset();
+  // The thread that answers this one has seen the other's end before.
+  EXPECT_THAT(Ask(second.get(), Op::kPing, {}).status(), IsOk());
+  EXPECT_THAT(greet(third), IsOk());
+}
+
 TEST_F(Hostile, ForgedHeadersEndTheConnection) {
   for (int kind = 0; kind < 4; ++kind) {
     base::UniqueFd fd = Greeted();

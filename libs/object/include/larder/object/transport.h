@@ -2,6 +2,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -111,6 +112,7 @@ struct Door {
   Identify identify;
   SessionTokens* tokens = nullptr;  // none: sessions have no token
   unsigned socket_mode = 0666;      // permissions of a socket that is a file
+  size_t max_connections = 0;       // at once, whatever they have said yet; more are closed. 0: no limit
 };
 
 // The agent's side: serves a peer until stopped.
