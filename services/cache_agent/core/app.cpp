@@ -76,7 +76,8 @@ absl::Status App::Start() {
   stops_.Push("maintenance", [this](base::Deadline) { maintenance_->Stop(); });
   LARDER_RETURN_IF_ERROR(Listen());
   LARDER_RETURN_IF_ERROR(StartDriver());
-  process_.SetReady(true);
+  // A driver is of use once the kubelet has it.
+  if (config_.identity != Identity::kCsi) process_.SetReady(true);
   stops_.Push("ready", [this](base::Deadline) { process_.SetReady(false); });
   process_.log().Info("agent serving", {{"node", node_},
                                         {"socket_dir", config_.socket_dir},
@@ -356,6 +357,7 @@ absl::Status App::StartDriver() {
                                                                       .kubelet_dir = config_.csi_kubelet_dir},
                                                              .run_dir = config_.csi_run_dir,
                                                              .privileges = privileges_,
+                                                             .registered = [this](bool yes) { process_.SetReady(yes); },
                                                              .doors = pod_doors_.get(),
                                                              .metrics = csi_metrics_.get(),
                                                              .clock = &process_.clock(),

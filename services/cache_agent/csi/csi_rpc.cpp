@@ -96,6 +96,7 @@ rpc::Reactor* RegistrationRpc::NotifyRegistrationStatus(rpc::Context* context,
   } else {
     log_.Error("the kubelet did not register the driver", {{"driver", info_.name}, {"error", request->error()}});
   }
+  registered_(request->plugin_registered());
   return Empty(context);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "csi/csi_metrics.h"
 #include "csi/v1/csi.grpc.pb.h"
@@ -64,7 +65,10 @@ class NodeRpc final : public ::csi::v1::Node::CallbackService {
 
 class RegistrationRpc final : public pluginregistration::Registration::CallbackService {
  public:
-  RegistrationRpc(const DriverInfo& info, observe::Logger& log) : info_(info), log_(log) {}
+  // What the kubelet says of the driver, each time: whether it has it. Called on gRPC's threads.
+  using Registered = std::function<void(bool)>;
+  RegistrationRpc(const DriverInfo& info, Registered registered, observe::Logger& log)
+      : info_(info), registered_(std::move(registered)), log_(log) {}
   rpc::Reactor* GetInfo(rpc::Context* context, const pluginregistration::InfoRequest* request,
                         pluginregistration::PluginInfo* response) override;
   rpc::Reactor* NotifyRegistrationStatus(rpc::Context* context, const pluginregistration::RegistrationStatus* request,
@@ -72,6 +76,7 @@ class RegistrationRpc final : public pluginregistration::Registration::CallbackS
 
  private:
   const DriverInfo& info_;
+  const Registered registered_;
   observe::Logger& log_;
 };
 

@@ -11,8 +11,9 @@ namespace larder::cache_agent::csi {
 namespace {
 
 constexpr base::Duration kSweepPause = std::chrono::seconds(15);
-// Publishing is a few milliseconds, and the mounter does one thing at a time.
-constexpr int kThreads = 2;
+// Publishing is a few milliseconds, and the mounter does one thing at a time; but a volume whose doors are slow to
+// close must not hold up the others.
+constexpr int kThreads = 8;
 constexpr unsigned kForKubelet = 0600;  // which is root
 
 std::string SocketOf(const std::string& run_dir) { return RunDirs(run_dir).csi + "/csi.sock"; }
@@ -31,7 +32,7 @@ Driver::Driver(Parts parts)
       volumes_(*store_, *parts_.doors, *parts_.privileges->mounter, *parts_.clock, *parts_.log),
       executor_("larder-csi", kThreads),
       node_(info_, volumes_, executor_, *parts_.metrics, *parts_.clock),
-      registration_(info_, *parts_.log),
+      registration_(info_, parts_.registered, *parts_.log),
       server_({.unix_path = info_.endpoint, .unix_mode = kForKubelet}, *parts_.log),
       sweeper_("larder-csisweep", [this] {
         parts_.metrics->OrphansRemoved(volumes_.Sweep());

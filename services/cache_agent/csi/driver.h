@@ -25,6 +25,7 @@ class Driver {
     DriverInfo info;  // but for the endpoint
     std::string run_dir;
     std::shared_ptr<Privileges> privileges;
+    RegistrationRpc::Registered registered;
     Doors* doors = nullptr;
     CsiMetrics* metrics = nullptr;
     const base::Clock* clock = nullptr;

@@ -1,6 +1,9 @@
 // Identity `csi` as a node has it: the program as root, a kubelet, mounts, pods with mount namespaces of their own.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <httplib.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -14,10 +17,12 @@
 #include <optional>
 #include <set>
 
+#include "larder/agent/v1/agent.grpc.pb.h"
 #include "larder/base/bytes.h"
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/testing/temp_dir.h"
 #include "larder/client/client.h"
+#include "larder/rpc/channel.h"
 #include "tests/agent_process.h"
 #include "tests/csi/fake_kubelet.h"
 
@@ -86,11 +91,18 @@ class DriverProcess : public testing::Test {
   std::string ConfigFile() const { return dir_ / "agent.yaml"; }
   void WriteConfig(const std::string& text) { std::ofstream(ConfigFile()) << "lease_ttl: 30s\n" << text; }
   void StartAgent() {
+    RunAgent();
+    LARDER_ASSERT_OK_AND_ASSIGN(const auto info, kubelet_.Register(kDriver));
+    EXPECT_EQ(info.endpoint(), run() + "/csi/csi.sock");
+  }
+  void RunAgent() {
     agent_.emplace(dir_.path(),
                    std::vector<std::string>{"--config=" + ConfigFile(), "--arena=16MiB", "--identity=csi",
                                             "--csi-kubelet-dir=" + kubelet_.dir(), "--csi-run-dir=" + run()});
-    LARDER_ASSERT_OK_AND_ASSIGN(const auto info, kubelet_.Register(kDriver));
-    EXPECT_EQ(info.endpoint(), run() + "/csi/csi.sock");
+  }
+  bool Ready() {
+    const auto answer = httplib::Client("127.0.0.1", agent_->admin_port()).Get("/readyz");
+    return answer && answer->status == 200;
   }
   // Where the pod has its volume: the target's own name is too long for a socket.
   std::string Volume(const FakePod& pod) {
@@ -129,6 +141,34 @@ TEST_F(DriverProcess, GivesAPodItsNamespaceByItsVolume) {
   EXPECT_THAT(Connect(at, "team-b"), StatusIs(absl::StatusCode::kPermissionDenied, "NO_GRANT"));
   EXPECT_EQ(agent_->Metric("larder_csi_volumes"), 1);
   EXPECT_EQ(agent_->Metric("larder_csi_requests_total{op=\"publish\",code=\"OK\"}"), 1);
+}
+
+TEST_F(DriverProcess, IsReadyWhileTheKubeletHasIt) {
+  EXPECT_TRUE(Ready());
+  ASSERT_THAT(kubelet_.Notify(kDriver, false), IsOk());
+  EXPECT_FALSE(Ready());
+  ASSERT_THAT(kubelet_.Notify(kDriver, true), IsOk());
+  EXPECT_TRUE(Ready());
+  agent_->Signal(SIGTERM);
+  EXPECT_EQ(agent_->Wait(), 0);
+  RunAgent();
+  EXPECT_FALSE(Ready()) << "nobody has registered it";
+}
+
+// One pod's calls are bounded before it is known what they ask for.
+TEST_F(DriverProcess, APodsControlSocketTakesNoLargeRequest) {
+  const FakePod pod = PodNumber(1);
+  ASSERT_THAT(kubelet_.Publish(pod), IsOk());
+  const auto stub = larder::agent::v1::Agent::NewStub(rpc::DialUnix(Volume(pod) + "/control.sock"));
+  const auto stat = [&](size_t bytes) {
+    grpc::ClientContext context;
+    larder::agent::v1::StatRequest request;
+    request.set_key(std::string(bytes, 'k'));
+    larder::agent::v1::StatResponse response;
+    return stub->Stat(&context, request, &response).error_code();
+  };
+  EXPECT_EQ(stat(65 << 10), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_NE(stat(1 << 10), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
 TEST_F(DriverProcess, ShowsTwoSocketsReadOnlyEvenToRoot) {

@@ -45,15 +45,20 @@ absl::StatusOr<pluginregistration::PluginInfo> FakeKubelet::Register(const std::
   const auto registration = pluginregistration::Registration::NewStub(rpc::DialUnix(RegistrationSocket(driver)));
   pluginregistration::PluginInfo info;
   LARDER_RETURN_IF_ERROR(Do([&](grpc::ClientContext* context) { return registration->GetInfo(context, {}, &info); }));
-  pluginregistration::RegistrationStatus status;
-  status.set_plugin_registered(true);
-  pluginregistration::RegistrationStatusResponse response;
-  LARDER_RETURN_IF_ERROR(Do([&](grpc::ClientContext* context) {
-    return registration->NotifyRegistrationStatus(context, status, &response);
-  }));
+  LARDER_RETURN_IF_ERROR(Notify(driver, true));
   driver_ = driver;
   node_ = ::csi::v1::Node::NewStub(rpc::DialUnix(info.endpoint()));
   return info;
+}
+
+absl::Status FakeKubelet::Notify(const std::string& driver, bool registered) {
+  const auto registration = pluginregistration::Registration::NewStub(rpc::DialUnix(RegistrationSocket(driver)));
+  pluginregistration::RegistrationStatus status;
+  status.set_plugin_registered(registered);
+  pluginregistration::RegistrationStatusResponse response;
+  return Do([&](grpc::ClientContext* context) {
+    return registration->NotifyRegistrationStatus(context, status, &response);
+  });
 }
 
 ::csi::v1::NodePublishVolumeRequest FakeKubelet::RequestFor(const FakePod& pod) const {

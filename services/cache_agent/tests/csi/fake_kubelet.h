@@ -35,6 +35,8 @@ class FakeKubelet {
   std::filesystem::path RegistrationSocket(const std::string& driver) const;
   // Asks the driver behind the registration socket who it is, tells it that it is registered, and uses it from now on.
   absl::StatusOr<pluginregistration::PluginInfo> Register(const std::string& driver);
+  // Tells the driver whether it is registered.
+  absl::Status Notify(const std::string& driver, bool registered);
 
   // Writes down first that the volume is the registered driver's.
   absl::Status Publish(const FakePod& pod);
