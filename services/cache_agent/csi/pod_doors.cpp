@@ -50,9 +50,7 @@ absl::Status PodDoors::Open(const Volume& volume, const std::string& directory) 
       rpc::ServerOptions{.unix_path = parts_.control(directory),
                          .unix_mode = kForAll,
                          .reflection = false,
-                         .limits = {.message_bytes = kMaxRequestBytes,
-                                    .streams = kMaxStreams,
-                                    .quota = quota_.get()}},
+                         .limits = {.message_bytes = kMaxRequestBytes, .streams = kMaxStreams, .quota = quota_.get()}},
       *parts_.log);
   sockets->control->Add(*sockets->service);
   LARDER_RETURN_IF_ERROR(sockets->control->Start());

@@ -15,7 +15,7 @@
 namespace grpc {
 class ResourceQuota;
 class Service;
-}
+}  // namespace grpc
 namespace larder::rpc {
 class Server;
 }

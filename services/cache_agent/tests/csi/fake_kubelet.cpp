@@ -56,9 +56,8 @@ absl::Status FakeKubelet::Notify(const std::string& driver, bool registered) {
   pluginregistration::RegistrationStatus status;
   status.set_plugin_registered(registered);
   pluginregistration::RegistrationStatusResponse response;
-  return Do([&](grpc::ClientContext* context) {
-    return registration->NotifyRegistrationStatus(context, status, &response);
-  });
+  return Do(
+      [&](grpc::ClientContext* context) { return registration->NotifyRegistrationStatus(context, status, &response); });
 }
 
 ::csi::v1::NodePublishVolumeRequest FakeKubelet::RequestFor(const FakePod& pod) const {

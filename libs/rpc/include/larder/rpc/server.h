@@ -25,9 +25,6 @@ namespace larder::rpc {
 struct ServerLimits {
   int message_bytes = kMaxMessageBytes;  // received
   int streams = 1000;                    // calls of one connection at once
-  // Connections at once by `unix_path`, a server without `listening`; more are closed. 0: no limit; else it costs a
-  // thread.
-  size_t connections = 0;
   // Bounds the memory of all servers that share it; those who use most are cut off. Borrowed until Start has returned.
   const grpc::ResourceQuota* quota = nullptr;
 };
