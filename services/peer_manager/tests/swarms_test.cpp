@@ -71,6 +71,8 @@ TEST_F(SwarmsTest, WhoFetchesAnObjectHearsOfTheOthersOnceAndTheyOfIt) {
   EXPECT_THAT(Members("a"), ElementsAre("b"));
   EXPECT_THAT(Announce("a", {Told("a", {7})}), IsEmpty()) << "nothing new for the others";
   EXPECT_THAT(News("a"), IsEmpty());
+  Announce("b", {Told("b", {7})});
+  EXPECT_THAT(News("b"), IsEmpty()) << "it was told of a, which did not join anew";
   EXPECT_THAT(Announce("c", {{.id = kModel, .epoch = {7}}}), ElementsAre("a", "b"));
   EXPECT_THAT(Members("a"), ElementsAre("c")) << "it knows of b";
 }
