@@ -109,6 +109,25 @@ TEST_P(SwarmReadsTest, WhatComesFromThoseWhoFetchItTooKeepsAFetchGoing) {
   EXPECT_FALSE(read.ready());
 }
 
+TEST_P(SwarmReadsTest, WhatComesFromThoseWhoFetchItTooKeepsAFetchGoingAlsoWithoutAHolder) {
+  Read read = Begin();
+  peer_->Meet(kK, {Fetches7("c")});
+  fetch().Fail("b", base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "not here"), true);
+  const auto pass = [&] {
+    Pass(milliseconds(500));
+    while (!cluster_.located.empty()) AnswerLocate(std::vector{On({"b"})});
+  };
+  for (uint32_t i = 0; i < 40; ++i) {
+    if (i % 8 == 0) {
+      ASSERT_THAT(fetch().Send(Bytes(), kPiece, 1), IsOk());
+    }
+    pass();
+    ASSERT_FALSE(read.ready()) << i;
+  }
+  for (uint32_t i = 0; i < 200 && !read.ready(); ++i) pass();
+  EXPECT_THAT(read.Get().status(), StatusIs(absl::StatusCode::kUnavailable, "NO_HOLDER")) << "nothing comes any more";
+}
+
 TEST_P(SwarmReadsTest, WhatHasComeIsGivenToOthersUntilAllOfItHas) {
   Read read = Begin();
   EXPECT_FALSE(arriving_.Find(kK, {7}));
