@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include "larder/base/sockets.h"
@@ -17,6 +18,22 @@ namespace {
 
 absl::Status Ended() {
   return base::Error(absl::StatusCode::kUnavailable, "NO_MOUNTER", "the agent's mounter has ended, or does not answer");
+}
+
+std::string Task(const MounterRequest& request) {
+  const std::string volume = " volume " + request.place.name + " of pod " + request.place.pod_uid;
+  switch (request.op) {
+    case MounterOp::kMount:
+      return "mount" + volume;
+    case MounterOp::kUnmount:
+      return "unmount" + volume;
+    case MounterOp::kLook:
+      return "look at" + volume;
+    case MounterOp::kRegister:
+    case MounterOp::kUnregister:
+      break;
+  }
+  return "name the registration socket";
 }
 
 }  // namespace
@@ -74,17 +91,7 @@ absl::StatusOr<MounterReply> ForkedMounter::Ask(const MounterRequest& request) {
   }
   LARDER_ASSIGN_OR_RETURN(const MounterReply reply, DecodeReply(answer));
   if (reply.error == 0) return reply;
-  switch (request.op) {
-    case MounterOp::kMount:
-    case MounterOp::kUnmount:
-    case MounterOp::kLook:
-      return base::ErrnoError(reply.error, std::string(request.op == MounterOp::kMount ? "mount" : "unmount") +
-                                               " volume " + request.place.name + " of pod " + request.place.pod_uid);
-    case MounterOp::kRegister:
-    case MounterOp::kUnregister:
-      break;
-  }
-  return base::ErrnoError(reply.error, "name the registration socket");
+  return base::ErrnoError(reply.error, Task(request));
 }
 
 }  // namespace larder::cache_agent::csi
