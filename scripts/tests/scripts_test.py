@@ -219,6 +219,22 @@ class ContinuousIntegration(unittest.TestCase):
         self.assertEqual(done.stdout.splitlines()[-1], "44 passed, 12 failed")
         self.assertEqual(done.returncode, 1)
 
+    def test_tells_at_the_end_what_failed(self):
+        log = (
+            "building\n 1/3 Test #7: a.good .... Passed 0.1 sec\n      Start 8: b.bad\n"
+            " 2/3 Test #8: b.bad ...***Failed 0.1 sec\nwhat b said\n\n      Start 9: c.good\n"
+            " 3/3 Test #9: c.good .... Passed 0.1 sec\n\n67% tests passed, 1 tests failed out of 3\n"
+        )
+        self.script(
+            "test", f"if [ $# = 0 ]; then printf '{log}'; exit 8; fi; echo '100% tests passed, 0 tests failed out of 1'"
+        )
+        self.script("check", "seq 100; echo 'FAIL  docs  a link'; echo '0 checks passed, 1 failed, 0 skipped'; exit 1")
+        end = self.run_ci().stdout.split("== failed: ")
+        self.assertEqual(end[1], "./scripts/test\n 2/3 Test #8: b.bad ...***Failed 0.1 sec\nwhat b said\n\n")
+        self.assertTrue(end[2].startswith("./scripts/check --strict --without charts\n63\n"), end[2])
+        self.assertTrue(end[2].endswith("FAIL  docs  a link\n0 checks passed, 1 failed, 0 skipped\n"), end[2])
+        self.assertEqual(len(end), 4)
+
     def test_a_stage_that_breaks_or_runs_nothing_is_a_failure(self):
         for body in ("exit 1", "echo built; exit 0"):
             self.script("check", body)
