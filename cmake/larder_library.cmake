@@ -51,6 +51,9 @@ function(larder_test)
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)
   endif()
+  if(LARDER_SANITIZE) # it takes five to ten times the processor
+    math(EXPR A_TIMEOUT "${A_TIMEOUT} * 5")
+  endif()
   if(NOT A_LABELS)
     set(A_LABELS plain)
   endif()
@@ -69,7 +72,8 @@ function(larder_test)
   if(A_RESOURCE_LOCK)
     list(APPEND properties RESOURCE_LOCK "${A_RESOURCE_LOCK}")
   endif()
-  gtest_discover_tests(${A_NAME} TEST_PREFIX ${A_NAME}. DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
+  gtest_discover_tests(${A_NAME} TEST_PREFIX ${A_NAME}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES ${properties})
 endfunction()
 
 # larder_fuzz(NAME uds_wire_fuzz SRCS fuzz/wire_fuzz.cpp DEPS …): a libFuzzer target; its corpus lies in
