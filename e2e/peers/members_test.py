@@ -16,21 +16,21 @@ from trackers import GRPC as TRACKER_GRPC  # noqa: E402
 from trackers import Cluster  # noqa: E402
 
 GRPC, ADMIN = 7420, 7429
-SESSION = "2s"  # T_s
+SESSION = 5  # seconds, T_s: nobody is missed because the machine is busy
 PATIENCE = 60  # seconds
 
 
 class Members(unittest.TestCase):
     def setUp(self):
         self.dir = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="ldr", dir="/tmp")))
-        cluster = Cluster(bin_dir() / "larder-tracker", self.dir, count=1, node_session_timeout=SESSION)
+        cluster = Cluster(bin_dir() / "larder-tracker", self.dir, count=1, node_session_timeout=f"{SESSION}s")
         self.tracker = self.enterContext(cluster).trackers[0]
         tracker = f"{self.tracker.host}:{TRACKER_GRPC}"
         self.managers = []
         net = self.tracker.host.rsplit(".", 1)[0]
         for number in (1, 2):
             host = f"{net}.{10 + number}"
-            flags = {"tracker": tracker, "listen-grpc": f"{host}:{GRPC}", "node-session-timeout": SESSION}
+            flags = {"tracker": tracker, "listen-grpc": f"{host}:{GRPC}", "node-session-timeout": f"{SESSION}s"}
             home = self.dir / f"manager-{number}"
             self.managers.append(Service(bin_dir() / "larder-peer-manager", home, host, ADMIN, flags))
             self.addCleanup(self.managers[-1].kill)
@@ -60,6 +60,9 @@ class Members(unittest.TestCase):
     def states(self):
         return {name: node["state"] for name, node in self.nodes().items()}
 
+    def sources(self):
+        return {node["source"] for node in self.nodes().values()}
+
     def stores(self, agent, key):
         return self.run_larder(agent, "import", "-", "--key", key, stdin=b"x").returncode == 0
 
@@ -74,12 +77,12 @@ class Members(unittest.TestCase):
         before = self.nodes()["b"]["node_epoch"]
         self.agents["b"].signal(signal.SIGSTOP)
         try:
-            self.until(lambda: self.states()["b"] == "suspect", "it is missed")
-            self.until(lambda: self.states()["b"] == "lost", "it is fenced")
+            self.until(lambda: self.states().get("b") == "suspect", "it is missed")
+            self.until(lambda: self.states().get("b") == "lost", "it is fenced")
         finally:
             self.agents["b"].signal(signal.SIGCONT)
         self.assertEqual(self.ok("b", "export", "kept"), b"bytes")
-        self.until(lambda: self.states()["b"] == "live", "it is back")
+        self.until(lambda: self.states().get("b") == "live", "it is back")
         self.assertGreater(self.nodes()["b"]["node_epoch"], before)
         self.until(lambda: self.stores("b", "new"), "it acknowledges for the cluster")
         self.assertEqual(self.states()["a"], "live")
@@ -87,9 +90,9 @@ class Members(unittest.TestCase):
     def test_without_managers_the_tracker_keeps_all_members(self):
         for manager in self.managers:
             manager.kill()
-        self.until(lambda: self.nodes() and self.nodes()["a"]["source"] == "tracker", "the managers are missed")
+        self.until(lambda: self.sources() == {"tracker"}, "the managers are missed")
         # For longer than a session: the node would be fenced, if the managers alone counted.
-        kept = time.monotonic() + 3
+        kept = time.monotonic() + 1.5 * SESSION
         while time.monotonic() < kept:
             self.assertEqual(self.agents["a"].metric("larder_agent_fenced"), 0)
         self.assertTrue(self.stores("a", "k"))

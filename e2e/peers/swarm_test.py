@@ -55,7 +55,8 @@ class Swarm(unittest.TestCase):
             self.agents[name] = Agent(bin_dir() / "larder-agent", self.dir / name, *flags)
             self.addCleanup(self.agents[name].end, signal.SIGTERM)
         if managers:
-            self.until(lambda: set(self.states().values()) == {"live"} and len(self.states()) == 4, "all are live")
+            all_live = dict.fromkeys(("a", *CHILDREN), "live")
+            self.until(lambda: self.states() == all_live, "all are live")
 
     def states(self):
         done = subprocess.run(**self.agents["a"].larder("nodes", "-o", "json"), capture_output=True, timeout=PATIENCE)
