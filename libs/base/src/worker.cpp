@@ -7,14 +7,9 @@
 #include <utility>
 
 namespace larder::base {
-namespace {
 
-// Between two rounds, however often it is woken: those who find no room ask again at once.
-constexpr Duration kShortestPause = std::chrono::milliseconds(1);
-
-}  // namespace
-
-Worker::Worker(std::string name, std::function<Duration()> round) : name_(std::move(name)), round_(std::move(round)) {}
+Worker::Worker(std::string name, std::function<Duration()> round, Duration shortest)
+    : name_(std::move(name)), round_(std::move(round)), shortest_(shortest) {}
 
 Worker::~Worker() { Stop(); }
 
@@ -35,8 +30,7 @@ void Worker::Stop() {
 
 void Worker::Wake() {
   MutexLock lock(mutex_);
-  woken_ = true;
-  changed_.NotifyAll();
+  if (!std::exchange(woken_, true)) changed_.NotifyAll();
 }
 
 void Worker::Run() {
@@ -44,9 +38,7 @@ void Worker::Run() {
     const Duration pause = round_();
     const auto ended = std::chrono::steady_clock::now();
     MutexLock lock(mutex_);
-    while (!stopping_ && changed_.WaitUntil(mutex_, ended + std::min(pause, kShortestPause))) {
-    }
-    while (!stopping_ && !woken_ && changed_.WaitUntil(mutex_, ended + pause)) {
+    while (!stopping_ && changed_.WaitUntil(mutex_, ended + (woken_ ? std::min(pause, shortest_) : pause))) {
     }
     woken_ = false;
     if (stopping_) return;

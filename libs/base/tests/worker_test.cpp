@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <latch>
+#include <vector>
 
 namespace larder::base {
 namespace {
@@ -52,6 +54,26 @@ TEST(Worker, AWakeEndsThePauseAndIsNotLostWhileARoundRuns) {
   woken.count_down();
   second.wait();
   worker.Stop();
+}
+
+TEST(Worker, HoweverOftenItIsWokenItPausesAsLongAsItsShortest) {
+  std::latch three(3);
+  std::vector<MonotonicTime> begun;
+  Worker worker(
+      "test",
+      [&] {
+        if (begun.size() < 3) {
+          begun.push_back(std::chrono::steady_clock::now());
+          three.count_down();
+        }
+        return std::chrono::hours(1);
+      },
+      std::chrono::milliseconds(20));
+  worker.Start();
+  while (!three.try_wait()) worker.Wake();
+  worker.Stop();
+  EXPECT_GE(begun[1] - begun[0], std::chrono::milliseconds(20));
+  EXPECT_GE(begun[2] - begun[1], std::chrono::milliseconds(20));
 }
 
 TEST(Worker, OneThatNeverStartedStops) {
