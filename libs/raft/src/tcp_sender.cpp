@@ -66,18 +66,17 @@ void TcpSender::Stop() {
 
 void TcpSender::Run() {
   while (!stopping_) {
-    AwaitWork();
-    if (stopping_ || !HasQueued()) continue;
     std::string address;
     {
       base::MutexLock lock(mutex_);
       address = address_;
     }
     const auto begun = std::chrono::steady_clock::now();
-    if (const auto fd = base::Dial(address, options_.dial_timeout, stop_.get()); fd.ok()) Serve(fd->get());
+    const auto fd = base::Dial(address, options_.dial_timeout, stop_.get());
+    if (fd.ok()) Serve(fd->get());
     // Who closes at once, as one of another cluster does, is not dialled again at once.
     failures_ = std::chrono::steady_clock::now() - begun > 2 * kLongestBackoff ? 0 : failures_ + 1;
-    DropAll();
+    DropAll(fd.ok());
     AwaitBackoff();
   }
 }
@@ -144,11 +143,6 @@ bool TcpSender::WriteSome(int fd) {
   return true;
 }
 
-bool TcpSender::HasQueued() {
-  base::MutexLock lock(mutex_);
-  return !queue_.empty();
-}
-
 void TcpSender::TellDropped() {
   {
     base::MutexLock lock(mutex_);
@@ -157,24 +151,16 @@ void TcpSender::TellDropped() {
   if (!stopping_ && options_.unreachable) options_.unreachable(to_);
 }
 
-void TcpSender::DropAll() {
+void TcpSender::DropAll(bool served) {
   {
     base::MutexLock lock(mutex_);
-    dropped_ = true;  // at least what the connection had taken
+    dropped_ = dropped_ || served || !queue_.empty();
     queue_.clear();
     application_bytes_ = message_bytes_ = 0;
   }
   writing_.clear();
   written_ = 0;
   TellDropped();
-}
-
-void TcpSender::AwaitWork() {
-  while (!stopping_ && !HasQueued()) {
-    TellDropped();
-    pollfd polled{.fd = wake_.get(), .events = POLLIN};
-    if (::poll(&polled, 1, -1) > 0) base::ClearWake(wake_.get());
-  }
 }
 
 void TcpSender::AwaitBackoff() {

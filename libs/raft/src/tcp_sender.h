@@ -47,11 +47,9 @@ class TcpSender {
   // Writes what can be written at once; false if the connection is lost.
   bool WriteSome(int fd);
   void TakeQueued() LARDER_EXCLUDES(mutex_);
-  bool HasQueued() LARDER_EXCLUDES(mutex_);
   void TellDropped() LARDER_EXCLUDES(mutex_);
-  void DropAll() LARDER_EXCLUDES(mutex_);
-  // Until there is something to send, or to tell, or to end for.
-  void AwaitWork();
+  // Tells so, if anything was: what a connection had taken may be lost, too.
+  void DropAll(bool served) LARDER_EXCLUDES(mutex_);
   void AwaitBackoff();
 
   const TcpTransportOptions& options_;

@@ -219,6 +219,16 @@ TEST(TcpTransport, ReachesAMemberThatStartedAgain) {
   EXPECT_EQ(restarted.AwaitMessages(1).front(), "again");
 }
 
+// Two followers elect another leader as fast as if they had talked before.
+TEST(TcpTransport, IsConnectedBeforeThereIsSomethingToSend) {
+  const auto listener = base::ListenOn("127.0.0.1:0");
+  ASSERT_THAT(listener, IsOk());
+  Member a(OptionsOf(kA, {{kB, *base::LocalAddress(listener->get())}}));
+  pollfd polled{.fd = listener->get(), .events = POLLIN};
+  ASSERT_EQ(::poll(&polled, 1, 10'000), 1);
+  EXPECT_EQ(a.unreachable(), 0);
+}
+
 TEST(TcpTransport, TellsThatNobodyIsThere) {
   std::string nobody;
   {

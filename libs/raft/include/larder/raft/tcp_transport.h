@@ -36,9 +36,9 @@ struct TcpTransportOptions {
   std::function<void(const absl::Status&)> refused;
 };
 
-// Framed TCP (docs/formats/raft-frames.md): one connection from each member to each other, dialled by the sender when
-// there is something to send. A frame that is damaged, too long or of another cluster ends its connection, and nothing
-// of it reaches `receive`.
+// Framed TCP (docs/formats/raft-frames.md): one connection from each member to each other, dialled by the sender at
+// once, and again when it is lost: followers say nothing to each other until they elect, which should wait for no name.
+// A frame that is damaged, too long or of another cluster ends its connection, and nothing of it reaches `receive`.
 //
 // One thread receives (`receive`, `receive_application`, `refused`), one for each member sends (`unreachable`). A
 // callback that blocks holds up its thread: `receive` all members' messages.
