@@ -128,6 +128,7 @@ typedef struct {
   uint64_t transferee;  // 0: leadership is not being moved
   uint64_t pending_reads;
   uint64_t unapplied_bytes;
+  uint64_t quiet_ticks;  // without a message, the tick of this number from now is the first that does more than count
 } larder_raft_status;
 
 typedef struct {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "larder/base/status.h"
 #include "larder/base/units.h"
 #include "src/job_queue.h"
+#include "src/passed_ticks.h"
 #include "src/replica.h"
 #include "src/stage_times.h"
 
@@ -36,6 +38,7 @@ class ThreadedNode final : public Node, private ReplicaHost {
                                             .heartbeat_ticks = options_.heartbeat_ticks},
                                  .boot = options_.boot};
     LARDER_ASSIGN_OR_RETURN(replica_, Replica::Create(replica, log_, machine_.applied(), *this));
+    standing_ = replica_->standing();
     ShowStatus(true);
     // A member that is alone has nobody to wait for.
     alone_ = status().voter && machine_.applied().configuration == EncodeVoters({&options_.self, 1});
@@ -164,42 +167,48 @@ class ThreadedNode final : public Node, private ReplicaHost {
   void Loop() LARDER_EXCLUDES(mutex_) {
     Check(replica_->Process());  // what is committed and not applied comes before a campaign
     if (alone_) Check(replica_->Campaign());
-    auto next_tick = std::chrono::steady_clock::now() + options_.tick;
+    base::MonotonicTime ticked = std::chrono::steady_clock::now();
     while (true) {
-      std::vector<Call> calls;
-      {
-        base::MutexLock lock(mutex_);
-        while (calls_.empty() && !stopping_ && wake_.WaitUntil(mutex_, next_tick)) {
-        }
-        if (stopping_) break;
-        calls = std::exchange(calls_, {});
-      }
-      for (const Call& call : calls) call(replica_.get());
-      const auto now = std::chrono::steady_clock::now();
-      const bool tick = now >= next_tick;
-      if (tick) {
-        next_tick = now + options_.tick;  // after a stall one, not as many as there should have been
-        Check(replica_->Tick());
-      }
+      // At rest it sleeps through the ticks that only count.
+      const uint64_t quiet = replica_->QuietTicks();
+      const base::Deadline until = ticked + quiet * options_.tick;
+      const std::optional<std::vector<Call>> calls = AwaitCalls(until);
+      if (!calls) break;
+      const base::MonotonicTime now = std::chrono::steady_clock::now();
+      const PassedTicks passed = TicksIn(now - ticked, options_.tick, quiet);
+      for (uint64_t i = 0; i < passed.before; ++i) Check(replica_->Tick());
+      for (const Call& call : *calls) call(replica_.get());
+      if (passed.after) Check(replica_->Tick());
+      ticked += passed.before * options_.tick;
+      if (now >= until) ticked = now;  // after a stall there are not as many as there should have been
       Check(replica_->Process());
-      ShowStatus(tick);
+      ShowStatus(passed != PassedTicks{} || quiet > 1);
     }
     replica_->Stop();
     for (const Call& call : Rest()) call(nullptr);
   }
 
-  void ShowStatus(bool tick) LARDER_EXCLUDES(mutex_) {
+  // What was posted, as soon as there is something, or nothing at `until`. nullopt: it is stopping.
+  std::optional<std::vector<Call>> AwaitCalls(base::Deadline until) LARDER_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    while (calls_.empty() && !stopping_ && wake_.WaitUntil(mutex_, until)) {
+    }
+    if (stopping_) return std::nullopt;
+    return std::exchange(calls_, {});
+  }
+
+  // Unless `all` is asked for, which takes longer, only if its standing is another one.
+  void ShowStatus(bool all) LARDER_EXCLUDES(mutex_) {
     const Standing now = replica_->standing();
-    if (!tick && now == standing_) return;
-    const bool other_role = now.role != standing_.role;
+    if (!all && now == standing_) return;
+    const bool changed = now != standing_;
     standing_ = now;
-    NodeStatus status = replica_->status();
-    const Role role = status.role;
+    const NodeStatus status = replica_->status();
     {
       base::MutexLock lock(mutex_);
-      status_ = std::move(status);
+      status_ = status;
     }
-    if (other_role && options_.on_role) options_.on_role(role);
+    if (changed && options_.on_standing) options_.on_standing(status);
   }
 
   void WriteJobs() {

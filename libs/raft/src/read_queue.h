@@ -16,6 +16,7 @@ class ReadQueue {
   explicit ReadQueue(uint64_t ask_again_ticks) : ask_again_ticks_(ask_again_ticks) {}
 
   void Add(uint64_t give_up, Node::ReadDone done) { fresh_.push_back({.give_up = give_up, .done = std::move(done)}); }
+  bool empty() const { return fresh_.empty() && asked_.empty() && answered_.empty(); }
   // Whether there is something to ask, at this tick.
   bool Due(uint64_t tick) const;
   // The number of the question that is asked now.

@@ -62,6 +62,11 @@ absl::Status Replica::Tick() {
   return absl::OkStatus();
 }
 
+uint64_t Replica::QuietTicks() const {
+  const bool waits = !proposals_.empty() || !waiting_.empty() || !reads_.empty() || !unwritten_.empty();
+  return waits ? 1 : engine_->status().quiet_ticks;
+}
+
 void Replica::HandOver() {
   const NodeStatus now = status();
   const MemberStatus* best = nullptr;

@@ -72,6 +72,9 @@ class Replica {
 
   // DEADLINE_EXCEEDED (LOG_STALLED): the disk hangs.
   absl::Status Tick();
+  // Unless something else comes, the tick of this number from now, 1 or more, is the first that does more than count.
+  // 1 while somebody waits here, for a quorum or a disk.
+  uint64_t QuietTicks() const;
   // Messages that are refused are counted and forgotten.
   absl::Status Step(base::ByteSpan message);
   void Propose(std::string payload, Node::ProposeDone done, uint64_t term = Node::kAnyTerm);

@@ -67,7 +67,7 @@ struct Member {
   std::unique_ptr<Node> node;
   std::promise<absl::Status> died;
   std::array<std::atomic<uint64_t>, 5> stages{};  // how often each was told of
-  std::vector<Role> roles;                        // as they were told; complete once the node has stopped
+  std::vector<NodeStatus> told;                   // of its standing; complete once the node has stopped
 };
 
 class Nodes : public testing::Test {
@@ -91,7 +91,7 @@ class Nodes : public testing::Test {
                              .boot = ++boots_,
                              .tick = std::chrono::milliseconds(5),
                              .on_fatal = [&member](absl::Status why) { member.died.set_value(std::move(why)); },
-                             .on_role = [&member](Role role) { member.roles.push_back(role); },
+                             .on_standing = [&member](const NodeStatus& now) { member.told.push_back(now); },
                              .on_stage =
                                  [&member](Stage stage, base::Duration took) {
                                    if (took >= base::Duration::zero()) ++member.stages[static_cast<size_t>(stage)];
@@ -373,10 +373,22 @@ TEST_F(Nodes, LeadershipMovesWhereItIsSent) {
   while (members_[next].node->status().role != Role::kLeader) std::this_thread::yield();
   EXPECT_THAT(Propose(*members_[next].node, "1"), IsOkAndHolds("2"));
   for (auto& [id, member] : members_) Stop(id);
-  const auto led = [this](MemberId id) { return std::ranges::find(members_[id].roles, Role::kLeader); };
-  ASSERT_NE(led(first), members_[first].roles.end());
-  EXPECT_EQ(*std::next(led(first)), Role::kFollower) << "each is told that it leads, and no more";
-  EXPECT_NE(led(next), members_[next].roles.end());
+  const auto led = [this](MemberId id) {
+    return std::ranges::find(members_[id].told, Role::kLeader, &NodeStatus::role);
+  };
+  ASSERT_NE(led(first), members_[first].told.end());
+  EXPECT_EQ(std::next(led(first))->role, Role::kFollower) << "each is told that it leads, and no more";
+  EXPECT_NE(led(next), members_[next].told.end());
+}
+
+TEST_F(Nodes, FollowersAreToldWhoLeads) {
+  StartAll(3);
+  const MemberId leader = ProposeSomewhere("1");
+  const MemberId follower{leader.value % 3 + 1};
+  ASSERT_THAT(Read(*members_[follower].node), IsOk());  // which it could not, knowing nobody
+  Stop(follower);
+  const std::vector<NodeStatus>& told = members_[follower].told;
+  EXPECT_TRUE(std::ranges::any_of(told, [](const NodeStatus& now) { return now.leader != MemberId{}; }));
 }
 
 }  // namespace

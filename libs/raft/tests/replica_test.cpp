@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "larder/base/testing/status_matchers.h"
+#include "src/passed_ticks.h"
 #include "tests/raw_message.h"
 #include "tests/replicas.h"
 
@@ -239,6 +242,74 @@ TEST(Replica, WhatIsBeingReplacedIsNotDurable) {
   EXPECT_EQ(one->status().durable, 1u);
   one.Write(1);
   EXPECT_EQ(one->status().durable, 3u);
+}
+
+// ---- ticks that may be slept through
+
+TEST(QuietTicks, AFollowersLastIsTheOneThatCampaigns) {
+  HeldReplica two(2, {1, 2});
+  two.Run();
+  const uint64_t quiet = two->QuietTicks();
+  ASSERT_GE(quiet, 10u);
+  two.Tick(quiet - 1);
+  EXPECT_THAT(two.sent, IsEmpty());
+  EXPECT_EQ(two->QuietTicks(), 1u);
+  two.Tick();
+  EXPECT_THAT(two.sent, Not(IsEmpty()));
+}
+
+TEST(QuietTicks, ALeadersLastIsTheOneOfItsHeartbeat) {
+  HeldReplica one(1, {1, 2}), two(2, {1, 2});
+  one.Campaign();
+  Settle({{1, &one}, {2, &two}});
+  ASSERT_EQ(one->status().role, Role::kLeader);
+  const uint64_t quiet = one->QuietTicks();
+  one.Tick(quiet - 1);
+  EXPECT_THAT(one.sent, IsEmpty());
+  one.Tick();
+  EXPECT_THAT(one.sent, SizeIs(1));
+}
+
+TEST(QuietTicks, AMessageOfTheLeaderBeginsThemAnew) {
+  HeldReplica one(1, {1, 2}), two(2, {1, 2});
+  one.Campaign();
+  Settle({{1, &one}, {2, &two}});
+  const uint64_t quiet = two->QuietTicks();
+  two.Tick(quiet - 1);
+  one.Tick(one->QuietTicks());
+  Deliver(one, two);
+  EXPECT_EQ(two->QuietTicks(), quiet);
+}
+
+TEST(QuietTicks, ThereAreNoneWhileSomebodyWaits) {
+  const auto one = Alone();
+  ASSERT_GT((*one)->QuietTicks(), 1u);
+  one->Propose("x");
+  one->Process();
+  EXPECT_EQ((*one)->QuietTicks(), 1u) << "for the disk";
+  one->Write();
+  EXPECT_EQ((*one)->QuietTicks(), 1u) << "for the state machine";
+  one->Apply();
+  EXPECT_THAT(one->answers, ElementsAre("x"));
+  EXPECT_GT((*one)->QuietTicks(), 1u);
+  HeldReplica two(2, {1, 2});
+  two.Read();
+  EXPECT_EQ(two->QuietTicks(), 1u) << "for a quorum";
+}
+
+TEST(TicksIn, CountsThoseOfASleepBeforeTheMessageThatEndedIt) {
+  const base::Duration tick = std::chrono::milliseconds(50);
+  EXPECT_EQ(TicksIn(tick / 2, tick, 10), PassedTicks());
+  EXPECT_EQ(TicksIn(4 * tick + tick / 2, tick, 10), (PassedTicks{.before = 4}));
+  EXPECT_EQ(TicksIn(10 * tick, tick, 10), (PassedTicks{.before = 9, .after = true}));
+  EXPECT_EQ(TicksIn(tick, tick, 1), (PassedTicks{.before = 0, .after = true}));
+}
+
+TEST(TicksIn, AStallIsNoElection) {
+  const base::Duration tick = std::chrono::milliseconds(50);
+  EXPECT_EQ(TicksIn(11 * tick, tick, 10), (PassedTicks{.before = 9}));
+  EXPECT_EQ(TicksIn(1000 * tick, tick, 10), (PassedTicks{.before = 9}));
+  EXPECT_EQ(TicksIn(1000 * tick, tick, 1), (PassedTicks{.before = 0, .after = true})) << "one, as ever";
 }
 
 }  // namespace

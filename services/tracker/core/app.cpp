@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <random>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,8 @@
 namespace larder::tracker {
 namespace {
 
-// Bounds how late a due time is seen, and how long what waits for a leader waits once there is one.
+// Between two rounds, however much is applied. Bounds how late a due time is seen, and how long what waits for a leader
+// waits once there is one.
 constexpr base::Duration kRound = std::chrono::milliseconds(20);
 // To hand leadership over before a stop; an election takes as long.
 constexpr base::Duration kHandOverTime = std::chrono::seconds(1);
@@ -43,6 +45,18 @@ constexpr observe::GaugeDecl<observe::NamespaceLabel> kRecords = {
         "Objects that this member's registry has, sealed or being created, of the 100 largest namespaces; the rest "
         "is other. None until those that were there at the start are counted.",
     .labels = {"namespace"}};
+
+std::string_view NameOf(raft::Role role) {
+  switch (role) {
+    case raft::Role::kFollower:
+      return "follower";
+    case raft::Role::kCandidate:
+      return "candidate";
+    case raft::Role::kLeader:
+      return "leader";
+  }
+  return "";
+}
 
 uint64_t RandomNumber() {
   std::random_device device;
@@ -165,6 +179,10 @@ absl::Status App::OpenTransport(const MemberFile& member) {
 }
 
 absl::Status App::JoinGroup() {
+  // At rest it sleeps: who leads, and what is applied, wakes it.
+  worker_ = std::make_unique<base::Worker>(
+      "larder-tracker", [this] { return Round(); }, kRound);
+  state_->OnApplied([this] { worker_->Wake(); });
   slow_proposals_ = std::make_unique<SlowProposals>(process_.log(), process_.clock());
   LARDER_ASSIGN_OR_RETURN(
       node_, raft::Node::Start(
@@ -172,7 +190,7 @@ absl::Status App::JoinGroup() {
                   .seed = RandomNumber(),
                   .boot = RandomNumber(),
                   .on_fatal = [this](const absl::Status& why) { process_.Fail(why); },
-                  .on_role = [this](raft::Role) { NoteRole(); },
+                  .on_standing = [this](const raft::NodeStatus& now) { NoteStanding(now); },
                   .on_stage = [this](raft::Stage stage, base::Duration took) { metrics_->StageTook(stage, took); },
                   .on_slow = [this](const raft::SlowProposal& slow) { slow_proposals_->Note(slow); }},
                  *log_, *state_, *transport_));
@@ -203,12 +221,7 @@ void App::ServeReads() {
       .node_session = config_.node_session,
       .proposed = [this](const absl::Status& outcome, base::Duration took) { metrics_->Proposed(outcome, took); }});
   receiving_consensus_ = consensus_.get();
-  expiry_ = std::make_unique<Expiry>(*consensus_);
-  worker_ = std::make_unique<base::Worker>("larder-tracker", [this] {
-    consensus_->Tick();
-    expiry_->Round();
-    return kRound;
-  });
+  expiry_ = std::make_unique<Expiry>(*consensus_, *state_);
   worker_->Start();
   stops_.Push("consensus", [this](base::Deadline) {
     worker_->Stop();
@@ -216,6 +229,12 @@ void App::ServeReads() {
   });
   // Reads that wait for a quorum come from the node, and end with it.
   stops_.Push("readers", [this](base::Deadline) { readers_->Stop(); });
+}
+
+base::Duration App::Round() {
+  const base::Deadline next = consensus_->Tick();
+  const base::Duration pause = expiry_->Round();
+  return std::clamp<base::Duration>(next - process_.clock().Now(), base::Duration::zero(), pause);
 }
 
 absl::Status App::ListenForCalls() {
@@ -252,7 +271,9 @@ absl::Status App::ListenForRedis() {
   return absl::OkStatus();
 }
 
-void App::NoteRole() {
+void App::NoteStanding(const raft::NodeStatus& now) {
+  process_.log().Info("raft standing", {{"role", NameOf(now.role)}, {"leader", now.leader.value}, {"term", now.term}});
+  worker_->Wake();
   base::MutexLock lock(role_mutex_);
   role_changed_.NotifyAll();
 }

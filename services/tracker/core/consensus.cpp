@@ -1,5 +1,6 @@
 #include "core/consensus.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/queries.h"
@@ -250,26 +251,32 @@ void Consensus::Unreachable(raft::MemberId member) {
   for (const EntryDone& done : lost) done(OutcomeUnknown());
 }
 
-void Consensus::Tick() {
+base::Deadline Consensus::Tick() {
   if (const raft::NodeStatus now = parts_.node->status(); now.role == raft::Role::kLeader) {
     base::MutexLock lock(mutex_);
     alive_.Lead(now.term, parts_.clock->BootNow());
   }
   Drain();
   std::vector<std::pair<EntryDone, absl::Status>> ended;
+  base::Deadline next = base::kNoDeadline;
   {
     base::MutexLock lock(mutex_);
     const base::MonotonicTime now = parts_.clock->Now();
     for (; !waiting_.empty() && waiting_.front().until <= now; waiting_.pop_front()) {
       ended.emplace_back(std::move(waiting_.front().done), NoQuorum());
     }
+    if (!waiting_.empty()) next = waiting_.front().until;
     std::erase_if(forwarded_, [&](auto& item) {
-      if (item.second.until > now) return false;
+      if (item.second.until > now) {
+        next = std::min(next, item.second.until);
+        return false;
+      }
       ended.emplace_back(std::move(item.second.done), OutcomeUnknown());
       return true;
     });
   }
   for (const auto& [done, why] : ended) done(why);
+  return next;
 }
 
 void Consensus::Read(SnapshotReads::Run run) {

@@ -16,19 +16,21 @@ absl::Status ServedState::Apply(std::span<const raft::Command> commands, const r
   LARDER_RETURN_IF_ERROR(state_->Apply(commands, after, replies));
   applied_ = after;
   if (!state_->record_changes().empty()) records_.Add(state_->record_changes());
-  std::shared_ptr<const std::function<void()>> told;
+  std::shared_ptr<const std::vector<std::function<void()>>> told;
   {
     base::MutexLock lock(mutex_);
     mark_ = {.at = after.at, .now = state_->now()};
     told = told_;
   }
-  if (told != nullptr) (*told)();
+  for (const std::function<void()>& tell : *told) tell();
   return absl::OkStatus();
 }
 
 void ServedState::OnApplied(std::function<void()> applied) {
   base::MutexLock lock(mutex_);
-  told_ = std::make_shared<const std::function<void()>>(std::move(applied));
+  std::vector<std::function<void()>> told = *told_;
+  told.push_back(std::move(applied));
+  told_ = std::make_shared<const std::vector<std::function<void()>>>(std::move(told));
 }
 
 ServedState::Mark ServedState::mark() const {

@@ -29,7 +29,7 @@ class ServedState final : public raft::StateMachine {
   absl::Status Flush() override { return state_->Flush(); }
 
   // `applied` is called after each Apply, on its thread, without a lock, when snapshots hold what was applied. It must
-  // be quick, and live as long as anything may be applied. Any thread; once.
+  // be quick, and live as long as anything may be applied. Any thread; before that, to miss nothing.
   void OnApplied(std::function<void()> applied) LARDER_EXCLUDES(mutex_);
 
   // How many objects there are: told of what Apply changes. Any thread.
@@ -43,7 +43,9 @@ class ServedState final : public raft::StateMachine {
   RecordCounts records_;
   mutable base::Mutex mutex_;
   Mark mark_ LARDER_GUARDED_BY(mutex_);
-  std::shared_ptr<const std::function<void()>> told_ LARDER_GUARDED_BY(mutex_);
+  // Shared with an Apply that tells them. Never null.
+  std::shared_ptr<const std::vector<std::function<void()>>> told_ LARDER_GUARDED_BY(mutex_) =
+      std::make_shared<std::vector<std::function<void()>>>();
 };
 
 }  // namespace larder::tracker

@@ -326,7 +326,7 @@ TEST_F(ConsensusTest, ANewLeadersTimeBeginsOnceItHasAppliedWhatWasBefore) {
 }
 
 TEST_F(ConsensusTest, WhatIsDueEndsWhereItLeads) {
-  Expiry expiry(consensus_);
+  Expiry expiry(consensus_, served_);
   Lead(1);
   Propose(SetOf("a", seconds(5)));
   ApplyAll(1);
@@ -347,6 +347,60 @@ TEST_F(ConsensusTest, WhatIsDueEndsWhereItLeads) {
   EXPECT_EQ(NextDue(*snapshot).value(), kNever);
   expiry.Round();
   EXPECT_THAT(node_.proposed, IsEmpty());
+}
+
+TEST_F(ConsensusTest, WhereNothingIsAppliedItSleepsUntilWhatIsDueNext) {
+  Expiry expiry(consensus_, served_);
+  EXPECT_EQ(expiry.Round(), Expiry::kLongestPause) << "it does not lead";
+  Lead(1);
+  Propose(SetOf("a", seconds(5)));
+  ApplyAll(1);
+  expiry.Round();  // looks
+  EXPECT_EQ(expiry.Round(), Expiry::kLongestPause);
+  clock_.Advance(seconds(5) - milliseconds(3));
+  EXPECT_EQ(expiry.Round(), milliseconds(3));
+  clock_.Advance(milliseconds(3));
+  expiry.Round();
+  EXPECT_THAT(node_.proposed, SizeIs(1));
+}
+
+TEST_F(ConsensusTest, WhatIsAppliedMayBeDueBeforeAllElse) {
+  Expiry expiry(consensus_, served_);
+  Lead(1);
+  Propose(SetOf("a", seconds(5)));
+  ApplyAll(1);
+  expiry.Round();
+  Propose(SetOf("b", milliseconds(2)));
+  ApplyAll(1);
+  expiry.Round();  // looks once more
+  EXPECT_EQ(expiry.Round(), milliseconds(2));
+}
+
+TEST_F(ConsensusTest, AnEndThatWasNotTakenIsProposedAgain) {
+  Expiry expiry(consensus_, served_);
+  Lead(1);
+  Propose(SetOf("a", seconds(5)));
+  ApplyAll(1);
+  clock_.Advance(seconds(5));
+  expiry.Round();
+  ASSERT_THAT(node_.proposed, SizeIs(1));
+  std::exchange(node_.proposed, {})[0].second(base::Error(absl::StatusCode::kFailedPrecondition, "NOT_LEADER", ""));
+  expiry.Round();
+  EXPECT_THAT(node_.proposed, SizeIs(1));
+}
+
+TEST_F(ConsensusTest, ATickTellsWhenTheFirstHasWaitedTooLong) {
+  EXPECT_EQ(consensus_.Tick(), base::kNoDeadline);
+  node_.Follow(kOther, 1);
+  Propose(SetOf("a"));
+  EXPECT_EQ(consensus_.Tick(), clock_.Now() + kOutcomeWait);
+  node_.Follow({}, 2);
+  Propose(SetOf("b"));
+  EXPECT_EQ(consensus_.Tick(), clock_.Now() + kLeaderWait);
+  clock_.Advance(kLeaderWait);
+  EXPECT_EQ(consensus_.Tick(), clock_.Now() + kOutcomeWait - kLeaderWait) << "the second was given up";
+  clock_.Advance(kOutcomeWait - kLeaderWait);
+  EXPECT_EQ(consensus_.Tick(), base::kNoDeadline);
 }
 
 // A node that asks whether it is alive, and whoever fences it, of a leader that leads for long.

@@ -148,6 +148,7 @@ pub struct StatusView {
     pub transferee: u64,
     pub pending_reads: u64,
     pub unapplied_bytes: u64,
+    pub quiet_ticks: u64,
 }
 
 #[repr(C)]

@@ -617,7 +617,19 @@ impl Engine {
             transferee: raft.lead_transferee.unwrap_or(0),
             pending_reads: raft.pending_read_count() as u64,
             unapplied_bytes: self.unapplied_bytes,
+            quiet_ticks: self.quiet_ticks() as u64,
         }
+    }
+
+    fn quiet_ticks(&self) -> usize {
+        let raft = &self.node.raft;
+        let left = if raft.state == StateRole::Leader {
+            let heartbeat = raft.heartbeat_timeout().saturating_sub(raft.heartbeat_elapsed());
+            heartbeat.min(raft.election_timeout().saturating_sub(raft.election_elapsed))
+        } else {
+            raft.randomized_election_timeout().saturating_sub(raft.election_elapsed)
+        };
+        left.max(1)
     }
 
     pub fn progress(&self) -> Vec<ProgressView> {

@@ -80,9 +80,9 @@ struct NodeOptions {
   // Called on a thread of the node when it cannot go on: the disk failed, the engine panicked, the log holds what
   // cannot be. It does nothing more then; the process should end, naming the cause.
   std::function<void(absl::Status)> on_fatal;
-  // Told each role that this member takes on after its start, once status() shows it; called on one thread of the node,
-  // must not block. May be empty.
-  std::function<void(Role)> on_role;
+  // Told each time that this member's role, its term or the leader that it knows is another one than before, once
+  // status() shows it; called on one thread of the node, must not block. May be empty.
+  std::function<void(const NodeStatus&)> on_standing;
   // Told how long a stage took; called on threads of the node, must not block. Empty: nothing is measured.
   std::function<void(Stage, base::Duration)> on_stage;
   // Told of each proposal that took as long as `slow`, when it is answered; called on one thread of the node, must not

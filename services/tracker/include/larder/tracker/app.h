@@ -78,7 +78,9 @@ class App {
   void ServeReads();
   absl::Status ListenForCalls();
   absl::Status ListenForRedis();
-  void NoteRole() LARDER_EXCLUDES(role_mutex_);
+  void NoteStanding(const raft::NodeStatus& now) LARDER_EXCLUDES(role_mutex_);
+  // Of the worker: what waits for a leader, or is due. How long until the next.
+  base::Duration Round();
   void HandOver(base::Deadline deadline) LARDER_EXCLUDES(role_mutex_);
 
   const Config config_;
