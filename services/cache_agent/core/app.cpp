@@ -44,7 +44,7 @@ namespace larder::cache_agent {
 namespace {
 
 // Bounds how late a lease ends, and how long freed memory waits to be zeroed when nobody asks for it.
-constexpr base::Duration kMaintenancePause = std::chrono::milliseconds(50);
+constexpr base::Duration kMaintenancePause = std::chrono::milliseconds(100);
 constexpr int kRenewals = 3;  // of a client within a lease TTL (docs/formats/uds.md)
 constexpr uint64_t kFewOpenFiles = 4096;
 constexpr char kPeer[] = "single";
