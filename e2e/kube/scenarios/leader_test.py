@@ -4,22 +4,12 @@ import time
 import unittest
 
 import kube
-import metrics
 import pods
 import processes
 import release
 import traffic
 
 NEXT_WRITE = 3  # seconds
-ADMIN_PORT = 7419
-
-
-def leads(pod):
-    return metrics.metric(f"{pod['status']['podIP']}:{ADMIN_PORT}", "larder_raft_is_leader") == 1
-
-
-def leader():
-    return next((pod for pod in release.pods_of("tracker") if leads(pod)), None)
 
 
 class Leader(unittest.TestCase):
@@ -32,7 +22,7 @@ class Leader(unittest.TestCase):
         ):
             going.read(second, traffic.seed("leader", "seeder", 200))
             going.write(first)
-            old = kube.wait_until("a tracker leads", leader)
+            old = kube.wait_until("a tracker leads", release.leading_tracker)
             begin = time.time()
             processes.kill(old)
             going.wait_for_more(f"writer-{first}", "write", 50)

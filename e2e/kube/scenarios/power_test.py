@@ -1,4 +1,5 @@
-"""A node loses its power, and gets it back, while pods of the other nodes read what they have not read before."""
+"""The node of the leading tracker loses its power, and gets it back, while pods of the other nodes write, and read what
+they have not read before."""
 
 import time
 import unittest
@@ -15,17 +16,17 @@ def is_ready(node):
     return any(c["type"] == "Ready" and c["status"] == "True" for c in kube.get("node", node)["status"]["conditions"])
 
 
-def live_nodes():
-    """As Larder's own list has them."""
-    names = [node for node in release.nodes() if is_ready(node)]
-    agent = release.pods_of("agent", names[0])[0]["metadata"]["name"]
+def live_nodes(asked):
+    """As Larder's own list has them, by the agent of the node that is asked."""
+    agent = release.pods_of("agent", asked)[0]["metadata"]["name"]
     shown = kube.kubectl("-n", release.NAMESPACE, "exec", agent, "--", *release.larder(), "nodes").stdout
     return {line.split()[0] for line in shown.splitlines()[1:] if line.split()[1] == "live"}
 
 
 class Power(unittest.TestCase):
     def test_the_other_nodes_read_on(self):
-        *others, lost = release.nodes()
+        lost = kube.wait_until("a tracker leads", release.leading_tracker)["spec"]["nodeName"]
+        others = [node for node in release.nodes() if node != lost]
         with (
             pods.namespace("power"),
             pods.waiting("power", release.TEST_POD, seeder=others[0]),
@@ -39,7 +40,7 @@ class Power(unittest.TestCase):
             begin = time.time()
             kube.node("stop", lost)
             kube.wait_until("Kubernetes has seen it", lambda: not is_ready(lost), 60)
-            kube.wait_until("Larder has seen it", lambda: lost not in live_nodes(), 60)
+            kube.wait_until("Larder has seen it", lambda: lost not in live_nodes(others[0]), 60)
             end = time.time()
             seen = end - begin
             logs = [(going.log(f"reader-{node}"), "read") for node in others]
@@ -49,7 +50,8 @@ class Power(unittest.TestCase):
                 print(log.describe(op, begin, end))
             back = time.time()
             kube.node("start", lost)
-            kube.wait_until("it is back", lambda: is_ready(lost) and live_nodes() == {*others, lost}, 120, pause=1)
+            everybody = {*others, lost}
+            kube.wait_until("it is back", lambda: is_ready(lost) and live_nodes(others[0]) == everybody, 120, pause=1)
             print(f"live again {time.time() - back:.1f} s after its power came back")
             written = logs[-1][0].succeeded("write")
             missing = traffic.check("power", "seeder", written)

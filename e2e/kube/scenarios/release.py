@@ -6,6 +6,7 @@ import json
 import os
 
 import kube
+import metrics
 
 NAME = "larder"
 NAMESPACE = "larder"
@@ -16,6 +17,7 @@ CHART = kube.ROOT / "charts/larder"
 DRIVER = "csi.larder.io"
 HASH = hashlib.sha256(f"{NAMESPACE}/{NAME}".encode()).hexdigest()[:8]
 RUN_DIR = f"/run/larder-agent/{HASH}"
+TRACKER_ADMIN = 7419
 COMPONENTS = ("agent", "tracker", "peer-manager")
 VALUES = kube.HERE / "values.yaml"
 
@@ -58,6 +60,15 @@ def pods_of(component, node=None):
     if node:
         arguments += ["--field-selector", f"spec.nodeName={node}"]
     return [pod for pod in kube.items("pods", *arguments) if "deletionTimestamp" not in pod["metadata"]]
+
+
+def leading_tracker():
+    """The pod of the tracker that leads; None while none does."""
+
+    def leads(pod):
+        return metrics.metric(f"{pod['status'].get('podIP')}:{TRACKER_ADMIN}", "larder_raft_is_leader") == 1
+
+    return next((pod for pod in pods_of("tracker") if leads(pod)), None)
 
 
 def is_ready(pod):
