@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 import unittest
+import urllib.error
 import urllib.request
 
 from cli_case import PATIENCE, CliCase
@@ -24,6 +25,12 @@ class Dev(CliCase):
         with urllib.request.urlopen(url, timeout=PATIENCE) as page:
             return page.read().decode()
 
+    def is_ready(self, agent):
+        try:
+            return self.page(f"http://{agent['admin']}/readyz") == "ready\n"
+        except urllib.error.HTTPError:
+            return False
+
     def stop(self, process, number=signal.SIGTERM):
         begin = time.monotonic()
         process.send_signal(number)
@@ -37,8 +44,7 @@ class Dev(CliCase):
         for agent in ready["agents"]:
             self.assertEqual(sorted(agent), ["admin", "name", "socket_dir"])
             self.assertEqual(self.ok("list", "-e", f"uds://{agent['socket_dir']}"), b"")
-            with urllib.request.urlopen(f"http://{agent['admin']}/readyz", timeout=PATIENCE) as page:
-                self.assertEqual(page.status, 200)
+            self.until(lambda agent=agent: self.is_ready(agent), "the tracker has registered it")
             with urllib.request.urlopen(f"http://{agent['admin']}/configz", timeout=PATIENCE) as page:
                 self.assertIn("arena: 256MiB", page.read().decode())
         self.assertEqual(sorted(ready["peer_manager"]), ["admin", "grpc"])

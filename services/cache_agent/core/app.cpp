@@ -19,6 +19,7 @@
 #include "core/piece_exchange.h"
 #include "core/pod_directory.h"
 #include "core/publisher.h"
+#include "core/readiness.h"
 #include "core/tracked_peer.h"
 #include "csi/csi_metrics.h"
 #include "csi/driver.h"
@@ -62,6 +63,9 @@ App::App(const Config& config, rpc::Process& process, Prepared privileges)
       privileges_(std::move(privileges)),
       namespaces_(std::make_unique<NamespaceTable>(config)),
       grants_(std::make_unique<GrantTable>(config.grants)),
+      readiness_(std::make_unique<Readiness>(
+          Readiness::Waits{.cluster = !config.tracker.empty(), .kubelet = config.identity == Identity::kCsi},
+          [&process](bool ready) { process.SetReady(ready); })),
       csi_metrics_(std::make_unique<csi::CsiMetrics>(process.metrics())) {}
 App::~App() { stops_.Run(base::kNoDeadline); }
 
@@ -76,9 +80,8 @@ absl::Status App::Start() {
   stops_.Push("maintenance", [this](base::Deadline) { maintenance_->Stop(); });
   LARDER_RETURN_IF_ERROR(Listen());
   LARDER_RETURN_IF_ERROR(StartDriver());
-  // A driver is of use once the kubelet has it.
-  if (config_.identity != Identity::kCsi) process_.SetReady(true);
-  stops_.Push("ready", [this](base::Deadline) { process_.SetReady(false); });
+  readiness_->OnServing();
+  stops_.Push("ready", [this](base::Deadline) { readiness_->Stop(); });
   process_.log().Info("agent serving", {{"node", node_},
                                         {"socket_dir", config_.socket_dir},
                                         {"store", config_.store},
@@ -232,6 +235,7 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
       std::move(trackers), self, DialTrackerByGrpc, process_.clock(), process_.log(),
       NodeEvents{.registered =
                      [this](const Registration& registration) {
+                       readiness_->OnRegistered();
                        membership_->OnRegistered(registration.node_epoch);
                        pieces_->OnRegistered(registration);
                        tracked_->Compare();
@@ -350,18 +354,19 @@ absl::Status App::StartDriver() {
       .grants = grants_.get(),
       .log = &process_.log()});
   stops_.Push("pods' sockets", [this](base::Deadline) { pod_doors_.reset(); });
-  driver_ = std::make_unique<csi::Driver>(csi::Driver::Parts{.info = {.name = config_.csi_driver_name,
-                                                                      .version = std::string(rpc::Version()),
-                                                                      .node = node_,
-                                                                      .endpoint = {},
-                                                                      .kubelet_dir = config_.csi_kubelet_dir},
-                                                             .run_dir = config_.csi_run_dir,
-                                                             .privileges = privileges_,
-                                                             .registered = [this](bool yes) { process_.SetReady(yes); },
-                                                             .doors = pod_doors_.get(),
-                                                             .metrics = csi_metrics_.get(),
-                                                             .clock = &process_.clock(),
-                                                             .log = &process_.log()});
+  driver_ =
+      std::make_unique<csi::Driver>(csi::Driver::Parts{.info = {.name = config_.csi_driver_name,
+                                                                .version = std::string(rpc::Version()),
+                                                                .node = node_,
+                                                                .endpoint = {},
+                                                                .kubelet_dir = config_.csi_kubelet_dir},
+                                                       .run_dir = config_.csi_run_dir,
+                                                       .privileges = privileges_,
+                                                       .registered = [this](bool yes) { readiness_->OnKubelet(yes); },
+                                                       .doors = pod_doors_.get(),
+                                                       .metrics = csi_metrics_.get(),
+                                                       .clock = &process_.clock(),
+                                                       .log = &process_.log()});
   stops_.Push("csi driver", [this](base::Deadline deadline) { driver_->Stop(deadline); });
   privileges_->mounter->OnEnd(
       [this] { process_.Fail(base::Error(absl::StatusCode::kUnavailable, "NO_MOUNTER", "the mounter has ended")); });

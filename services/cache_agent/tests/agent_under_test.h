@@ -40,6 +40,8 @@ class Agent {
     return *std::move(connected);
   }
   std::string Metrics() { return process_.metrics().Render(); }
+  // What /readyz says.
+  bool ready() const { return process_.ready(); }
   std::vector<std::string> Lines() {
     base::MutexLock lock(mutex_);
     return lines_;

@@ -44,6 +44,15 @@ TEST_F(AppTest, ServesObjectsOfEverySizeInTheNamespaceAsked) {
   }
 }
 
+TEST_F(AppTest, AnAgentAloneIsReadyUntilItStops) {
+  Agent agent(Defaults());
+  EXPECT_FALSE(agent.ready());
+  ASSERT_THAT(agent.Start(), IsOk());
+  EXPECT_TRUE(agent.ready());
+  agent.Stop();
+  EXPECT_FALSE(agent.ready());
+}
+
 TEST_F(AppTest, MetricsTellWhatWasDone) {
   Agent agent(Defaults());
   ASSERT_THAT(agent.Start(), IsOk());

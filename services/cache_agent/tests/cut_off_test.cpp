@@ -128,6 +128,24 @@ TEST_F(CutOff, AnAgentThatWasStoppedForLongerThanASessionIsBackOnceTheTrackerSay
   EXPECT_FALSE(IsFenced());
 }
 
+TEST_F(CutOff, AnAgentIsReadyOnceTheTrackerHasRegisteredItAndStaysSoWithoutOne) {
+  EXPECT_TRUE(Until([&] { return agent_->ready(); }));
+  tracker_.End();
+  clock_.Jump(kHalfSession);
+  EXPECT_THAT(PutTracked("refused"), Fenced());
+  EXPECT_TRUE(agent_->ready());
+
+  // Another one, whose tracker is not there.
+  Config config = Defaults("b");
+  config.tracker = tracker_.address();
+  config.pieces = "127.0.0.1:0";
+  Agent late(config);
+  ASSERT_THAT(late.Start(), IsOk());
+  EXPECT_FALSE(late.ready());
+  tracker_.Start();
+  EXPECT_TRUE(Until([&] { return late.ready(); }));
+}
+
 class WithManager : public CutOff {
  protected:
   std::string StartManager() override {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "background/catch_up.h"
 #include "background/expiry.h"
 #include "background/record_count.h"
 #include "core/consensus.h"
@@ -84,8 +85,7 @@ absl::Status App::Start() {
   LARDER_RETURN_IF_ERROR(ListenForRedis());
   // Unwound first of all: while others still vote for a successor, and clients are still answered.
   stops_.Push("leadership", [this](base::Deadline deadline) { HandOver(deadline); });
-  process_.SetReady(true);
-  stops_.Push("ready", [this](base::Deadline) { process_.SetReady(false); });
+  BecomeReady();
   process_.log().Info("tracker serving", {{"raft_id", config_.raft_id},
                                           {"cluster", config_.cluster},
                                           {"grpc", grpc_address()},
@@ -269,6 +269,16 @@ absl::Status App::ListenForRedis() {
   }
   stops_.Push("redis", [this](base::Deadline deadline) { resp_->Stop(deadline); });
   return absl::OkStatus();
+}
+
+// Serving, but not ready: as long as it has not caught up, the group needs the others.
+void App::BecomeReady() {
+  catch_up_ = std::make_unique<CatchUp>(*node_, [this] { process_.SetReady(true); });
+  stops_.Push("ready", [this](base::Deadline) {
+    catch_up_->Stop();
+    process_.SetReady(false);
+  });
+  catch_up_->Start();
 }
 
 void App::NoteStanding(const raft::NodeStatus& now) {

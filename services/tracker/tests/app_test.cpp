@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "larder/base/file.h"
@@ -35,6 +36,13 @@ class Tracker {
   void Stop() { app_->Stop(InTenSeconds()); }
   App& app() { return *app_; }
   std::string Metrics() { return process_.metrics().Render(); }
+  // Within ten seconds.
+  bool BecomesReady() {
+    const base::Deadline end = InTenSeconds();
+    while (!process_.ready() && base::SystemClock().Now() < end) std::this_thread::yield();
+    return process_.ready();
+  }
+  bool ready() const { return process_.ready(); }
 
  private:
   std::promise<absl::Status> failed_;
@@ -103,6 +111,25 @@ TEST_F(TrackerAppTest, ALoneOneLeadsAndCountsWhatItDoes) {
                            "larder_tracker_watchers", "larder_resp_connections"}) {
     EXPECT_THAT(text, HasSubstr(name));
   }
+}
+
+TEST_F(TrackerAppTest, IsReadyOnceAQuorumSaysWhatItHadToApply) {
+  Tracker alone(ConfigOf("a"));
+  EXPECT_FALSE(alone.ready());
+  ASSERT_THAT(alone.Start(), IsOk());
+  EXPECT_TRUE(alone.BecomesReady());
+  alone.Stop();
+  EXPECT_FALSE(alone.ready());
+}
+
+TEST_F(TrackerAppTest, ServesWithoutAQuorumButIsNotReady) {
+  Config config = ConfigOf("a");
+  // No one listens there.
+  config.initial_cluster = "1=127.0.0.1:1,2=127.0.0.1:1";
+  Tracker a(config);
+  ASSERT_THAT(a.Start(), IsOk());
+  EXPECT_THAT(a.Metrics(), HasSubstr("larder_raft_is_leader 0"));
+  EXPECT_FALSE(a.ready());
 }
 
 TEST(ParseCluster, NamesEachMemberOnce) {

@@ -34,6 +34,7 @@ class AdminServer {
   // The port listened on; 0 before Start succeeded.
   uint16_t port() const { return port_; }
   void SetReady(bool ready) { ready_ = ready; }
+  bool ready() const { return ready_; }
   // Answers what was accepted, then joins. Idempotent.
   void Stop();
 

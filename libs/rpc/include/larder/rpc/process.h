@@ -52,6 +52,7 @@ class Process {
 
   // What /readyz says. The App sets it when it can serve, and clears it first of all when it stops.
   void SetReady(bool ready) { admin_.SetReady(ready); }
+  bool ready() const { return admin_.ready(); }
   // What /configz shows.
   void SetConfigText(std::string text) LARDER_EXCLUDES(mutex_);
 

@@ -47,6 +47,7 @@ class NamespaceTable;
 class NodeList;
 class PieceExchange;
 class Publisher;
+class Readiness;
 class RegistryWatch;
 class StatusReader;
 class TrackedPeer;
@@ -75,7 +76,8 @@ class App {
 
   // Once only. RESOURCE_EXHAUSTED (ARENA_OVER_LIMIT) when the arena cannot fit this machine or cgroup, ALREADY_EXISTS
   // (LOCKED) when another agent has one of the directories, INVALID_ARGUMENT for settings that do not go together, and
-  // what arena, backend and listeners say. A failure leaves nothing running once Stop or the destructor has run.
+  // what arena, backend and listeners say. A failure leaves nothing running once Stop or the destructor has run. Ready
+  // as core/readiness.h says.
   absl::Status Start();
   // Takes over quotas, namespaces and grants; what is over a new quota is evicted where it may be, and keeps others out
   // else; sessions that grants do not allow any more end.
@@ -104,6 +106,7 @@ class App {
 
   const std::unique_ptr<NamespaceTable> namespaces_;
   const std::unique_ptr<GrantTable> grants_;
+  const std::unique_ptr<Readiness> readiness_;
   base::UniqueFd socket_dir_lock_;
   std::unique_ptr<base::ThreadPool> executor_;
   std::unique_ptr<arena::Arena> arena_;

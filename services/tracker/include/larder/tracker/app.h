@@ -30,6 +30,7 @@ class Server;
 
 namespace larder::tracker {
 
+class CatchUp;
 class Consensus;
 class Expiry;
 class RecordCount;
@@ -59,7 +60,8 @@ class App {
 
   // Once only. ALREADY_EXISTS (LOCKED) when another tracker has the directory, FAILED_PRECONDITION (OTHER_MEMBER) when
   // it is another member's, DATA_LOSS when log or registry are damaged, and what listeners say. A failure leaves
-  // nothing running once Stop or the destructor has run. Serves before there is a quorum: calls wait for one.
+  // nothing running once Stop or the destructor has run. Serves before there is a quorum: calls wait for one. Ready
+  // once it has applied what the group had committed.
   absl::Status Start();
   // Not ready, hands leadership over, then listeners, Raft, disks. Idempotent.
   void Stop(base::Deadline deadline);
@@ -78,6 +80,7 @@ class App {
   void ServeReads();
   absl::Status ListenForCalls();
   absl::Status ListenForRedis();
+  void BecomeReady();
   void NoteStanding(const raft::NodeStatus& now) LARDER_EXCLUDES(role_mutex_);
   // Of the worker: what waits for a leader, or is due. How long until the next.
   base::Duration Round();
@@ -114,6 +117,7 @@ class App {
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<RespCommands> resp_commands_;
   std::unique_ptr<resp::Server> resp_;
+  std::unique_ptr<CatchUp> catch_up_;
   base::StopStack stops_;  // last, so unwound first
 };
 
