@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""Makes the chart's values.schema.json and the table of values in its README from schema.yaml, values.yaml and the
-declarations of the services.
+"""Makes the chart's values.schema.json, bounds.json and the table of values in its README from schema.yaml, values.yaml and
+the declarations of the services. bounds.json has those bounds that JSON Schema cannot express, of durations and sizes, by
+the path of the value: templates/validate.yaml holds values to them.
 
 usage: chart_schema.py --root TREE --schemas FILE --out DIR"""
 import argparse
 import json
 import pathlib
+import sys
 
 import yaml
 
@@ -39,9 +41,30 @@ def settings(schemas: dict, service: str, at: str = "", leave_out: "tuple[str, .
     return schema["properties"][at] if at else schema
 
 
+BOUNDS = {"x-min": "min", "x-max": "max"}
+
+
+def take_bounds(node, path: "tuple[str, ...]" = ()) -> "dict[str, dict[str, str]]":
+    """Takes the bounds of what has a unit out of a schema; by the dotted path of the value."""
+    found = {}
+    own = {name: node.pop(key) for key, name in BOUNDS.items() if key in node}
+    if own:
+        found[".".join(path)] = own
+    for name, part in node.get("properties", {}).items():
+        found |= take_bounds(part, (*path, name))
+    for repeated in ("items", "additionalProperties"):
+        if isinstance(node.get(repeated), dict) and take_bounds(node[repeated]):
+            sys.exit(f"chart_schema: {'.'.join(path)} repeats, so bounds below it have no path: teach validate.yaml")
+    return found
+
+
 def complete(node: dict, schemas: dict) -> dict:
     """A node of schema.yaml as JSON Schema: settings are put in, and objects that name their properties have no other."""
     node = dict(node)
+    like = node.pop("bounds", None)
+    if like:
+        setting = schemas[like["settings"]]["properties"][like["at"]]
+        node |= {key: setting[key] for key in BOUNDS if key in setting}
     service = node.pop("settings", None)
     if service:
         node = {**settings(schemas, service, node.pop("at", ""), node.pop("except", ())), **node}
@@ -82,6 +105,8 @@ def main() -> None:
     schemas = json.loads(given.schemas.read_text(encoding="utf-8"))
 
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **complete(source, schemas)}
+    bounds = take_bounds(schema)
+    write(given.out / CHART / "bounds.json", json.dumps(bounds, indent=2) + "\n")
     write(given.out / CHART / "values.schema.json", json.dumps(schema, indent=2) + "\n")
 
     before, _, rest = (chart / "README.md").read_text(encoding="utf-8").partition(BEGIN)

@@ -35,6 +35,26 @@
 {{ toYaml (mergeOverwrite (deepCopy .Values.peerManager.config) $config) }}
 {{- end }}
 
+{{/* What a setting of the services is, as text; nothing if it is not set, or is a number, whose bounds the schema has. Of
+       (list VALUES STEPS). */}}
+{{- define "larder.textAt" -}}
+{{- $value := index . 0 -}}
+{{- range index . 1 -}}
+{{- if kindIs "map" $value }}{{ $value = get $value . }}{{ else }}{{ $value = "" }}{{ end -}}
+{{- end -}}
+{{- if kindIs "string" $value }}{{ $value }}{{ end -}}
+{{- end }}
+
+{{/* Nanoseconds of a duration such as 1.5h, or bytes of a size such as 4MiB, as the services read them. */}}
+{{- define "larder.measure" -}}
+{{- $units := dict "" 1 "ns" 1 "us" 1000 "ms" 1000000 "s" 1000000000 "m" 60000000000 "h" 3600000000000 "d" 86400000000000
+      "B" 1 "k" 1000 "K" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000
+      "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $unit := regexFind "[A-Za-z]*$" . -}}
+{{- if gt (len $unit) 1 }}{{ $unit = trimSuffix "B" $unit }}{{ end -}}
+{{- mulf (regexFind "^[0-9.]+" .) (get $units $unit) -}}
+{{- end }}
+
 {{/* MiB of a size such as 1GiB. */}}
 {{- define "larder.mebibytes" -}}
 {{- $number := regexFind "^[0-9]+" . | int64 -}}

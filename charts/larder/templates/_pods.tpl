@@ -22,6 +22,22 @@ nodeSelector:
   {{- toYaml (merge (dict "kubernetes.io/os" "linux" "kubernetes.io/arch" "amd64") .) | nindent 2 }}
 {{- end }}
 
+{{/* Where pods of a service go, and who must give way to them. Of its values. */}}
+{{- define "larder.placement" -}}
+{{ include "larder.nodeSelector" (deepCopy .nodeSelector) }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{- define "larder.unprivilegedPod" -}}
 securityContext:
   runAsNonRoot: true
@@ -41,8 +57,14 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
+{{/* One that fails soon after it was ready stops the rollout, before the next one is taken away. */}}
+{{- define "larder.minReady" -}}
+minReadySeconds: 10
+{{- end }}
+
 {{/* They ask about the process alone: one that waits for others is not to be restarted, and one that still reads its log
-       or touches its memory, which may take many minutes, neither. Only readiness asks whether it serves. */}}
+       or touches its memory, which may take many minutes, neither. Only readiness asks whether it serves, and has been taken
+       into the cluster: an agent by a tracker and its kubelet, a tracker by a quorum whose log it has applied. */}}
 {{- define "larder.probes" -}}
 startupProbe:
   httpGet: {path: /healthz, port: admin}

@@ -49,7 +49,10 @@ Value TextValue(std::string text) { return {.text = std::move(text)}; }
 }  // namespace
 
 void Binder::Text(const std::string& path, std::string* field, TextOptions options) {
+  std::string all = fmt::format("{}", fmt::join(options.choices, ", "));
   Add(path, {.setting = {.type = Type::kText,
+                         .bounds = std::move(all),
+                         .choices = std::move(options.choices),
                          .help = std::move(options.help),
                          .reloadable = options.reloadable,
                          .required = options.required},
@@ -63,19 +66,22 @@ void Binder::Text(const std::string& path, std::string* field, TextOptions optio
 
 void Binder::Bytes(const std::string& path, uint64_t* field, BytesOptions options) {
   constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
-  const std::string bounds = BoundsText(options.min > 0 ? base::FormatBytesExact(options.min) : "",
-                                        options.max < kMost ? base::FormatBytesExact(options.max) : "");
+  const std::string min = options.min > 0 ? base::FormatBytesExact(options.min) : "";
+  const std::string max = options.max < kMost ? base::FormatBytesExact(options.max) : "";
+  const std::string bounds = BoundsText(min, max);
   if (*field < options.min || *field > options.max) Refuse(path, "its default is out of its bounds");
   Add(path, {.setting = {.type = Type::kBytes,
                          .bounds = bounds,
+                         .min = min,
+                         .max = max,
                          .help = std::move(options.help),
                          .reloadable = options.reloadable},
-             .set = [field, bounds, min = options.min, max = options.max](const Value& value) -> absl::Status {
+             .set = [field, bounds, least = options.min, most = options.max](const Value& value) -> absl::Status {
                const absl::StatusOr<uint64_t> bytes = base::ParseBytes(value.text);
                if (!bytes.ok()) {
                  return base::InvalidArgument("BAD_VALUE", "{} is not a size such as 4MiB", Quoted(value.text));
                }
-               if (*bytes < min || *bytes > max) return OutOfBounds(value.text, bounds);
+               if (*bytes < least || *bytes > most) return OutOfBounds(value.text, bounds);
                *field = *bytes;
                return absl::OkStatus();
              },
@@ -83,19 +89,22 @@ void Binder::Bytes(const std::string& path, uint64_t* field, BytesOptions option
 }
 
 void Binder::Time(const std::string& path, base::Duration* field, TimeOptions options) {
-  const std::string bounds = BoundsText(options.min > base::Duration::zero() ? base::FormatDuration(options.min) : "",
-                                        options.max < base::Duration::max() ? base::FormatDuration(options.max) : "");
+  const std::string min = options.min > base::Duration::zero() ? base::FormatDuration(options.min) : "";
+  const std::string max = options.max < base::Duration::max() ? base::FormatDuration(options.max) : "";
+  const std::string bounds = BoundsText(min, max);
   if (*field < options.min || *field > options.max) Refuse(path, "its default is out of its bounds");
   Add(path, {.setting = {.type = Type::kTime,
                          .bounds = bounds,
+                         .min = min,
+                         .max = max,
                          .help = std::move(options.help),
                          .reloadable = options.reloadable},
-             .set = [field, bounds, min = options.min, max = options.max](const Value& value) -> absl::Status {
+             .set = [field, bounds, least = options.min, most = options.max](const Value& value) -> absl::Status {
                const absl::StatusOr<base::Duration> time = base::ParseDuration(value.text);
                if (!time.ok()) {
                  return base::InvalidArgument("BAD_VALUE", "{} is not a duration such as 30s", Quoted(value.text));
                }
-               if (*time < min || *time > max) return OutOfBounds(value.text, bounds);
+               if (*time < least || *time > most) return OutOfBounds(value.text, bounds);
                *field = *time;
                return absl::OkStatus();
              },
@@ -113,16 +122,19 @@ void Binder::Flag(const std::string& path, bool* field, FlagOptions options) {
 
 void Binder::Real(const std::string& path, double* field, RealOptions options) {
   constexpr double kMost = std::numeric_limits<double>::max();
-  const std::string bounds = BoundsText(options.min > -kMost ? fmt::format("{}", options.min) : "",
-                                        options.max < kMost ? fmt::format("{}", options.max) : "");
+  const std::string min = options.min > -kMost ? fmt::format("{}", options.min) : "";
+  const std::string max = options.max < kMost ? fmt::format("{}", options.max) : "";
+  const std::string bounds = BoundsText(min, max);
   if (!(*field >= options.min && *field <= options.max)) Refuse(path, "its default is out of its bounds");
   Add(path, {.setting = {.type = Type::kReal,
                          .bounds = bounds,
+                         .min = min,
+                         .max = max,
                          .help = std::move(options.help),
                          .reloadable = options.reloadable},
-             .set = [field, bounds, min = options.min, max = options.max](const Value& value) -> absl::Status {
+             .set = [field, bounds, least = options.min, most = options.max](const Value& value) -> absl::Status {
                LARDER_ASSIGN_OR_RETURN(const double number, ParseReal(value.text));
-               if (number < min || number > max) return OutOfBounds(value.text, bounds);
+               if (number < least || number > most) return OutOfBounds(value.text, bounds);
                *field = number;
                return absl::OkStatus();
              },
@@ -147,16 +159,19 @@ void Binder::List(const std::string& path, std::vector<std::string>* field, List
 
 void Binder::AddInteger(const std::string& path, Getter get, Setter set, IntegerOptions options) {
   using Limits = std::numeric_limits<int64_t>;
-  const std::string bounds = BoundsText(options.min > Limits::min() ? fmt::format("{}", options.min) : "",
-                                        options.max < Limits::max() ? fmt::format("{}", options.max) : "");
+  const std::string min = options.min > Limits::min() ? fmt::format("{}", options.min) : "";
+  const std::string max = options.max < Limits::max() ? fmt::format("{}", options.max) : "";
+  const std::string bounds = BoundsText(min, max);
   if (get() < options.min || get() > options.max) Refuse(path, "its default is out of its bounds");
   Add(path, {.setting = {.type = Type::kInteger,
                          .bounds = bounds,
+                         .min = min,
+                         .max = max,
                          .help = std::move(options.help),
                          .reloadable = options.reloadable},
-             .set = [set, bounds, min = options.min, max = options.max](const Value& value) -> absl::Status {
+             .set = [set, bounds, least = options.min, most = options.max](const Value& value) -> absl::Status {
                LARDER_ASSIGN_OR_RETURN(const int64_t number, ParseInteger(value.text));
-               if (number < min || number > max) return OutOfBounds(value.text, bounds);
+               if (number < least || number > most) return OutOfBounds(value.text, bounds);
                set(number);
                return absl::OkStatus();
              },

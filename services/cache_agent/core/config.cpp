@@ -35,10 +35,10 @@ bool IsWithin(const std::string& path, const std::string& directory) {
   return (Normal(path) + "/").starts_with(Normal(directory) + "/");
 }
 
-absl::Status CheckStore(const std::string& name) {
+object::BackendRegistry Stores() {
   object::BackendRegistry backends("store");
   backends::RegisterAll(backends);
-  return backends.Get(name).status();
+  return backends;
 }
 
 absl::Status CheckPlace(const std::string& name) {
@@ -198,7 +198,8 @@ void Declare(config::Binder& binder, Config& config) {
               {.help = "Where objects are kept. memory: in the arena, lost with the agent. file: below data_dir, found "
                        "again at start.",
                .required = true,
-               .check = CheckStore});
+               .check = [](const std::string& name) { return Stores().Get(name).status(); },
+               .choices = Stores().Names()});
   binder.Bytes("disk.max_bytes", &config.disk_max_bytes,
                {.help = "Disk space that objects may take below data_dir; 0: as much as there is."});
   binder.Time("lease_ttl", &config.lease_ttl,

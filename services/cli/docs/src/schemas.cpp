@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 
+#include "larder/base/units.h"
 #include "larder/cli_docs/pages.h"
 
 namespace larder::cli_docs {
@@ -10,13 +12,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// As base::ParseDuration and base::ParseBytes read them.
+constexpr char kDuration[] = R"(^(0|[0-9]+ns|[0-9]+(\.[0-9]+)?(us|ms|s|m|h|d))$)";
+constexpr char kSize[] = R"(^([0-9]+B?|[0-9]+(\.[0-9]+)?([kKMGT]B?|[KMGT]iB?))$)";
+
 Json TypeOf(const config::Setting& setting) {
   switch (setting.type) {
     case config::Type::kText:
-    case config::Type::kTime:
+      if (!setting.choices.empty()) return {{"enum", setting.choices}};
       return {{"type", "string"}};
+    case config::Type::kTime:
+      return {{"type", "string"}, {"pattern", kDuration}};
     case config::Type::kBytes:  // a plain number is bytes
-      return {{"type", {"string", "integer"}}};
+      return {{"type", {"string", "integer"}}, {"pattern", kSize}};
     case config::Type::kFlag:
       return {{"type", "boolean"}};
     case config::Type::kInteger:
@@ -28,12 +36,35 @@ Json TypeOf(const config::Setting& setting) {
     case config::Type::kList:
       break;
   }
-  return {{"type", "array"}, {"items", {{"type", "string"}}}};
+  return {{"type", "array"}, {"items", {{"type", "string"}, {"minLength", 1}}}};
+}
+
+// The number of bytes of a bound, or the number that it is.
+Json NumberOf(const config::Setting& setting, const std::string& bound) {
+  if (setting.type == config::Type::kBytes) return base::ParseBytes(bound).value_or(0);
+  return Json::parse(bound);
+}
+
+void AddBounds(const config::Setting& setting, Json& schema) {
+  const bool is_number = setting.type == config::Type::kInteger || setting.type == config::Type::kReal;
+  if (is_number || setting.type == config::Type::kBytes) {
+    if (!setting.min.empty()) schema["minimum"] = NumberOf(setting, setting.min);
+    if (!setting.max.empty()) schema["maximum"] = NumberOf(setting, setting.max);
+  }
+  // Of what is written with a unit JSON Schema knows no bounds. For whoever can compare such.
+  if (setting.type == config::Type::kTime || setting.type == config::Type::kBytes) {
+    if (!setting.min.empty()) schema["x-min"] = setting.min;
+    if (!setting.max.empty()) schema["x-max"] = setting.max;
+  }
+  if (setting.type == config::Type::kBytes && setting.min.empty()) schema["minimum"] = 0;
+  if (!setting.required || schema.contains("enum")) return;
+  schema[setting.type == config::Type::kList ? "minItems" : "minLength"] = 1;
 }
 
 Json SettingSchema(const config::Setting& setting) {
   Json schema = TypeOf(setting);
-  schema["description"] = setting.bounds.empty() || setting.type == config::Type::kChoice
+  AddBounds(setting, schema);
+  schema["description"] = setting.bounds.empty() || !setting.choices.empty()
                               ? setting.help
                               : fmt::format("{} ({})", setting.help, setting.bounds);
   return schema;

@@ -27,6 +27,8 @@ struct TextOptions {
   std::string help;
   bool required = false;  // an empty value is refused
   TextCheck check;        // runs on every value that is given, not on the default
+  // All values that `check` accepts, where those can be listed: for help, docs and schemas.
+  std::vector<std::string> choices = {};
   bool reloadable = false;
 };
 struct BytesOptions {

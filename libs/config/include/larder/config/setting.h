@@ -24,7 +24,9 @@ struct Setting {
   Type type = Type::kText;
   Value default_value;
   std::string bounds;                // "64MiB to 1TiB", "at least 1", "open, cgroup or csi"; empty if anything goes
-  std::vector<std::string> choices;  // of a kChoice
+  std::string min;                   // of a number, size or duration, as a value is written; empty: unbounded
+  std::string max;                   // likewise
+  std::vector<std::string> choices;  // of a kChoice, or a kText that takes no others
   std::string help;
   bool reloadable = false;
   bool required = false;  // may not be empty in the end
