@@ -165,10 +165,11 @@ TEST_F(DriverProcess, APodsControlSocketTakesNoLargeRequest) {
     larder::agent::v1::StatRequest request;
     request.set_key(std::string(bytes, 'k'));
     larder::agent::v1::StatResponse response;
-    return stub->Stat(&context, request, &response).error_code();
+    return stub->Stat(&context, request, &response);
   };
-  EXPECT_EQ(stat(65 << 10), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_NE(stat(1 << 10), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  const grpc::Status large = stat(65 << 10);
+  EXPECT_EQ(large.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << large.error_message();
+  EXPECT_NE(stat(1 << 10).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
 TEST_F(DriverProcess, ShowsTwoSocketsReadOnlyEvenToRoot) {
