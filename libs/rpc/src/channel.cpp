@@ -10,6 +10,8 @@ namespace {
 
 constexpr int kFirstReconnectMs = 100;
 constexpr int kSlowestReconnectMs = 2000;
+// How long an attempt has at least, greeting included: a busy server takes longer than the first pause.
+constexpr int kShortestAttemptMs = 1000;
 
 std::shared_ptr<grpc::Channel> DialTarget(const std::string& target) {
   grpc::ChannelArguments arguments;
@@ -17,7 +19,7 @@ std::shared_ptr<grpc::Channel> DialTarget(const std::string& target) {
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kShortestAttemptMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kSlowestReconnectMs);
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
 }

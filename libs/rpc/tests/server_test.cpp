@@ -215,6 +215,22 @@ TEST_F(ServerTest, RefusesAMessageOverALimitOfItsOwn) {
   EXPECT_THAT(Say(DialUnix(path_), std::string(1001, 'x')), StatusIs(StatusCode::kResourceExhausted, ""));
 }
 
+TEST_F(ServerTest, IsWaitedForThoughItAnswersLate) {
+  base::UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_un address = Address();
+  ASSERT_EQ(::bind(listening.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(::listen(listening.get(), 8), 0);
+  const auto channel = DialUnix(path_);
+  const auto soon = [] { return std::chrono::system_clock::now() + std::chrono::milliseconds(500); };
+  for (auto state = channel->GetState(true); state != GRPC_CHANNEL_CONNECTING; state = channel->GetState(true)) {
+    ASSERT_TRUE(channel->WaitForStateChange(state, std::chrono::system_clock::now() + kLong));
+  }
+  EXPECT_FALSE(channel->WaitForStateChange(GRPC_CHANNEL_CONNECTING, soon())) << "it was given up";
+  const auto server = Make({.listening = std::move(listening), .reflection = false});
+  ASSERT_THAT(server->Start(), IsOk());
+  EXPECT_THAT(Say(channel, "hello"), IsOk());
+}
+
 TEST_F(ServerTest, WaitsForDescriptorsWithoutSpinning) {
   base::UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_un address = Address();
