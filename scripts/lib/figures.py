@@ -17,7 +17,9 @@ def duration(seconds):
 
 
 def human(figure):
-    """A time, or a rate with the times of what is under way at once."""
+    """A time, a rate with the times of what is under way at once, or what is neither."""
+    if "amount" in figure:
+        return f"{figure['amount']:,.2f} {figure['unit']}"
     if "per_second" not in figure:
         return duration(figure["seconds"])
     return f"{figure['per_second']:,.0f}/s (p50 {duration(figure['p50'])}, p99 {duration(figure['p99'])})"
@@ -73,7 +75,8 @@ def page(root):
                 lines.append(f"{head} SKIPPED: {row.get('skipped', 'not measured')} | | |")
                 continue
             beside = ", ".join(
-                f"{name} {human(rival)} ({rival['times_as_fast']:.2f}x)" for name, rival in figure["rivals"].items()
+                f"{name} {human(rival)}" + (f" ({rival['times_as_fast']:.2f}x)" if "times_as_fast" in rival else "")
+                for name, rival in figure["rivals"].items()
             )
             note = f" — {row['cause']}" if "cause" in row else ""
             spread = f"{figure['spread']:.0%}" + (", noisy" if figure.get("noisy") else "")

@@ -36,6 +36,13 @@ void PinTo(int cpu) {
   ::sched_setaffinity(0, sizeof set, &set);
 }
 
+void Unpin() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) CPU_SET(cpu, &set);
+  ::sched_setaffinity(0, sizeof set, &set);
+}
+
 double Percentile(std::vector<double> samples, double part) {
   const auto at = static_cast<ptrdiff_t>(part * static_cast<double>(samples.size() - 1) + 0.5);
   std::nth_element(samples.begin(), samples.begin() + at, samples.end());

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "src/ping_pong.h"
@@ -16,8 +17,9 @@ inline constexpr int kRounds = 5;
 // The bare ping-pong may move by so much from one round to another; beyond it the machine was doing something else.
 inline constexpr double kQuiet = 1.5;
 
-// Keeps the calling thread, and what it starts, on one processor.
+// Keeps the calling thread, and what it starts, on one processor; or lets it run on all again.
 void PinTo(int cpu);
+void Unpin();
 
 // What is timed, and what is made ready for it beforehand.
 struct Operation {
@@ -37,6 +39,13 @@ struct Timing {
   double spread = 0;   // (slowest - fastest round) / median
   bool noisy = false;  // the ping-pong, or the suite's own yardstick, moved by more than kQuiet meanwhile
   std::optional<Latency> latency = std::nullopt;  // of a rate
+};
+
+// Of what is no time: the median of the rounds' figures, and how far they were apart.
+struct Amount {
+  double value = 0;
+  std::string unit;
+  double spread = 0;  // as a Timing's
 };
 
 // What a round's figure is: of its samples, the median, or, where the slow ones are the point, the mean.

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <random>
 #include <thread>
 
 #include "src/measure.h"
@@ -64,6 +66,12 @@ int ConnectTcp(const std::string& host, uint16_t port) {
 
 std::string ProgramPath(const std::string& name) {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path() / name;
+}
+
+std::string NewNet() {
+  std::random_device random;
+  return fmt::format("127.{}.{}", std::uniform_int_distribution(1, 254)(random),
+                     std::uniform_int_distribution(0, 255)(random));
 }
 
 Server::Server(const std::vector<std::string>& arguments, int cpu, const std::function<bool()>& ready)

@@ -39,6 +39,9 @@ void RunToEnd(const std::vector<std::string>& arguments);
 // Where this build's programs lie.
 std::string ProgramPath(const std::string& name);
 
+// A net of loopback that nobody else uses, so that ports need not be found: "127.x.y".
+std::string NewNet();
+
 // A stream or SEQPACKET connection to `path`, or -1.
 int ConnectUnix(const std::string& path, int type);
 // A TCP connection to a numeric IPv4 address, or -1.

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <string_view>
@@ -30,7 +31,7 @@ namespace {
 constexpr uint64_t kSize = 256ull << 20;
 constexpr int kCount = 3;  // transfers of each in a round
 constexpr char kServeFlag[] = "--serve";
-constexpr char kUsage[] = "usage: bench_swarm [--json FILE]\n";
+constexpr char kUsage[] = "usage: bench_swarm [--json FILE] [pieces|readers|join|memory]…\n";
 const swarm::NodeEpoch kNodeEpoch{1};
 const object::Epoch kEpoch{1};
 
@@ -148,7 +149,7 @@ void BareGet(const std::string& address) {
   if (received < kSize) Die("nginx sent too little");
 }
 
-void Measure(const std::string& json) {
+void AddPieceRows(Report& report) {
   PinTo(kClientCpu);
   const ScratchDir sockets("/tmp/larder-bench.XXXXXX");
   const ScratchDir files("/dev/shm/larder-bench.XXXXXX");
@@ -164,7 +165,6 @@ void Measure(const std::string& json) {
   const Server nginx({"nginx", "-p", sockets.path(), "-c", config}, kServerCpu, Listens(nginx_address));
   Child child(address);
   Stopwatch watch;
-  Report report;
   const auto timings =
       watch.InTurn(kCount, {{[&] { child.Fetch("memory"); }},
                             {[&] { child.Fetch("file"); }},
@@ -175,16 +175,35 @@ void Measure(const std::string& json) {
   const std::map<std::string, Timing> rivals = {{"nginx to curl", timings[2]}, {"nginx to recv", timings[3]}};
   report.Add("swarm.parent_to_child", "256 MiB, parent to child, kept and verified", timings[0], rivals);
   report.Add("swarm.parent_to_child_file", "256 MiB, parent's file to child, kept and verified", timings[1], rivals);
-  AddNodeRows(report);
+  Unpin();
+}
+
+struct Part {
+  std::string_view name;
+  void (*measure)(Report&);
+};
+constexpr Part kParts[] = {
+    {"pieces", AddPieceRows}, {"readers", AddNodeRows}, {"join", AddJoinRows}, {"memory", AddMemoryRows}};
+
+void Measure(const std::vector<Part>& parts, const std::string& json) {
+  Report report;
+  for (const Part& part : parts) {
+    std::fprintf(stderr, "bench: %s\n", part.name.data());  // only the table goes to stdout
+    part.measure(report);
+  }
   report.Print();
   if (!json.empty() && !report.WriteJson(json)) Die("cannot write " + json);
 }
 
 int Run(int argc, char** argv) {
   std::string json;
+  std::vector<Part> parts;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
-    if (argument == "--json" && i + 1 < argc) {
+    const auto* part = std::ranges::find(kParts, argument, &Part::name);
+    if (part != std::end(kParts)) {
+      parts.push_back(*part);
+    } else if (argument == "--json" && i + 1 < argc) {
       json = argv[++i];
     } else if (argument == kServeFlag && i + 2 < argc) {
       Serve(argv[i + 1], argv[i + 2]);
@@ -193,7 +212,8 @@ int Run(int argc, char** argv) {
       return argument == "--help" ? 0 : 2;
     }
   }
-  Measure(json);
+  if (parts.empty()) parts.assign(std::begin(kParts), std::end(kParts));
+  Measure(parts, json);
   return 0;
 }
 

@@ -6,5 +6,9 @@ namespace larder::bench {
 
 // Small objects of other nodes, read by many at once.
 void AddNodeRows(Report& report);
+// One object, fetched by many nodes at once.
+void AddJoinRows(Report& report);
+// Agents' memory while much passes.
+void AddMemoryRows(Report& report);
 
 }  // namespace larder::bench

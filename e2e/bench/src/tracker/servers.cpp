@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <random>
 #include <thread>
 
 #include "src/must.h"
@@ -56,12 +55,6 @@ std::vector<std::string> RedisCommand(const std::string& dir, const Endpoint& at
 }
 
 }  // namespace
-
-std::string NewNet() {
-  std::random_device random;
-  return fmt::format("127.{}.{}", std::uniform_int_distribution(1, 254)(random),
-                     std::uniform_int_distribution(0, 255)(random));
-}
 
 // ---- trackers
 

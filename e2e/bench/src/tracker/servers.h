@@ -8,9 +8,6 @@
 
 namespace larder::bench {
 
-// A net of loopback that nobody else uses, so that ports need not be found: "127.x.y".
-std::string NewNet();
-
 // Three trackers, all of them voters, each with a directory under `dir` and an address of its own.
 class Trackers {
  public:
