@@ -36,23 +36,22 @@ class PieceProxy:
 
     def _serve(self, child):
         with child, socket.create_connection(self._target) as parent:
-            back = threading.Thread(target=self._until_closed, args=(self._to_parent, child, parent), daemon=True)
+            back = threading.Thread(target=self._to_parent, args=(child, parent), daemon=True)
             back.start()
-            self._until_closed(self._to_child, child, parent)
+            with contextlib.suppress(OSError):
+                self._to_child(child, parent)
+            # What the child has said goes to the parent all the same.
+            with contextlib.suppress(OSError):
+                child.shutdown(socket.SHUT_RDWR)
             back.join()
 
     @staticmethod
-    def _until_closed(run, child, parent):
-        with contextlib.suppress(OSError):
-            run(child, parent)
-        for end in (child, parent):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    @staticmethod
     def _to_parent(child, parent):
-        while some := child.recv(1 << 16):
-            parent.sendall(some)
+        with contextlib.suppress(OSError):
+            while some := child.recv(1 << 16):
+                parent.sendall(some)
+        with contextlib.suppress(OSError):
+            parent.shutdown(socket.SHUT_RDWR)
 
     def _to_child(self, child, parent):
         with parent.makefile("rb") as frames:

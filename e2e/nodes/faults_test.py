@@ -39,13 +39,17 @@ class Faults(Nodes):
     def mismatches(self, agent):
         return self.agents[agent].metric("larder_transfer_digest_mismatch_total")
 
-    def flip_stored_byte(self, agent, offset):
+    def looks(self, agent, result):
+        return self.agents[agent].metric(f'larder_transfer_doubts_total{{result="{result}"}}') or 0
+
+    def flip_stored_bytes(self, agent, *offsets):
         (path,) = (self.dir / agent / "data" / "objects" / "objects").glob("??/*")
         with open(path, "r+b") as file:
-            file.seek(FILE_HEADER + offset)
-            byte = file.read(1)[0]
-            file.seek(FILE_HEADER + offset)
-            file.write(bytes([byte ^ 1]))
+            for offset in offsets:
+                file.seek(FILE_HEADER + offset)
+                byte = file.read(1)[0]
+                file.seek(FILE_HEADER + offset)
+                file.write(bytes([byte ^ 1]))
 
     def test_a_parent_that_gives_wrong_bytes_is_asked_once_and_others_give_the_object(self):
         proxy = self.begin_with_proxy()
@@ -57,18 +61,24 @@ class Faults(Nodes):
 
     def test_where_the_only_holder_gives_wrong_bytes_the_error_says_so_and_nothing_is_published(self):
         proxy = self.begin_with_proxy()
-        self.store("k", sample(5 * MIB), "a")
+        bytes_ = sample(5 * MIB)
+        self.store("k", bytes_, "a")
         proxy.change = lambda data: data[:-1] + bytes([data[-1] ^ 128])
-        told = self.fails(7, "c", "export", "k", "-O", str(self.dir / "out"))
+        told = self.fails(7, "b", "export", "k", "-O", str(self.dir / "out"))
         self.assertRegex(told, r"no node that has 'k' can be reached: a, seen .* ago, DIGEST_MISMATCH: piece \d")
         self.assertEqual(self.holders("b", "k"), ["a"])
         self.assertFalse((self.dir / "out").exists())
+        # b said of a what was not true: a looked, and has it still.
+        self.until(lambda: self.looks("a", "ok") >= 1, "a looked at what b doubts")
+        self.assertEqual(self.looks("a", "damaged"), 0)
+        proxy.change = None
+        self.finish_export(self.begin_export("b", "k"), bytes_)
 
     def test_a_byte_that_changed_under_a_stored_copy_reaches_nobody(self):
         self.begin()
         bytes_ = sample(20 * MIB)
         self.store("k", bytes_, "a", "b")
-        self.flip_stored_byte("a", 7 * MIB)
+        self.flip_stored_bytes("a", 7 * MIB)
         self.finish_export(self.begin_export("c", "k"), bytes_)
         # Of three pieces or so that a was asked for at once, one is the damaged one or none is.
         self.assertIn(self.mismatches("c"), (0, 1))
@@ -76,9 +86,23 @@ class Faults(Nodes):
     def test_where_the_only_copy_has_a_changed_byte_the_error_names_its_holder(self):
         self.begin()
         self.store("k", sample(3 * MIB), "a")
-        self.flip_stored_byte("a", 2 * MIB)
+        self.flip_stored_bytes("a", 2 * MIB)
         told = self.fails(7, "b", "export", "k", "-O", str(self.dir / "out"))
         self.assertRegex(told, "no node that has 'k' can be reached: a, seen .* ago, DIGEST_MISMATCH: piece 2")
+        self.until(
+            lambda: self.run_larder("b", "stat", "k").returncode == 3, "the holder dropped it, and it was the last"
+        )
+
+    def test_a_holder_whose_copy_is_damaged_drops_it_once_a_child_got_it_wrong(self):
+        self.begin()
+        bytes_ = sample(20 * MIB)
+        self.store("k", bytes_, "a", "b")
+        self.flip_stored_bytes("a", *range(MIB // 2, len(bytes_), MIB))
+        self.finish_export(self.begin_export("c", "k"), bytes_)
+        self.until(lambda: self.holders("c", "k") == ["b", "c"], "a is known not to have it any more")
+        self.assertEqual(self.looks("a", "damaged"), 1)
+        self.finish_export(self.begin_export("a", "k"), bytes_)
+        self.until(lambda: self.holders("c", "k") == ["a", "b", "c"], "a has a sound copy again")
 
     def test_a_parent_that_stops_in_the_middle_is_left_for_another(self):
         self.begin("--pieces-rate-out=20MiB")

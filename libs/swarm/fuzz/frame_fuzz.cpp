@@ -30,6 +30,9 @@ void Check(const swarm::ControlFrame& frame, base::ByteSpan bytes) {
     case swarm::FrameKind::kCancel:
       if (const auto cancel = swarm::DecodeCancel(frame.payload); cancel.ok()) again = swarm::Encode(*cancel);
       break;
+    case swarm::FrameKind::kDoubt:
+      if (const auto doubt = swarm::DecodeDoubt(frame.payload); doubt.ok()) again = swarm::Encode(*doubt);
+      break;
     case swarm::FrameKind::kError:
       if (const auto error = swarm::DecodeError(frame.payload); error.ok()) {
         again = swarm::Encode(*error);

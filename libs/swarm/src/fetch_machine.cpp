@@ -310,6 +310,7 @@ void FetchMachine::OnData(ParentId id, const PieceFrame& frame, uint32_t size, u
   metrics_.Mismatch();
   if (*outcome == PieceLedger::Outcome::kMixed) return;  // the piece comes again, from one parent alone
   parent.lied = true;
+  Do(Action::Kind::kSend, id, Encode(DoubtFrame{.piece = frame.piece}));
   Fail(parent,
        base::Error(StatusCode::kDataLoss, "DIGEST_MISMATCH", "piece {} is not what the manifest says", frame.piece),
        true, now);

@@ -65,7 +65,7 @@ absl::StatusOr<FrameHeader> DecodeHeader(base::ByteSpan bytes) {
   header.kind = static_cast<FrameKind>(in.U8());
   header.flags = in.U8();
   if (in.U16() != 0 || !in.done()) return BadFrame("a header that is cut off or has something in its reserved bytes");
-  if (header.kind < FrameKind::kHello || header.kind > FrameKind::kError) return BadFrame("a frame of unknown kind");
+  if (header.kind < FrameKind::kHello || header.kind > FrameKind::kDoubt) return BadFrame("a frame of unknown kind");
   if (header.length > LongestPayload(header.kind)) return BadFrame("a frame that is too long");
   if (header.kind == FrameKind::kPiece && header.length <= kPieceFieldsSize) return BadFrame("a PIECE without data");
   return header;
@@ -93,6 +93,12 @@ std::string Encode(const CancelFrame& frame) {
   base::ByteWriter out;
   out.U32(frame.request);
   return Framed(FrameKind::kCancel, 0, out);
+}
+
+std::string Encode(const DoubtFrame& frame) {
+  base::ByteWriter out;
+  out.U32(frame.piece);
+  return Framed(FrameKind::kDoubt, 0, out);
 }
 
 std::string Encode(const HaveFrame& frame) {
@@ -195,6 +201,12 @@ absl::StatusOr<CancelFrame> DecodeCancel(base::ByteSpan payload) {
   base::ByteReader in(payload);
   const CancelFrame frame{.request = in.U32()};
   return IfDone(in, frame.request != 0, frame);
+}
+
+absl::StatusOr<DoubtFrame> DecodeDoubt(base::ByteSpan payload) {
+  base::ByteReader in(payload);
+  const DoubtFrame frame{.piece = in.U32()};
+  return IfDone(in, frame.piece < kMaxPieces, frame);
 }
 
 absl::StatusOr<ErrorFrame> DecodeError(base::ByteSpan payload) {

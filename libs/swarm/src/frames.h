@@ -39,6 +39,7 @@ enum class FrameKind : uint8_t {
   kHave = 6,
   kCancel = 7,
   kError = 8,
+  kDoubt = 9,
 };
 // Of PIECE: the header's checksum is that of the data. Of MANIFEST: all pieces are held.
 inline constexpr uint8_t kFlagged = 1;
@@ -80,6 +81,10 @@ struct HaveFrame {
 struct CancelFrame {
   uint32_t request = 0;
 };
+// A piece that came whole, and not as the manifest says.
+struct DoubtFrame {
+  uint32_t piece = 0;
+};
 struct ErrorFrame {
   uint32_t request = 0;  // 0: of the connection
   uint16_t reason = 0;
@@ -91,6 +96,7 @@ std::string Encode(const HelloFrame& frame);
 std::string Encode(const OpenFrame& frame);
 std::string Encode(const GetFrame& frame);
 std::string Encode(const CancelFrame& frame);
+std::string Encode(const DoubtFrame& frame);
 std::string Encode(const HaveFrame& frame);  // kMaxHaveRuns at most
 std::string Encode(const ErrorFrame& frame);
 std::string EncodeManifestFrame(const Manifest& manifest, bool complete);
@@ -108,6 +114,7 @@ absl::StatusOr<GetFrame> DecodeGet(base::ByteSpan payload);
 absl::StatusOr<PieceFrame> DecodePiece(base::ByteSpan fields);
 absl::StatusOr<HaveFrame> DecodeHave(base::ByteSpan payload);
 absl::StatusOr<CancelFrame> DecodeCancel(base::ByteSpan payload);
+absl::StatusOr<DoubtFrame> DecodeDoubt(base::ByteSpan payload);
 absl::StatusOr<ErrorFrame> DecodeError(base::ByteSpan payload);
 
 // An error as ERROR carries it: number and message. And as a Status again, UNKNOWN (UNKNOWN_REASON) for a number that

@@ -90,6 +90,7 @@ absl::Status ParentConnection::Handle(const ControlFrame& frame) {
   if (kind == FrameKind::kOpen) return HandleOpen(frame.payload);
   if (kind == FrameKind::kGet) return HandleGet(frame.payload);
   if (kind == FrameKind::kCancel) return HandleCancel(frame.payload);
+  if (kind == FrameKind::kDoubt) return HandleDoubt(frame.payload);
   return BadFrame("a frame that is a parent's");
 }
 
@@ -147,6 +148,15 @@ absl::Status ParentConnection::HandleCancel(base::ByteSpan payload) {
   LARDER_ASSIGN_OR_RETURN(const CancelFrame cancel, DecodeCancel(payload));
   std::erase_if(requests_, [&](const Request& request) { return request.number == cancel.request; });
   return absl::OkStatus();
+}
+
+absl::Status ParentConnection::HandleDoubt(base::ByteSpan payload) {
+  LARDER_ASSIGN_OR_RETURN(const DoubtFrame doubt, DecodeDoubt(payload));
+  const Manifest& manifest = *object_->manifest;
+  if (doubt.piece >= manifest.piece_count()) return BadFrame("a DOUBT of a piece beyond the last");
+  state_.parts.source.Doubt(ticket_->id, ticket_->epoch, manifest.OffsetOf(doubt.piece), manifest.SizeOf(doubt.piece));
+  // One a connection: it costs its parent no more than a GET.
+  return absl::CancelledError();
 }
 
 PieceMap::State ParentConnection::StateOf(uint32_t piece) const {

@@ -72,6 +72,7 @@ class ParentConnection {
   absl::Status HandleOpen(base::ByteSpan payload);
   absl::Status HandleGet(base::ByteSpan payload);
   absl::Status HandleCancel(base::ByteSpan payload);
+  absl::Status HandleDoubt(base::ByteSpan payload);
   absl::Status SendShare();
   void CountWaiting(size_t requests);
   // Makes the next chunk ready, or an ERROR; false if there is nothing to send now.

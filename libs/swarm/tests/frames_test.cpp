@@ -77,6 +77,7 @@ std::map<std::string, std::string> Samples() {
       {"PIECE_OF_A_FILE", piece(std::nullopt)},
       {"HAVE", Encode(HaveFrame{.state = PieceMap::State::kHeld, .runs = {{0, 5}, {9, 1}}})},
       {"CANCEL", Encode(CancelFrame{.request = 9})},
+      {"DOUBT", Encode(DoubtFrame{.piece = 3})},
       {"ERROR", EncodeError(9, base::Error(absl::StatusCode::kNotFound, "NO_PIECE", "piece 1: not here"))},
   };
 }
@@ -114,6 +115,7 @@ TEST(Frames, DecodeToWhatWasSaid) {
   EXPECT_EQ(have.state, PieceMap::State::kHeld);
   EXPECT_THAT(have.runs, ElementsAre(PieceRun{0, 5}, PieceRun{9, 1}));
   EXPECT_EQ(DecodeCancel(Control(golden.at("CANCEL")).payload)->request, 9);
+  EXPECT_EQ(DecodeDoubt(Control(golden.at("DOUBT")).payload)->piece, 3);
   const auto error = DecodeError(Control(golden.at("ERROR")).payload).value();
   EXPECT_EQ(error.request, 9);
   EXPECT_THAT(StatusOf(error), StatusIs(absl::StatusCode::kNotFound, "NO_PIECE"));
@@ -162,7 +164,7 @@ TEST(Frames, TooLongForTheirKindAreRefusedByTheirHeaderAlone) {
     return !DecodeHeader(header.bytes()).ok();
   };
   for (const FrameKind kind : {FrameKind::kHello, FrameKind::kOpen, FrameKind::kGet, FrameKind::kHave,
-                               FrameKind::kCancel, FrameKind::kError}) {
+                               FrameKind::kCancel, FrameKind::kError, FrameKind::kDoubt}) {
     EXPECT_FALSE(refused(kind, kMaxControl));
     EXPECT_TRUE(refused(kind, kMaxControl + 1));
   }
@@ -172,7 +174,7 @@ TEST(Frames, TooLongForTheirKindAreRefusedByTheirHeaderAlone) {
   EXPECT_FALSE(refused(FrameKind::kManifest, kMaxManifest));
   EXPECT_TRUE(refused(FrameKind::kManifest, kMaxManifest + 1));
   EXPECT_TRUE(refused(static_cast<FrameKind>(0), 0));
-  EXPECT_TRUE(refused(static_cast<FrameKind>(9), 0));
+  EXPECT_TRUE(refused(static_cast<FrameKind>(10), 0));
 }
 
 TEST(Frames, TheLongestManifestFits) {

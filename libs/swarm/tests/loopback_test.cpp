@@ -124,6 +124,9 @@ TEST(Loopback, AParentThatLiesIsReportedAndNothingOfItIsKept) {
   EXPECT_EQ(child.failures[0].node, "liar");
   EXPECT_THAT(child.failures[0].why, StatusIs(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH"));
   EXPECT_EQ(child.Value("larder_transfer_digest_mismatch_total"), 1);
+  const std::optional<uint64_t> doubted = liar.source.AwaitDoubt();
+  ASSERT_TRUE(doubted.has_value()) << "it is told, and can look at its copy";
+  EXPECT_EQ(*doubted % kPiece, 0);
 }
 
 TEST(Loopback, ACancelledFetchIsResumedFromItsPieces) {

@@ -60,6 +60,20 @@ TEST_F(Server, GivesWhatIsAskedForFromTheByteThatIsAskedFor) {
   EXPECT_EQ(piece->header.crc, base::Crc32c(base::AsBytes(data)));
 }
 
+TEST_F(Server, HearsOnceWhichPieceAChildDoubtsAndNothingElseOfIt) {
+  RawPeer child(parent_.server->address());
+  const std::string doubt = Encode(DoubtFrame{.piece = 2});
+  child.Say(Hello(parent_) + Open() + doubt + Encode(DoubtFrame{.piece = 3}));
+  EXPECT_THAT(parent_.source.AwaitDoubt(), Optional(2 * kPiece));
+  while (child.Next()) {
+  }
+  EXPECT_EQ(parent_.source.doubts(), 1);
+  const auto bad_frame = Optional(StatusIs(StatusCode::kInvalidArgument, "BAD_FRAME"));
+  EXPECT_THAT(Refusal(Hello(parent_) + Open() + Encode(DoubtFrame{.piece = 16})), bad_frame) << "there are 16";
+  EXPECT_THAT(Refusal(Hello(parent_) + doubt), bad_frame) << "of what it did not ask for";
+  EXPECT_EQ(parent_.source.doubts(), 1);
+}
+
 TEST_F(Server, RefusesTicketsThatNobodySigned) {
   std::string forged = Encode(HelloFrame{.ticket = std::string(200, '\1')});
   EXPECT_THAT(Refusal(forged + Open()), Optional(StatusIs(StatusCode::kUnauthenticated, "BAD_TICKET")));

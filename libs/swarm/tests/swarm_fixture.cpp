@@ -54,6 +54,26 @@ absl::StatusOr<ServedObject> MemorySource::Find(const object::ObjectId& id, obje
   return found->second.second;
 }
 
+void MemorySource::Doubt(const object::ObjectId&, object::Epoch, uint64_t offset, uint32_t) {
+  base::MutexLock lock(mutex_);
+  doubts_.push_back(offset);
+  doubted_.NotifyAll();
+}
+
+std::optional<uint64_t> MemorySource::AwaitDoubt() {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  base::MutexLock lock(mutex_);
+  while (doubts_.empty() && doubted_.WaitUntil(mutex_, until)) {
+  }
+  if (doubts_.empty()) return std::nullopt;
+  return doubts_.front();
+}
+
+uint64_t MemorySource::doubts() const {
+  base::MutexLock lock(mutex_);
+  return doubts_.size();
+}
+
 ServedObject SealedWith(const Manifest& manifest, const std::string& bytes) {
   const auto kept = std::make_shared<const std::string>(bytes);
   return {.manifest = std::make_shared<const Manifest>(manifest), .bytes = BytesInMemory(base::AsBytes(*kept), kept)};

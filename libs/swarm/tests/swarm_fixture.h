@@ -31,10 +31,17 @@ class MemorySource final : public PieceSource {
   // The next call of Find fails.
   void RefuseOnce(absl::Status why) LARDER_EXCLUDES(mutex_);
   absl::StatusOr<ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) override LARDER_EXCLUDES(mutex_);
+  void Doubt(const object::ObjectId& id, object::Epoch epoch, uint64_t offset, uint32_t size) override
+      LARDER_EXCLUDES(mutex_);
+  // Where the bytes lie that a child doubted first; waits for it, but not for ever.
+  std::optional<uint64_t> AwaitDoubt() LARDER_EXCLUDES(mutex_);
+  uint64_t doubts() const LARDER_EXCLUDES(mutex_);
 
  private:
-  base::Mutex mutex_;
+  mutable base::Mutex mutex_;
   absl::Status refusal_ LARDER_GUARDED_BY(mutex_);
+  base::CondVar doubted_;
+  std::vector<uint64_t> doubts_ LARDER_GUARDED_BY(mutex_);
   std::map<object::ObjectId, std::pair<object::Epoch, ServedObject>> objects_ LARDER_GUARDED_BY(mutex_);
 };
 

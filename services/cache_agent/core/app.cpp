@@ -7,6 +7,7 @@
 #include "core/agent_status.h"
 #include "core/arena_metrics.h"
 #include "core/connection_metrics.h"
+#include "core/copy_check.h"
 #include "core/granted_peer.h"
 #include "core/grants.h"
 #include "core/identity.h"
@@ -215,13 +216,16 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
   node_list_ = std::make_unique<NodeList>();
   if (trackers.empty()) return peer;
   LARDER_ASSIGN_OR_RETURN(const uint64_t incarnation, NextIncarnation(config_.data_dir, process_.clock().WallNow()));
-  absl::StatusOr<std::unique_ptr<PieceExchange>> pieces = PieceExchange::Start(
-      {.listen = config_.pieces,
-       .advertise = config_.pieces_advertise,
-       .rate_in = config_.pieces_rate_in,
-       .rate_out = config_.pieces_rate_out},
-      [this](const object::ObjectId& id, object::Epoch epoch) { return tracked_->Serve(id, epoch); },
-      process_.metrics(), process_.clock(), process_.log());
+  const auto serve = [this](const object::ObjectId& id, object::Epoch epoch) { return tracked_->Serve(id, epoch); };
+  absl::StatusOr<std::unique_ptr<PieceExchange>> pieces =
+      PieceExchange::Start({.listen = config_.pieces,
+                            .advertise = config_.pieces_advertise,
+                            .rate_in = config_.pieces_rate_in,
+                            .rate_out = config_.pieces_rate_out},
+                           {.lookup = serve,
+                            .doubted = [this](const object::ObjectId& id, object::Epoch epoch, uint64_t offset,
+                                              uint64_t size) { copy_check_->Look(id, epoch, offset, size); }},
+                           process_.metrics(), process_.clock(), process_.log());
   if (!pieces.ok()) return base::Annotate(pieces.status(), "listen.pieces " + config_.pieces);
   pieces_ = *std::move(pieces);
   const TrackerOptions self = {.node = node_,
@@ -242,11 +246,15 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
                      },
                  .fenced = [this](uint64_t node_epoch) { membership_->OnFenced(node_epoch); }});
   publisher_ = std::make_unique<Publisher>(*tracker_, process_.clock());
+  object::Peer& here = *peer;
   auto tracked = std::make_unique<TrackedPeer>(node_, std::move(peer), *tracker_, *publisher_, *executor_,
                                                process_.clock(), [this] { return membership_->MayAsk(); });
   tracked_ = tracked.get();
   tracked_->FetchBy(pieces_->fetcher(), pieces_->tickets(), pieces_->arriving(),
                     config_.peer_manager.empty() ? nullptr : &membership_->board(), process_.log());
+  copy_check_ = std::make_unique<CopyCheck>(
+      CopyCheck::Parts{.lookup = serve, .peer = here, .executor = *executor_, .log = process_.log()},
+      process_.metrics());
   tracked_->PublishUntracked();
   tracker_->Start();
   membership_->Start();

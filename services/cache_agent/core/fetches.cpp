@@ -77,6 +77,8 @@ bool IsNotThere(const absl::Status& why) {
   return reason == "NO_OBJECT" || reason == "EPOCH_STALE";
 }
 
+bool IsDamage(const absl::Status& why) { return base::Reason(why) == "DIGEST_MISMATCH"; }
+
 }  // namespace
 
 absl::Status Stopping() {
@@ -220,6 +222,10 @@ void Fetches::OnLocated(const FlightPtr& flight, const absl::StatusOr<std::vecto
 absl::StatusOr<HolderChoice> Fetches::Update(Flight& flight, const ClusterObject& found) {
   if (found.info.state != object::ObjectState::kSealed) {
     flight.outdated = true;
+    // Its holder looked, and dropped the last copy: who reads is told of the damage.
+    if (std::ranges::any_of(flight.refused, [](const auto& by) { return IsDamage(by.second.why); })) {
+      return Nobody(flight);
+    }
     return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "there is no object '{}' in namespace '{}'",
                        flight.id.key, flight.id.ns);
   }

@@ -53,10 +53,10 @@ absl::StatusOr<std::string> AdvertisedAddress(const std::string& listening) {
                      "this node has no address but its loopback (set pieces.advertise to what others can dial)");
 }
 
-absl::StatusOr<std::unique_ptr<PieceExchange>> PieceExchange::Start(const Options& options, ServedPieces::Lookup lookup,
+absl::StatusOr<std::unique_ptr<PieceExchange>> PieceExchange::Start(const Options& options, ServedPieces::Copies copies,
                                                                     observe::Registry& registry,
                                                                     const base::Clock& clock, observe::Logger& log) {
-  std::unique_ptr<PieceExchange> exchange(new PieceExchange(std::move(lookup), options.rate_out, registry, log));
+  std::unique_ptr<PieceExchange> exchange(new PieceExchange(std::move(copies), options.rate_out, registry, log));
   PieceExchange& parts = *exchange;
   LARDER_ASSIGN_OR_RETURN(
       parts.server_,

@@ -29,7 +29,7 @@ class PieceExchange {
   };
   // Listens. Nothing is given to others, nor can be fetched, before OnRegistered. Borrows all. UNAVAILABLE
   // (CANNOT_LISTEN), INVALID_ARGUMENT (BAD_ADDRESS).
-  static absl::StatusOr<std::unique_ptr<PieceExchange>> Start(const Options& options, ServedPieces::Lookup lookup,
+  static absl::StatusOr<std::unique_ptr<PieceExchange>> Start(const Options& options, ServedPieces::Copies copies,
                                                               observe::Registry& registry, const base::Clock& clock,
                                                               observe::Logger& log);
   ~PieceExchange();  // stops
@@ -46,8 +46,8 @@ class PieceExchange {
   void Stop();
 
  private:
-  PieceExchange(ServedPieces::Lookup lookup, uint64_t rate_out, observe::Registry& registry, observe::Logger& log)
-      : log_(log), metrics_(registry), limiter_(rate_out), arriving_(registry), served_(std::move(lookup), arriving_) {}
+  PieceExchange(ServedPieces::Copies copies, uint64_t rate_out, observe::Registry& registry, observe::Logger& log)
+      : log_(log), metrics_(registry), limiter_(rate_out), arriving_(registry), served_(std::move(copies), arriving_) {}
 
   absl::Status Advertise(const std::string& wanted);
 

@@ -9,7 +9,7 @@ namespace larder::cache_agent {
 absl::StatusOr<swarm::ServedObject> ServedPieces::Find(const object::ObjectId& id, object::Epoch epoch) {
   // First: it is sealed before it ceases to arrive.
   if (std::optional<swarm::ServedObject> arriving = arriving_.Find(id, epoch)) return *std::move(arriving);
-  LARDER_ASSIGN_OR_RETURN(TrackedPeer::Served served, lookup_(id, epoch));
+  LARDER_ASSIGN_OR_RETURN(TrackedPeer::Served served, copies_.lookup(id, epoch));
   const Key key{id, served.info.epoch};
   ManifestPtr manifest;
   {

@@ -21,9 +21,19 @@ class ServedPieces final : public swarm::PieceSource {
  public:
   // TrackedPeer::Serve, of a peer that outlives it.
   using Lookup = std::function<absl::StatusOr<TrackedPeer::Served>(const object::ObjectId&, object::Epoch)>;
-  ServedPieces(Lookup lookup, const ArrivingCopies& arriving) : lookup_(std::move(lookup)), arriving_(arriving) {}
+  // CopyCheck::Look.
+  using Doubted = std::function<void(const object::ObjectId&, object::Epoch, uint64_t offset, uint64_t size)>;
+  // What is here, and who is told of what others doubt of it.
+  struct Copies {
+    Lookup lookup;
+    Doubted doubted;
+  };
+  ServedPieces(Copies copies, const ArrivingCopies& arriving) : copies_(std::move(copies)), arriving_(arriving) {}
   absl::StatusOr<swarm::ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) override
       LARDER_EXCLUDES(mutex_);
+  void Doubt(const object::ObjectId& id, object::Epoch epoch, uint64_t offset, uint32_t size) override {
+    copies_.doubted(id, epoch, offset, size);
+  }
 
  private:
   // Manifests of what was asked for lately: children come in crowds.
@@ -31,7 +41,7 @@ class ServedPieces final : public swarm::PieceSource {
   using Key = std::tuple<object::ObjectId, object::Epoch>;
   using ManifestPtr = std::shared_ptr<const swarm::Manifest>;
 
-  const Lookup lookup_;
+  const Copies copies_;
   const ArrivingCopies& arriving_;
   base::Mutex mutex_;
   std::map<Key, ManifestPtr> manifests_ LARDER_GUARDED_BY(mutex_);

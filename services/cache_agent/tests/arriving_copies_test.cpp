@@ -125,11 +125,11 @@ TEST_F(ArrivingCopiesTest, AFetchThatBeganMeanwhileStays) {
 }
 
 TEST_F(ArrivingCopiesTest, WhatArrivesIsServedThoughTheNodeDoesNotHaveIt) {
-  ServedPieces served(
-      [](const object::ObjectId&, object::Epoch) -> absl::StatusOr<TrackedPeer::Served> {
-        return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "not here");
-      },
-      arriving_);
+  ServedPieces served({.lookup = [](const object::ObjectId&, object::Epoch) -> absl::StatusOr<TrackedPeer::Served> {
+                         return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "not here");
+                       },
+                       .doubted = nullptr},
+                      arriving_);
   EXPECT_THAT(served.Find(kId, {7}), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
   const auto offer = Begin();
   LARDER_ASSERT_OK_AND_ASSIGN(const swarm::ServedObject object, served.Find(kId, {7}));

@@ -223,6 +223,16 @@ TEST_P(TrackedReadsTest, AFetchForASessionThatEndedStops) {
   ExpectNothingLeft();
 }
 
+TEST_P(TrackedReadsTest, WhereTheLastCopyWasDamagedAndIsGoneItsReaderHearsWhy) {
+  Read read = Begin();
+  fetch().Fail("b", base::Error(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH", "piece 2"));
+  Pass(milliseconds(50));
+  AnswerLocate(std::vector{ClusterObject{.info = {.state = object::ObjectState::kDeleted}}});
+  const absl::Status over = read.Get().status();
+  EXPECT_THAT(over, StatusIs(absl::StatusCode::kUnavailable, "NO_HOLDER"));
+  EXPECT_THAT(base::Message(over), HasSubstr("DIGEST_MISMATCH: piece 2"));
+}
+
 // ---- what came is kept
 
 TEST_P(TrackedReadsTest, AFetchThatNobodyWaitedForGoesOnWhereItStopped) {

@@ -53,6 +53,10 @@ class OneObject final : public swarm::PieceSource {
         .bytes = id.key == "file" ? file_ : swarm::BytesInMemory(base::AsBytes(*bytes_), bytes_)};
   }
 
+  void Doubt(const object::ObjectId&, object::Epoch, uint64_t, uint32_t) override {
+    Die("the child doubts what it got");
+  }
+
  private:
   const std::shared_ptr<const std::string> bytes_;
   std::shared_ptr<const swarm::Manifest> manifest_;

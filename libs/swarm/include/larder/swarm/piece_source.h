@@ -53,6 +53,9 @@ class PieceSource {
   // UNAVAILABLE (NOT_YET) if it has the bytes and will know soon under which epoch: who asked comes again. Called on an
   // event thread: it must not block.
   virtual absl::StatusOr<ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) = 0;
+  // A child says that `size` bytes at `offset` of what Find gave came wrong: a reason to look at them, and no more. On
+  // an event thread likewise.
+  virtual void Doubt(const object::ObjectId& id, object::Epoch epoch, uint64_t offset, uint32_t size) = 0;
 };
 
 }  // namespace larder::swarm

@@ -37,6 +37,7 @@ struct Privileges;
 class AgentRpc;
 class ArenaMetrics;
 class ConnectionMetrics;
+class CopyCheck;
 class FilePodDirectory;
 class GrantTable;
 class LiveSessions;
@@ -119,6 +120,7 @@ class App {
   std::unique_ptr<TrackerClient> tracker_;
   std::unique_ptr<Publisher> publisher_;
   TrackedPeer* tracked_ = nullptr;  // in peer_; none without a tracker
+  std::unique_ptr<CopyCheck> copy_check_;
   std::unique_ptr<RegistryWatch> watch_;
   std::unique_ptr<MeteredPeer> peer_;
   std::unique_ptr<base::Worker> maintenance_;
