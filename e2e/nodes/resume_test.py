@@ -44,10 +44,14 @@ class Resume(Nodes):
     def receiving(self, agent):
         return list((self.dir / agent / "data" / "objects" / "receiving").iterdir())
 
+    def await_some_of(self, agent, bytes_, export):
+        self.until(lambda: self.received(agent) > bytes_ or export.poll() is not None, "some of it came")
+        self.assertIsNone(export.poll(), export.poll() and export.stderr.read().decode())
+
     def await_killed_in_the_middle(self):
         """The agent c dies while it fetches; returns what had come by then, at least."""
         export = self.begin_export("c", "k")
-        self.until(lambda: self.received("c") > 30 * MIB, "some of it came")
+        self.await_some_of("c", 30 * MIB, export)
         came = self.received("c")
         self.agents["c"].end(signal.SIGKILL)
         export.communicate()
@@ -57,7 +61,7 @@ class Resume(Nodes):
         """Reads whose clients are killed, so that their fetches end half-way."""
         for agent in agents:
             export = self.begin_export(agent, "k")
-            self.until(lambda who=agent: self.received(who) > 5 * MIB, "some of it came")
+            self.await_some_of(agent, 5 * MIB, export)
             export.kill()
             export.communicate()
         for agent in agents:
