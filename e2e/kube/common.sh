@@ -127,6 +127,21 @@ node_ready() { "$BIN/kubectl" get node "$1" --request-timeout=10s --no-headers 2
 node_ip() { echo "$KUBE_NET.1${1#n}"; } # n1 is 10.200.0.11
 node_pods() { echo "$KUBE_PODS.${1#n}.0/24"; }
 
+# The network's number of a.b.c.d/LENGTH, of its first BITS bits.
+leading_bits() {
+  local a b c d
+  IFS=. read -r a b c d <<<"${1%/*}"
+  echo $((((a << 24) + (b << 16) + (c << 8) + d) >> (32 - $2)))
+}
+# Whether two networks have addresses in common. A route without a length is to one address.
+overlap() {
+  local one=$1 two=$2 shorter
+  [[ $one == */* ]] || one=$one/32
+  [[ $two == */* ]] || two=$two/32
+  shorter=$((${one#*/} < ${two#*/} ? ${one#*/} : ${two#*/}))
+  ((shorter == 0)) || (($(leading_bits "$one" $shorter) == $(leading_bits "$two" $shorter)))
+}
+
 cgroup_mounts() { awk '$3 == "cgroup" || $3 == "cgroup2" {print $2}' /proc/mounts | sort -u; }
 # Removes the cgroup NAME from every hierarchy; fails while a process is left in it.
 cgroup_remove() {

@@ -56,6 +56,21 @@ class Scripts(unittest.TestCase):
             listed, {path.stem.removesuffix("_test") for path in ROOT.glob("e2e/kube/scenarios/*_test.py")}
         )
 
+    def test_the_cluster_knows_which_networks_overlap(self):
+        cases = {
+            ("10.244.0.0/16", "10.244.3.0/24"): True,
+            ("10.244.0.0/16", "10.245.0.0/16"): False,
+            ("10.0.0.0/8", "10.96.0.0/16"): True,
+            ("10.96.0.10", "10.96.0.0/16"): True,
+            ("10.97.0.10", "10.96.0.0/16"): False,
+            ("128.0.0.0/1", "10.96.0.0/16"): False,
+            ("0.0.0.0/0", "10.96.0.0/16"): True,
+        }
+        for pair, expected in cases.items():
+            with self.subTest(pair):
+                command = ["bash", "-c", 'source "$0" && overlap "$@"', ROOT / "e2e/kube/common.sh", *pair]
+                self.assertEqual(subprocess.run(command).returncode == 0, expected)
+
     def test_check_names_the_checks_it_knows(self):
         done = run("check", "fromat")
         self.assertEqual(done.returncode, 2)
