@@ -273,11 +273,13 @@ TrackerConversation::Step TrackerConversation::Next(base::MonotonicTime now) {
         message.set_number(NumberOf(kCommands, request->sequence));
         *message.mutable_apply() = std::move(request->apply);
       }
-    }
-    while (auto request = locates_.Next(now)) {
-      v1::StreamRequest& message = step.send.emplace_back();
-      message.set_number(NumberOf(kLocate, request->number));
-      *message.mutable_locate() = std::move(request->locate);
+      // Not before: whom it finds it could not ask for pieces, as the key to sign tickets with comes with the
+      // registration.
+      while (auto request = locates_.Next(now)) {
+        v1::StreamRequest& message = step.send.emplace_back();
+        message.set_number(NumberOf(kLocate, request->number));
+        *message.mutable_locate() = std::move(request->locate);
+      }
     }
     if (now >= lists_not_before_) step.lists = {std::move_iterator(lists_.begin()), std::move_iterator(lists_.end())};
     if (now >= lists_not_before_) lists_.clear();

@@ -39,6 +39,18 @@ TEST(TrackerConversation, RegistersAndOpensASessionBeforeAnythingElseIsSaid) {
   EXPECT_THAT(talk.told, ElementsAre("k: OK"));
 }
 
+// Else a pod that reads while its agent starts is told that no node can be asked: there is no key for tickets yet.
+TEST(TrackerConversation, LocatesNothingBeforeTheNodeIsRegistered) {
+  Talk talk;
+  const v1::StreamRequest hello = talk.Take();
+  ASSERT_TRUE(talk.talk.Locate({{"a", "k"}}, talk.clock.Now(), [](const auto&) {}).ok());
+  talk.Proceed();
+  EXPECT_THAT(talk.sent, IsEmpty());
+  talk.Say(Applied(hello, {SessionResult(1), RegisteredResult(5)}));
+  EXPECT_THAT(talk.registered, SizeIs(1));
+  EXPECT_EQ(talk.Take().locate().objects(0).key(), "k");
+}
+
 TEST(TrackerConversation, WhatIsAskedWhileRequestsAreUnderWayGoesAsOne) {
   Talk talk({.commands = {.batches = 1}});
   talk.Register();
