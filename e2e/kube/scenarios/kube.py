@@ -18,6 +18,9 @@ REGISTRY, LOG = subprocess.run(
     text=True,
 ).stdout.split()
 
+# Whether figures are held to what is asked, and not only to what tells of a defect: set by run --long.
+exact = False
+
 
 def run(*command, check=True, input=None, seconds=120):
     """Runs a program; its result, with what it printed. AssertionError with that if it fails and `check`, or if it has

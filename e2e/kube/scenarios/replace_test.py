@@ -10,7 +10,7 @@ import pods
 import release
 import traffic
 
-GAP = 50  # seconds: ten times what is aimed at, which rolling_test holds
+GAP = 5  # seconds; ten times that among the quick scenarios, which run on machines that do other things, too
 
 
 class Replace(unittest.TestCase):
@@ -51,4 +51,4 @@ class Replace(unittest.TestCase):
         self.assertEqual([line for writer in writers for line in writer.failures("write")], [])
         self.assertEqual([line for line in missing if line["key"] not in gone_with_it], [], "acknowledged writes")
         self.assertEqual([line for line in missing if "(NO_HOLDER)" not in line["error"]], [], "lost otherwise")
-        self.assertLess(reader.longest_gap("read", begin, end), GAP)
+        self.assertLess(reader.longest_gap("read", begin, end), GAP if kube.exact else 10 * GAP)
