@@ -166,7 +166,11 @@ class ThreadedNode final : public Node, private ReplicaHost {
 
   void Loop() LARDER_EXCLUDES(mutex_) {
     Check(replica_->Process());  // what is committed and not applied comes before a campaign
-    if (alone_) Check(replica_->Campaign());
+    if (alone_) {
+      Check(replica_->Campaign());
+      Check(replica_->Process());
+      ShowStatus(true);
+    }
     base::MonotonicTime ticked = std::chrono::steady_clock::now();
     while (true) {
       // At rest it sleeps through the ticks that only count.
@@ -175,7 +179,7 @@ class ThreadedNode final : public Node, private ReplicaHost {
       const std::optional<std::vector<Call>> calls = AwaitCalls(until);
       if (!calls) break;
       const base::MonotonicTime now = std::chrono::steady_clock::now();
-      const PassedTicks passed = TicksIn(now - ticked, options_.tick, quiet);
+      const PassedTicks passed = TicksIn(now - ticked, options_.tick, quiet, standing_.role == LARDER_RAFT_LEADER);
       for (uint64_t i = 0; i < passed.before; ++i) Check(replica_->Tick());
       for (const Call& call : *calls) call(replica_.get());
       if (passed.after) Check(replica_->Tick());

@@ -299,17 +299,18 @@ TEST(QuietTicks, ThereAreNoneWhileSomebodyWaits) {
 
 TEST(TicksIn, CountsThoseOfASleepBeforeTheMessageThatEndedIt) {
   const base::Duration tick = std::chrono::milliseconds(50);
-  EXPECT_EQ(TicksIn(tick / 2, tick, 10), PassedTicks());
-  EXPECT_EQ(TicksIn(4 * tick + tick / 2, tick, 10), (PassedTicks{.before = 4}));
-  EXPECT_EQ(TicksIn(10 * tick, tick, 10), (PassedTicks{.before = 9, .after = true}));
-  EXPECT_EQ(TicksIn(tick, tick, 1), (PassedTicks{.before = 0, .after = true}));
+  EXPECT_EQ(TicksIn(tick / 2, tick, 10, false), PassedTicks());
+  EXPECT_EQ(TicksIn(4 * tick + tick / 2, tick, 10, false), (PassedTicks{.before = 4}));
+  EXPECT_EQ(TicksIn(10 * tick, tick, 10, false), (PassedTicks{.before = 9, .after = true}));
+  EXPECT_EQ(TicksIn(tick, tick, 1, false), (PassedTicks{.before = 0, .after = true}));
 }
 
 TEST(TicksIn, AStallIsNoElection) {
   const base::Duration tick = std::chrono::milliseconds(50);
-  EXPECT_EQ(TicksIn(11 * tick, tick, 10), (PassedTicks{.before = 9}));
-  EXPECT_EQ(TicksIn(1000 * tick, tick, 10), (PassedTicks{.before = 9}));
-  EXPECT_EQ(TicksIn(1000 * tick, tick, 1), (PassedTicks{.before = 0, .after = true})) << "one, as ever";
+  EXPECT_EQ(TicksIn(11 * tick, tick, 10, false), (PassedTicks{.before = 9}));
+  EXPECT_EQ(TicksIn(1000 * tick, tick, 10, false), (PassedTicks{.before = 9}));
+  EXPECT_EQ(TicksIn(1000 * tick, tick, 1, false), (PassedTicks{.before = 0, .after = true})) << "one, as ever";
+  EXPECT_EQ(TicksIn(11 * tick, tick, 2, true), (PassedTicks{.before = 1, .after = true})) << "others wait for it";
 }
 
 }  // namespace

@@ -239,10 +239,10 @@ absl::StatusOr<std::unique_ptr<object::Peer>> App::JoinCluster(std::unique_ptr<o
       std::move(trackers), self, DialTrackerByGrpc, process_.clock(), process_.log(),
       NodeEvents{.registered =
                      [this](const Registration& registration) {
-                       readiness_->OnRegistered();
                        membership_->OnRegistered(registration.node_epoch);
                        pieces_->OnRegistered(registration);
                        tracked_->Compare();
+                       readiness_->OnRegistered();
                      },
                  .fenced = [this](uint64_t node_epoch) { membership_->OnFenced(node_epoch); }});
   publisher_ = std::make_unique<Publisher>(*tracker_, process_.clock());

@@ -163,6 +163,7 @@ void TrackerConversation::OnHandshake(const v1::StreamResponse& response, base::
     if (!result.has_node_registered()) continue;
     const v1::NodeRegistered& registered = result.node_registered();
     node_epoch_ = registered.node_epoch();
+    was_registered_ = true;
     rights_.clear();
     if (!events_.registered) continue;
     completions_.push_back(
@@ -273,13 +274,13 @@ TrackerConversation::Step TrackerConversation::Next(base::MonotonicTime now) {
         message.set_number(NumberOf(kCommands, request->sequence));
         *message.mutable_apply() = std::move(request->apply);
       }
-      // Not before: whom it finds it could not ask for pieces, as the key to sign tickets with comes with the
-      // registration.
-      while (auto request = locates_.Next(now)) {
-        v1::StreamRequest& message = step.send.emplace_back();
-        message.set_number(NumberOf(kLocate, request->number));
-        *message.mutable_locate() = std::move(request->locate);
-      }
+    }
+    // Not before it was ever registered: whom it finds it could not ask for pieces, as the key to sign tickets with
+    // comes then.
+    while (auto request = was_registered_ ? locates_.Next(now) : std::nullopt) {
+      v1::StreamRequest& message = step.send.emplace_back();
+      message.set_number(NumberOf(kLocate, request->number));
+      *message.mutable_locate() = std::move(request->locate);
     }
     if (now >= lists_not_before_) step.lists = {std::move_iterator(lists_.begin()), std::move_iterator(lists_.end())};
     if (now >= lists_not_before_) lists_.clear();

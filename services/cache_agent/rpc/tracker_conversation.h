@@ -127,6 +127,7 @@ class TrackerConversation final : CommandBatches::Observer {
 
   uint64_t session_ = 0;
   uint64_t node_epoch_ = 0;
+  bool was_registered_ = false;  // since the start
   bool hello_sent_ = false;
   int hello_failures_ = 0;
   base::MonotonicTime hello_not_before_;

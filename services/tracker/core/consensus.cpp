@@ -97,10 +97,22 @@ absl::StatusOr<Consensus::EntryDone> Consensus::Count(uint64_t bytes, EntryDone 
 }
 
 void Consensus::Drain() {
-  {
-    base::MutexLock lock(mutex_);
-    if (std::exchange(draining_, true)) return;
-  }
+  do {
+    {
+      base::MutexLock lock(mutex_);
+      if (std::exchange(draining_, true)) return;
+    }
+    DrainWhileLed();
+    // Who was woken for a leader since the last look left the rest to this thread.
+  } while (HasWaiting() && parts_.node->status().leader != raft::MemberId{});
+}
+
+bool Consensus::HasWaiting() {
+  base::MutexLock lock(mutex_);
+  return !stopped_ && !waiting_.empty();
+}
+
+void Consensus::DrainWhileLed() {
   while (true) {
     const raft::NodeStatus now = parts_.node->status();
     std::optional<Waiting> next;

@@ -124,6 +124,8 @@ class Consensus {
   // Sends what waits to where it can be appended, in order, while somebody leads. One thread at a time; others leave
   // theirs to it, so that nothing is called under the lock.
   void Drain() LARDER_EXCLUDES(mutex_);
+  void DrainWhileLed() LARDER_EXCLUDES(mutex_);
+  bool HasWaiting() LARDER_EXCLUDES(mutex_);
   void ProposeHere(std::string entry, const std::vector<NodeRef>& fences, uint64_t term, EntryDone done)
       LARDER_EXCLUDES(mutex_);
   // All of them, or none and why. Call the `done` that it returns instead of the given one.
