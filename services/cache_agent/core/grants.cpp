@@ -9,11 +9,14 @@ namespace larder::cache_agent {
 namespace {
 
 constexpr object::Rights kReading = {object::Verb::kGet, object::Verb::kList};
+constexpr std::string_view kByReadOnly = ", by a volume with `access: read`,";
 
 bool Holds(const Grant& grant, const Account& account, const std::string& ns) {
   return grant.ns == account.ns && (grant.service_account == "*" || grant.service_account == account.service_account) &&
          std::ranges::find(grant.on, ns) != grant.on.end();
 }
+
+object::Rights Narrowed(object::Rights rights, bool read_only) { return read_only ? rights & kReading : rights; }
 
 }  // namespace
 
@@ -45,6 +48,25 @@ absl::Status CheckVerb(const std::string& name) {
   return base::InvalidArgument("BAD_VALUE", "'{}' is not a verb: get, put, delete, list or pin", name);
 }
 
+absl::Status MayCome(const std::deque<Grant>& grants, const Account& account, bool read_only) {
+  if (!Narrowed(RightsOf(grants, account, account.ns), read_only).empty()) return absl::OkStatus();
+  for (const Grant& grant : grants) {
+    for (const std::string& ns : grant.on) {
+      if (!Narrowed(RightsOf(grants, account, ns), read_only).empty()) return absl::OkStatus();
+    }
+  }
+  return NoGrant(Shown(account) + std::string(read_only ? kByReadOnly : ""), VerbName(object::Verb::kGet), account.ns);
+}
+
+std::shared_ptr<const std::deque<Grant>> GrantTable::Now() const {
+  base::MutexLock lock(mutex_);
+  return grants_;
+}
+
+absl::Status GrantTable::MayCome(const Account& account, bool read_only) const {
+  return cache_agent::MayCome(*Now(), account, read_only);
+}
+
 void GrantTable::Replace(const std::deque<Grant>& grants) {
   auto replaced = std::make_shared<const std::deque<Grant>>(grants);
   base::MutexLock lock(mutex_);
@@ -53,18 +75,10 @@ void GrantTable::Replace(const std::deque<Grant>& grants) {
 
 absl::StatusOr<object::SessionOwner> GrantTable::OwnerFor(const Account& account, bool read_only,
                                                           const std::string& asked_ns) const {
-  std::shared_ptr<const std::deque<Grant>> grants;
-  {
-    base::MutexLock lock(mutex_);
-    grants = grants_;
-  }
   object::SessionOwner owner{.ns = asked_ns.empty() ? account.ns : asked_ns, .account = Shown(account)};
   LARDER_RETURN_IF_ERROR(object::CheckNamespace(owner.ns));
-  owner.rights = RightsOf(*grants, account, owner.ns);
-  if (read_only) {
-    owner.rights = owner.rights & kReading;
-    owner.account += ", by a volume with `access: read`,";
-  }
+  owner.rights = Narrowed(RightsOf(*Now(), account, owner.ns), read_only);
+  if (read_only) owner.account += kByReadOnly;
   if (owner.rights.empty()) return NoGrant(owner.account, "get", owner.ns);
   return owner;
 }

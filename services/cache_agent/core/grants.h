@@ -31,6 +31,10 @@ absl::Status NoGrant(const std::string& account, std::string_view verb, const st
 // INVALID_ARGUMENT (BAD_VALUE) unless it is a verb's name.
 absl::Status CheckVerb(const std::string& name);
 
+// OK if pods of `account` may do anything anywhere; `read_only`: by reading. PERMISSION_DENIED (NO_GRANT) names what
+// their own namespace lacks. Pure.
+absl::Status MayCome(const std::deque<Grant>& grants, const Account& account, bool read_only);
+
 // The grants as configured now. Thread-safe; a look never blocks.
 class GrantTable {
  public:
@@ -40,8 +44,12 @@ class GrantTable {
   // read only. PERMISSION_DENIED (NO_GRANT): nothing is allowed it there. INVALID_ARGUMENT (BAD_NAMESPACE).
   absl::StatusOr<object::SessionOwner> OwnerFor(const Account& account, bool read_only,
                                                 const std::string& asked_ns) const LARDER_EXCLUDES(mutex_);
+  // As the function of the same name.
+  absl::Status MayCome(const Account& account, bool read_only) const LARDER_EXCLUDES(mutex_);
 
  private:
+  std::shared_ptr<const std::deque<Grant>> Now() const LARDER_EXCLUDES(mutex_);
+
   mutable base::Mutex mutex_;
   std::shared_ptr<const std::deque<Grant>> grants_ LARDER_GUARDED_BY(mutex_);
 };

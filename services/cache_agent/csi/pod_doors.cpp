@@ -21,6 +21,8 @@ constexpr int kMaxStreams = 100;
 // For the control sockets of all pods, out of what the agent has beside its arena.
 constexpr size_t kMemoryOfAll = 32 << 20;
 
+Account AccountOf(const Volume& volume) { return {.ns = volume.ns, .service_account = volume.service_account}; }
+
 }  // namespace
 
 struct PodDoors::Sockets {
@@ -36,6 +38,10 @@ PodDoors::PodDoors(Parts parts) : parts_(std::move(parts)), quota_(std::make_uni
 PodDoors::~PodDoors() {
   base::MutexLock lock(mutex_);
   for (const auto& [directory, sockets] : open_) parts_.data->CloseDoor(directory);
+}
+
+absl::Status PodDoors::Admit(const Volume& volume) const {
+  return parts_.grants->MayCome(AccountOf(volume), volume.read_only);
 }
 
 absl::Status PodDoors::Open(const Volume& volume, const std::string& directory) {
@@ -78,9 +84,8 @@ void PodDoors::Close(const std::string& directory) {
 }
 
 object::Identify IdentifyByVolume(const Volume& volume, const GrantTable& grants) {
-  return [account = Account{.ns = volume.ns, .service_account = volume.service_account}, read_only = volume.read_only,
-          &grants](const object::CallerProcess& caller,
-                   const std::string& asked_ns) -> absl::StatusOr<object::SessionOwner> {
+  return [account = AccountOf(volume), read_only = volume.read_only, &grants](
+             const object::CallerProcess& caller, const std::string& asked_ns) -> absl::StatusOr<object::SessionOwner> {
     LARDER_ASSIGN_OR_RETURN(object::SessionOwner owner, grants.OwnerFor(account, read_only, asked_ns));
     owner.pid = caller.pid;
     return owner;

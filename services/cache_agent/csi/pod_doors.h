@@ -41,6 +41,7 @@ class PodDoors final : public Doors {
   // Closes all.
   ~PodDoors() override;
 
+  absl::Status Admit(const Volume& volume) const override;
   absl::Status Open(const Volume& volume, const std::string& directory) override LARDER_EXCLUDES(mutex_);
   void Close(const std::string& directory) override LARDER_EXCLUDES(mutex_);
 

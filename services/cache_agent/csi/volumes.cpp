@@ -161,6 +161,7 @@ absl::Status Volumes::Publish(const Volume& volume) {
 absl::Status Volumes::Make(const Volume& volume) {
   const std::string directory = DirectoryOf(volume.id);
   const std::optional<State> known = Find(volume.id);
+  if (!known) LARDER_RETURN_IF_ERROR(doors_.Admit(volume));
   const bool same = known && known->volume == volume;
   if (!same) LARDER_RETURN_IF_ERROR(store_.WriteRecord(volume.id, EncodeRecord(volume)));
   if (!same || !known->open) {

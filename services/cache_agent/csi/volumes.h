@@ -20,6 +20,8 @@ namespace larder::cache_agent::csi {
 class Doors {
  public:
   virtual ~Doors() = default;
+  // Whether who has the volume may come at all. PERMISSION_DENIED.
+  virtual absl::Status Admit(const Volume& volume) const = 0;
   // Serves whoever comes by the sockets in `directory` as the pod that has the volume. Idempotent. An error leaves no
   // socket served.
   virtual absl::Status Open(const Volume& volume, const std::string& directory) = 0;
@@ -41,7 +43,8 @@ class Volumes {
   // unless it is mounted: its pod would never get another. Before all other calls; an error of listing only.
   absl::Status Restore() LARDER_EXCLUDES(mutex_);
   // Makes the volume, or completes it. ABORTED (BUSY): another call is at work on it. UNAVAILABLE (HALF_PUBLISHED):
-  // something is mounted, or may be, and the kubelet must ask again or unpublish. Any other error leaves nothing.
+  // something is mounted, or may be, and the kubelet must ask again or unpublish. Any other error leaves nothing. What
+  // Doors does not admit is refused unless there is a volume already: a pod that runs has lost its sessions, no more.
   absl::Status Publish(const Volume& volume) LARDER_EXCLUDES(mutex_);
   // Takes the volume away, or what is left of it; nothing if there is nothing. `place` is where the kubelet says that
   // it is, in case that there is no record. ABORTED (BUSY).

@@ -8,6 +8,7 @@
 namespace larder::cache_agent {
 namespace {
 
+using base::IsOk;
 using base::StatusIs;
 using object::Rights;
 using object::Verb;
@@ -53,6 +54,22 @@ TEST(GrantTable, ReadOnlyNarrowsAndNeverWidens) {
   EXPECT_EQ(table.OwnerFor(kTrainer, true, "")->rights, (Rights{Verb::kGet, Verb::kList}));
   // A session that may do nothing is none.
   EXPECT_THAT(table.OwnerFor(kTrainer, true, "team-c"), StatusIs(absl::StatusCode::kPermissionDenied, "NO_GRANT"));
+}
+
+TEST(Grants, ThatLeaveAPodNothingAnywhereKeepItOut) {
+  EXPECT_THAT(MayCome({}, kTrainer, false), IsOk());
+  EXPECT_THAT(MayCome({}, kTrainer, true), IsOk());
+  // What names one's own namespace holds instead of everything.
+  const std::deque<Grant> writes = {{.ns = "team-a", .service_account = "*", .verbs = {"put"}, .on = {"team-a"}}};
+  EXPECT_THAT(MayCome(writes, kTrainer, false), IsOk());
+  const absl::Status denied = MayCome(writes, kTrainer, true);
+  EXPECT_THAT(denied, StatusIs(absl::StatusCode::kPermissionDenied, "NO_GRANT"));
+  EXPECT_THAT(base::Message(denied), HasSubstr("`access: read`, may not get in namespace 'team-a'"));
+  // Reading elsewhere is something.
+  std::deque<Grant> reads = writes;
+  reads.push_back({.ns = "team-a", .service_account = "trainer", .verbs = {"get"}, .on = {"team-b"}});
+  EXPECT_THAT(MayCome(reads, kTrainer, true), IsOk());
+  EXPECT_FALSE(MayCome(reads, {.ns = "team-a", .service_account = "other"}, true).ok());
 }
 
 TEST(GrantTable, ReplacedGrantsHoldAtOnce) {

@@ -5,6 +5,7 @@
 #include "larder/base/status.h"
 #include "larder/base/testing/manual_clock.h"
 #include "larder/base/testing/status_matchers.h"
+#include "tests/mock_peer.h"
 
 namespace larder::cache_agent {
 namespace {
@@ -22,46 +23,6 @@ using testing::_;
 using testing::HasSubstr;
 using testing::Not;
 using testing::Return;
-
-class MockPeer : public object::Peer {
- public:
-  using Views = absl::StatusOr<std::shared_ptr<const object::BlobView>>;
-  MOCK_METHOD(absl::StatusOr<SessionId>, OpenSession, (const object::SessionOwner&, object::LapsedFn), (override));
-  MOCK_METHOD(void, CloseSession, (SessionId), (override));
-  MOCK_METHOD(void, Create, (SessionId, object::CreateRequest, base::Deadline, Done<absl::StatusOr<CreateGrant>>),
-              (override));
-  MOCK_METHOD(absl::Status, Append, (SessionId, LeaseId, Epoch, base::ByteSpan), (override));
-  MOCK_METHOD(void, Seal, (SessionId, LeaseId, Epoch, const object::SealRequest&, Done<absl::StatusOr<SealResult>>),
-              (override));
-  MOCK_METHOD(absl::Status, Discard, (SessionId, LeaseId, Epoch), (override));
-  MOCK_METHOD(void, Get, (SessionId, const std::string&, base::Deadline, Done<absl::StatusOr<ReadGrant>>), (override));
-  MOCK_METHOD(Views, ViewOf, (SessionId, LeaseId), (override));
-  MOCK_METHOD(void, Release, (SessionId, LeaseId), (override));
-  MOCK_METHOD(absl::StatusOr<std::vector<LeaseId>>, Renew, (SessionId), (override));
-  MOCK_METHOD(void, Stat, (SessionId, const std::string&, Done<absl::StatusOr<object::ObjectStat>>), (override));
-  MOCK_METHOD(void, List, (SessionId, const object::ListRequest&, Done<absl::StatusOr<object::ListPage>>), (override));
-  MOCK_METHOD(void, Delete, (SessionId, const std::string&, Done<absl::Status>), (override));
-  MOCK_METHOD(void, SetPinned, (SessionId, const std::string&, bool, Done<absl::Status>), (override));
-  MOCK_METHOD(std::vector<object::ObjectInfo>, ListSealed, (const object::ObjectId&, size_t), (const, override));
-  MOCK_METHOD(std::optional<object::ObjectInfo>, FindSealed, (const object::ObjectId&), (const, override));
-  MOCK_METHOD(std::shared_ptr<const object::BlobView>, SealedView, (const object::ObjectId&, Epoch), (override));
-  MOCK_METHOD(void, Receive,
-              (const object::ObjectInfo&, base::Deadline, Done<absl::StatusOr<std::unique_ptr<object::IncomingCopy>>>),
-              (override));
-  MOCK_METHOD(void, DropParked, (const object::ObjectId&), (override));
-  MOCK_METHOD(absl::Status, SetTracked, (const object::ObjectId&, Epoch, const object::TrackedAs&), (override));
-  MOCK_METHOD(absl::Status, Drop, (const object::ObjectId&, Epoch), (override));
-  MOCK_METHOD(void, OnDropped, (object::DroppedFn), (override));
-  MOCK_METHOD(void, AskBeforeDropping, (object::MayGoFn), (override));
-  MOCK_METHOD(object::PeerUsage, usage, (), (const, override));
-  MOCK_METHOD(bool, blocks, (), (const, override));
-  MOCK_METHOD(void, BeginWork, (SessionId), (override));
-  MOCK_METHOD(void, EndWork, (SessionId), (override));
-  MOCK_METHOD(bool, AwaitRoom, (SessionId, const absl::Status&, uint64_t, base::Deadline, std::function<void()>),
-              (override));
-  MOCK_METHOD(void, ReportDamage, (SessionId, LeaseId), (override));
-  MOCK_METHOD(base::Duration, Tick, (), (override));
-};
 
 class MeteredPeerTest : public testing::Test {
  protected:

@@ -43,6 +43,8 @@ class ScriptedNode : public VolumeStore, public Doors, public Mounter {
   int read_error = 0;   // errno of reading any record
   int look_error = 0;   // errno of looking at any mount
   bool others = false;  // what is mounted is not ours
+  bool admits = true;
+  std::function<void()> while_mounting = {};  // called once
 
   // VolumeStore
   absl::StatusOr<std::vector<std::string>> ListRecords() override {
@@ -75,6 +77,9 @@ class ScriptedNode : public VolumeStore, public Doors, public Mounter {
   std::string PathOf(const std::string& name) const override { return "/pods/" + name; }
 
   // Doors
+  absl::Status Admit(const Volume&) const override {
+    return admits ? absl::OkStatus() : base::Error(absl::StatusCode::kPermissionDenied, "NO_GRANT", "nothing");
+  }
   absl::Status Open(const Volume& volume, const std::string& directory) override {
     return Step([&] { open[directory] = volume.id; });
   }
@@ -82,6 +87,7 @@ class ScriptedNode : public VolumeStore, public Doors, public Mounter {
 
   // Mounter
   absl::Status Mount(const Place& place) override {
+    if (const auto meanwhile = std::exchange(while_mounting, nullptr)) meanwhile();
     return Step([&] {
       targets.insert(KeyOf(place));
       mounts[KeyOf(place)] = {DirectoryOf(VolumeIdOf(place))};

@@ -4,6 +4,8 @@
 
 #include "csi/mounter_wire.h"
 #include "csi/record.h"
+#include "larder/base/bytes.h"
+#include "larder/base/digest.h"
 #include "larder/base/testing/status_matchers.h"
 
 namespace larder::cache_agent::csi {
@@ -121,6 +123,22 @@ TEST(Record, ThatIsNotWholeOrNotAsWrittenIsRefused) {
     EXPECT_THAT(DecodeRecord(changed), StatusIs(absl::StatusCode::kDataLoss, "BAD_RECORD")) << i;
   }
   EXPECT_THAT(DecodeRecord(text + "x"), StatusIs(absl::StatusCode::kDataLoss, "BAD_RECORD"));
+}
+
+// Lines with the checksum that is right for them.
+std::string Signed(const std::string& lines) {
+  return lines + fmt::format("crc32c {:08x}\n", base::Crc32c(base::AsBytes(lines)));
+}
+
+TEST(Record, ThatIsWholeButOfAnotherVolumeOrHasMoreInItIsRefused) {
+  const Volume volume = *VolumeOf(Request(), kKubelet);
+  const std::string text = EncodeRecord(volume);
+  const std::string lines = text.substr(0, text.rfind("crc32c"));
+  ASSERT_THAT(DecodeRecord(Signed(lines)), IsOkAndHolds(volume));
+  EXPECT_THAT(DecodeRecord(Signed(lines + "more 1\n")), StatusIs(absl::StatusCode::kDataLoss, "BAD_RECORD"));
+  Volume other = volume;
+  other.place.name = "other";
+  EXPECT_THAT(DecodeRecord(EncodeRecord(other)), StatusIs(absl::StatusCode::kDataLoss, "BAD_RECORD"));
 }
 
 TEST(MounterWire, CarriesRequestsAndReplies) {

@@ -63,6 +63,20 @@ TEST_F(VolumesTest, ARepeatedPublishKeepsOpenSockets) {
   EXPECT_EQ(node_.steps(), steps + 1);  // the mount, which is looked at
 }
 
+TEST_F(VolumesTest, OneCallAtATimeIsAtWorkOnAVolume) {
+  const Volume other = VolumeNumber(2);
+  node_.while_mounting = [&] {
+    EXPECT_THAT(volumes_->Publish(volume_), StatusIs(absl::StatusCode::kAborted, "BUSY"));
+    EXPECT_THAT(Unpublish(volume_), StatusIs(absl::StatusCode::kAborted, "BUSY"));
+    EXPECT_EQ(volumes_->Sweep(), 0);
+    EXPECT_THAT(volumes_->Publish(other), IsOk()) << "another one is nobody's business";
+  };
+  ASSERT_THAT(volumes_->Publish(volume_), IsOk());
+  EXPECT_TRUE(node_.IsServed(volume_));
+  EXPECT_TRUE(node_.IsServed(other));
+  EXPECT_THAT(Unpublish(volume_), IsOk());
+}
+
 TEST_F(VolumesTest, UnpublishingWhatIsNotThereSucceeds) {
   EXPECT_THAT(Unpublish(volume_), IsOk());
   EXPECT_TRUE(node_.IsEmpty());
@@ -82,6 +96,22 @@ TEST_F(VolumesTest, AFailedPublishOfWhatIsMountedNoMoreLeavesNothing) {
   node_.FailAt(0, EIO, /*killed=*/false);
   EXPECT_THAT(volumes_->Publish(volume_), StatusIs(absl::StatusCode::kInternal, "EIO"));
   EXPECT_TRUE(node_.IsEmpty());
+}
+
+TEST_F(VolumesTest, WhoMayDoNothingGetsNoVolume) {
+  node_.admits = false;
+  // A final code, with which the kubelet tells the pod's events why.
+  EXPECT_THAT(volumes_->Publish(volume_), StatusIs(absl::StatusCode::kPermissionDenied, "NO_GRANT"));
+  EXPECT_TRUE(node_.IsEmpty());
+}
+
+TEST_F(VolumesTest, WhoMayDoNothingAnyMoreKeepsItsVolume) {
+  ASSERT_THAT(volumes_->Publish(volume_), IsOk());
+  node_.admits = false;
+  EXPECT_THAT(volumes_->Publish(volume_), IsOk()) << "as a kubelet does that has restarted";
+  Restart();
+  EXPECT_THAT(volumes_->Publish(volume_), IsOk());
+  EXPECT_TRUE(node_.IsServed(volume_));
 }
 
 TEST_F(VolumesTest, WhatCannotBeUndoneIsLeftToTheKubelet) {
