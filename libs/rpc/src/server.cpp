@@ -7,22 +7,18 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
-#include <grpcpp/server_posix.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
-#include <atomic>
 #include <chrono>
-#include <thread>
+#include <limits>
 #include <utility>
 #include <vector>
 
-#include "larder/base/sockets.h"
 #include "larder/base/status.h"
+#include "larder/rpc/acceptor.h"
 #include "larder/rpc/address.h"
 #include "larder/rpc/channel.h"
 
@@ -30,8 +26,7 @@ namespace larder::rpc {
 namespace {
 
 constexpr int kMaxMetadataBytes = 8 << 10;
-// After a connection could not be taken, which waits on.
-constexpr int kAcceptPauseMs = 100;
+constexpr int kBacklog = 128;
 
 // gRPC offers both only as switches of the process; they are thrown once, whoever makes the first server.
 void EnableHealthAndReflection() {
@@ -50,41 +45,20 @@ class WithoutReflection final : public grpc::ServerBuilderOption {
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override { plugins->clear(); }
 };
 
-// Hands the connections of a listening socket to a server, on a thread of its own.
-class Accepting {
- public:
-  // Borrows `server`.
-  Accepting(int listening, grpc::Server& server) : listening_(listening), server_(server), thread_([this] { Run(); }) {}
-  ~Accepting() {
-    base::Wake(wake_.get());
-    thread_.join();
-  }
-
- private:
-  void Run() {
-    std::array<pollfd, 2> wait = {{{.fd = wake_.get(), .events = POLLIN}, {.fd = listening_, .events = POLLIN}}};
-    while (true) {
-      const int ready = ::poll(wait.data(), wait.size(), -1);
-      if (ready > 0 && wait[0].revents != 0) return;
-      // Without descriptors the socket can be read on and on.
-      if (ready > 0 && !AcceptOne()) ::poll(wait.data(), 1, kAcceptPauseMs);
-    }
-  }
-  bool AcceptOne() {
-    const int fd = ::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return false;
-    grpc::AddInsecureChannelFromFd(&server_, fd);  // gRPC closes it
-    return true;
-  }
-
-  const int listening_;
-  grpc::Server& server_;
-  base::UniqueFd wake_ = base::MakeWake();
-  std::thread thread_;
-};
-
 absl::Status CannotListen(std::string_view where, std::string_view why) {
   return base::Error(absl::StatusCode::kFailedPrecondition, "CANNOT_LISTEN", "cannot listen on {}: {}", where, why);
+}
+
+absl::StatusOr<base::UniqueFd> ListenAt(const std::string& path) {
+  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  ::unlink(path.c_str());
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      ::listen(fd.get(), kBacklog) != 0) {
+    return CannotListen(path, base::Message(base::ErrnoError(errno, "bind a socket")));
+  }
+  return fd;
 }
 
 std::chrono::system_clock::time_point WallDeadline(base::Deadline deadline) {
@@ -100,6 +74,8 @@ struct Server::Impl {
   absl::Status CheckOptions() const;
   absl::Status Publish(const std::string& aside);
   void Unpublish() const;
+  void Accept();
+  void StopAccepting();
 
   void SetLimits(grpc::ServerBuilder& builder) const;
 
@@ -107,7 +83,8 @@ struct Server::Impl {
   observe::Logger& log;
   std::vector<grpc::Service*> services;
   std::unique_ptr<grpc::Server> server;
-  std::unique_ptr<Accepting> accepting;
+  std::unique_ptr<Acceptor> own_acceptor;  // of `listening`
+  base::UniqueFd accepted;                 // the socket at unix_path, if an acceptor takes its connections
   int port = 0;
   struct stat socket = {};  // what lies at unix_path, if it is ours
 };
@@ -148,6 +125,22 @@ void Server::Impl::Unpublish() const {
   if (now.st_ino == socket.st_ino && now.st_dev == socket.st_dev) ::unlink(path);
 }
 
+void Server::Impl::Accept() {
+  constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
+  const size_t most = options.limits.connections == 0 ? kNoLimit : options.limits.connections;
+  if (accepted) options.acceptor->Add(accepted.get(), most, *server);
+  if (!options.listening) return;
+  own_acceptor = std::make_unique<Acceptor>(kNoLimit);
+  own_acceptor->Add(options.listening.get(), kNoLimit, *server);
+}
+
+void Server::Impl::StopAccepting() {
+  if (accepted) options.acceptor->Remove(accepted.get());
+  accepted.Reset();
+  if (own_acceptor != nullptr) own_acceptor->Remove(options.listening.get());
+  own_acceptor.reset();
+}
+
 Server::Server(ServerOptions options, observe::Logger& log) : impl_(std::make_unique<Impl>(std::move(options), log)) {}
 
 Server::~Server() { Stop(base::Deadline()); }
@@ -172,12 +165,17 @@ absl::Status Server::Start() {
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
   const auto credentials = grpc::InsecureServerCredentials();
   if (!options.address.empty()) builder.AddListeningPort(options.address, credentials, &impl_->port);
-  if (!options.unix_path.empty()) builder.AddListeningPort("unix:" + aside, credentials);
+  if (!options.unix_path.empty() && options.acceptor != nullptr) {
+    LARDER_ASSIGN_OR_RETURN(impl_->accepted, ListenAt(aside));
+  } else if (!options.unix_path.empty()) {
+    builder.AddListeningPort("unix:" + aside, credentials);
+  }
   if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   for (grpc::Service* service : impl_->services) builder.RegisterService(service);
   impl_->server = builder.BuildAndStart();
   if (impl_->server == nullptr) {
     impl_->port = 0;
+    if (impl_->accepted) ::unlink(aside.c_str());
     return CannotListen(options.address.empty() ? options.unix_path.native() : options.address,
                         "is it in use? (choose another, or stop who has it)");
   }
@@ -187,7 +185,7 @@ absl::Status Server::Start() {
       return published;
     }
   }
-  if (options.listening) impl_->accepting = std::make_unique<Accepting>(options.listening.get(), *impl_->server);
+  impl_->Accept();
   SetServing(true);
   impl_->log.Info("grpc serving",
                   {{"address", options.address}, {"port", impl_->port}, {"socket", options.unix_path.native()}});
@@ -198,7 +196,7 @@ void Server::Stop(base::Deadline deadline) {
   if (impl_->server == nullptr) return;
   SetServing(false);
   impl_->Unpublish();
-  impl_->accepting.reset();
+  impl_->StopAccepting();
   if (deadline == base::kNoDeadline) {
     impl_->server->Shutdown();
   } else {

@@ -23,6 +23,7 @@
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/testing/temp_dir.h"
 #include "larder/base/unique_fd.h"
+#include "larder/rpc/acceptor.h"
 #include "larder/rpc/address.h"
 #include "larder/rpc/channel.h"
 #include "tests/echo_service.h"
@@ -57,6 +58,26 @@ class ServerTest : public ::testing::Test {
     sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
     std::strncpy(address.sun_path, path_.c_str(), sizeof(address.sun_path) - 1);
     return address;
+  }
+  base::UniqueFd ConnectTo(const std::filesystem::path& path) const {
+    base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+    std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    return fd;
+  }
+  // Connects until a connection is served.
+  bool ServesAgain(const std::filesystem::path& path) const {
+    const auto until = std::chrono::steady_clock::now() + kLong;
+    while (std::chrono::steady_clock::now() < until) {
+      if (Greets(ConnectTo(path).get(), kLong)) return true;
+    }
+    return false;
+  }
+  static bool ComesToHave(const Acceptor& acceptor, size_t open) {
+    const auto until = std::chrono::steady_clock::now() + kLong;
+    while (acceptor.open() != open && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    return acceptor.open() == open;
   }
   // The server speaks first, if it serves the connection: within `limit`.
   static bool Greets(int fd, std::chrono::milliseconds limit) {
@@ -229,6 +250,43 @@ TEST_F(ServerTest, IsWaitedForThoughItAnswersLate) {
   const auto server = Make({.listening = std::move(listening), .reflection = false});
   ASSERT_THAT(server->Start(), IsOk());
   EXPECT_THAT(Say(channel, "hello"), IsOk());
+}
+
+TEST_F(ServerTest, AnAcceptorTakesNoMoreThanTheSocketMayHave) {
+  Acceptor acceptor(100);
+  const auto server = Make({.unix_path = path_, .acceptor = &acceptor, .limits = {.connections = 2}});
+  ASSERT_THAT(server->Start(), IsOk());
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_.path()), {}), 1);
+  std::vector<base::UniqueFd> clients;
+  for (int i = 0; i < 2; ++i) clients.push_back(ConnectTo(path_));
+  for (const auto& client : clients) EXPECT_TRUE(Greets(client.get(), kLong));
+  EXPECT_FALSE(Greets(ConnectTo(path_).get(), kLong)) << "it is closed";
+  EXPECT_EQ(acceptor.open(), 2u);
+  clients.pop_back();
+  EXPECT_TRUE(ServesAgain(path_)) << "whoever leaves makes room";
+  EXPECT_TRUE(Greets(clients[0].get(), kLong)) << "and who is there stays";
+  server->Stop(base::Deadline());
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_TRUE(ComesToHave(acceptor, 0)) << "gRPC has closed them all";
+}
+
+TEST_F(ServerTest, AnAcceptorTakesNoMoreOfAllSocketsThanItMay) {
+  Acceptor acceptor(3);
+  const std::filesystem::path other = dir_ / "other.sock";
+  const auto one = Make({.unix_path = path_, .acceptor = &acceptor, .limits = {.connections = 2}});
+  const auto two = Make({.unix_path = other, .acceptor = &acceptor, .limits = {.connections = 2}});
+  ASSERT_THAT(one->Start(), IsOk());
+  ASSERT_THAT(two->Start(), IsOk());
+  std::vector<base::UniqueFd> clients;
+  for (const auto& path : {path_, path_, other}) {
+    clients.push_back(ConnectTo(path));
+    EXPECT_TRUE(Greets(clients.back().get(), kLong));
+  }
+  EXPECT_FALSE(Greets(ConnectTo(other).get(), kLong));
+  one->Stop(base::Deadline());
+  EXPECT_TRUE(ServesAgain(other)) << "what the other server had is free";
+  EXPECT_TRUE(ComesToHave(acceptor, 1));
+  EXPECT_THAT(Say(DialUnix(other), "hello"), IsOk());
 }
 
 TEST_F(ServerTest, WaitsForDescriptorsWithoutSpinning) {

@@ -15,6 +15,10 @@ namespace {
 constexpr unsigned kForAll = 0666;
 // Of one pod. At data.sock a client has one, and a pod may have a client for each of many worker processes.
 constexpr size_t kMaxDataConnections = 256;
+// Of one pod at control.sock; a client has one.
+constexpr size_t kMaxCallers = 64;
+// Of all pods there; each takes two descriptors.
+constexpr size_t kMaxCallersOfAll = 2048;
 // A request is a key and a few numbers.
 constexpr int kMaxRequestBytes = 64 << 10;
 constexpr int kMaxStreams = 100;
@@ -31,7 +35,8 @@ struct PodDoors::Sockets {
   std::unique_ptr<rpc::Server> control;  // last: it uses the others
 };
 
-PodDoors::PodDoors(Parts parts) : parts_(std::move(parts)), quota_(std::make_unique<grpc::ResourceQuota>("pods")) {
+PodDoors::PodDoors(Parts parts)
+    : parts_(std::move(parts)), quota_(std::make_unique<grpc::ResourceQuota>("pods")), acceptor_(kMaxCallersOfAll) {
   quota_->Resize(kMemoryOfAll);
 }
 
@@ -52,12 +57,15 @@ absl::Status PodDoors::Open(const Volume& volume, const std::string& directory) 
   auto sockets = std::make_unique<Sockets>();
   const object::Identify identify = IdentifyByVolume(volume, *parts_.grants);
   sockets->service = parts_.service(sockets->sessions, identify);
-  sockets->control = std::make_unique<rpc::Server>(
-      rpc::ServerOptions{.unix_path = parts_.control(directory),
-                         .unix_mode = kForAll,
-                         .reflection = false,
-                         .limits = {.message_bytes = kMaxRequestBytes, .streams = kMaxStreams, .quota = quota_.get()}},
-      *parts_.log);
+  sockets->control = std::make_unique<rpc::Server>(rpc::ServerOptions{.unix_path = parts_.control(directory),
+                                                                      .unix_mode = kForAll,
+                                                                      .reflection = false,
+                                                                      .acceptor = &acceptor_,
+                                                                      .limits = {.message_bytes = kMaxRequestBytes,
+                                                                                 .streams = kMaxStreams,
+                                                                                 .connections = kMaxCallers,
+                                                                                 .quota = quota_.get()}},
+                                                   *parts_.log);
   sockets->control->Add(*sockets->service);
   LARDER_RETURN_IF_ERROR(sockets->control->Start());
   LARDER_RETURN_IF_ERROR(parts_.data->OpenDoor({.address = directory,

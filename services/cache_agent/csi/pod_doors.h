@@ -11,6 +11,7 @@
 #include "larder/object/caller.h"
 #include "larder/object/transport.h"
 #include "larder/observe/logger.h"
+#include "larder/rpc/acceptor.h"
 
 namespace grpc {
 class ResourceQuota;
@@ -50,6 +51,7 @@ class PodDoors final : public Doors {
 
   const Parts parts_;
   const std::unique_ptr<grpc::ResourceQuota> quota_;  // of all control sockets
+  rpc::Acceptor acceptor_;                            // likewise
   base::Mutex mutex_;
   std::map<std::string, std::unique_ptr<Sockets>> open_ LARDER_GUARDED_BY(mutex_);
 };

@@ -7,8 +7,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,11 +18,13 @@
 #include <fstream>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "larder/agent/v1/agent.grpc.pb.h"
 #include "larder/base/bytes.h"
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/testing/temp_dir.h"
+#include "larder/base/unique_fd.h"
 #include "larder/client/client.h"
 #include "larder/rpc/channel.h"
 #include "tests/agent_process.h"
@@ -67,6 +71,20 @@ int MountsAt(const std::string& path) {
   int count = 0;
   for (std::string line; std::getline(mounts, line);) count += line.find(" " + path + " ") != line.npos ? 1 : 0;
   return count;
+}
+
+base::UniqueFd ConnectTo(const std::string& path) {
+  base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0) << path;
+  return fd;
+}
+
+// A gRPC server speaks first; a connection that it does not want is closed.
+bool IsServed(int fd) {
+  char byte = 0;
+  return ::recv(fd, &byte, 1, MSG_PEEK) == 1;
 }
 
 class DriverProcess : public testing::Test {
@@ -170,6 +188,22 @@ TEST_F(DriverProcess, APodsControlSocketTakesNoLargeRequest) {
   const grpc::Status large = stat(65 << 10);
   EXPECT_EQ(large.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << large.error_message();
   EXPECT_NE(stat(1 << 10).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+// Of one pod, however many it opens; another one's are its own.
+TEST_F(DriverProcess, APodsControlSocketTakesSixtyFourConnections) {
+  for (const int number : {1, 2}) ASSERT_THAT(kubelet_.Publish(PodNumber(number)), IsOk());
+  const std::string one = Volume(PodNumber(1)) + "/control.sock";
+  const std::string two = Volume(PodNumber(2)) + "/control.sock";
+  std::vector<base::UniqueFd> open;
+  for (int i = 0; i < 64; ++i) {
+    open.push_back(ConnectTo(one));
+    ASSERT_TRUE(IsServed(open.back().get())) << i;
+  }
+  EXPECT_FALSE(IsServed(ConnectTo(one).get()));
+  EXPECT_TRUE(IsServed(ConnectTo(two).get()));
+  open.pop_back();
+  EXPECT_TRUE(Eventually([&] { return IsServed(ConnectTo(one).get()); }));
 }
 
 TEST_F(DriverProcess, ShowsTwoSocketsReadOnlyEvenToRoot) {

@@ -21,10 +21,13 @@ class Service;
 
 namespace larder::rpc {
 
+class Acceptor;
+
 // What clients may take, before anything is known about them. The defaults are for those who mean well.
 struct ServerLimits {
   int message_bytes = kMaxMessageBytes;  // received
   int streams = 1000;                    // calls of one connection at once
+  size_t connections = 0;                // by `unix_path` at once; needs an acceptor. 0: no limit
   // Bounds the memory of all servers that share it; those who use most are cut off. Borrowed until Start has returned.
   const grpc::ResourceQuota* quota = nullptr;
 };
@@ -37,6 +40,8 @@ struct ServerOptions {
   base::UniqueFd listening;
   // Reflection costs a thread; a server that is one of many does without.
   bool reflection = true;
+  // Takes what connects to `unix_path`, and bounds how much that is, of all servers that share it. Borrowed until Stop.
+  Acceptor* acceptor = nullptr;
   ServerLimits limits = {};
 };
 
