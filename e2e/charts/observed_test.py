@@ -4,6 +4,7 @@ charts/larder/tests/tests.yaml has the conditions."""
 import json
 import os
 import pathlib
+import shlex
 import signal
 import socket
 import subprocess
@@ -28,6 +29,11 @@ GRPC, ADMIN = 7420, 7429
 MIB = 1 << 20
 PATIENCE = 90  # seconds; rates take a few scrapes, a takeover a lease
 SESSION = "2s"
+DRIVER = "csi.larder.io"
+# Mounts of the agent's own, which come back to it as to a node by Bidirectional.
+AS_DRIVER = 'mount --bind "$1" "$1" && mount --make-shared "$1" && shift && exec "$@"'
+# Who is not root, or may not have mounts of its own, has no CSI driver.
+MAY_MOUNT = subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode == 0
 # Maps an object, and ends; a child goes on mapping it, without a connection that the agent could ask to let go.
 HOLDER = """
 import os, signal, sys
@@ -60,6 +66,7 @@ class Observed(unittest.TestCase):
     def setUp(self):
         # Short: the path of a Unix socket has at most 107 bytes.
         self.dir = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="ldr", dir="/tmp")))
+        self.kubelet = self.dir / "k"
         session = {"node-session-timeout": SESSION}
         self.cluster = self.enterContext(Cluster(bin_dir() / "larder-tracker", self.dir, **session))
         trackers = ",".join(f"{tracker.host}:{TRACKER_GRPC}" for tracker in self.cluster.trackers)
@@ -75,11 +82,26 @@ class Observed(unittest.TestCase):
         self.agents = []
         for number in range(3):
             home = self.dir / f"n{number}"
-            self.agents.append(Agent(bin_dir() / "larder-agent", home, f"--node-name=n{number}", *flags))
+            binary, own = bin_dir() / "larder-agent", [f"--node-name=n{number}"]
+            if number == 2 and MAY_MOUNT:
+                binary = self.driver_of(binary)
+                own += ["--identity=csi", f"--csi-kubelet-dir={self.kubelet}", f"--csi-run-dir={self.dir}/r"]
+            self.agents.append(Agent(binary, home, *own, *flags))
             self.addCleanup(self.agents[-1].kill)
         self.prometheus = self.enterContext(
             prometheus(self.dir / "prometheus", self.cluster.trackers[2].host, "larder/larder", self.targets(), rules())
         )
+
+    def driver_of(self, binary):
+        """A program that runs the agent as a node's CSI driver, which is not root for long."""
+        self.dir.chmod(0o755)
+        for name in ("pods", "plugins_registry"):
+            (self.kubelet / name).mkdir(parents=True)
+        program = self.dir / "driver"
+        run = shlex.join(["unshare", "--mount", "sh", "-c", AS_DRIVER, "sh", str(self.kubelet / "pods"), str(binary)])
+        program.write_text(f'#!/bin/sh\nexec {run} "$@"\n')
+        program.chmod(0o755)
+        return program
 
     def targets(self):
         """Labels as charts/larder/templates/pod-monitor.yaml makes them."""
@@ -125,6 +147,13 @@ class Observed(unittest.TestCase):
         for number in range(10):
             self.larder(2, "delete", f"much-{number}")
 
+    def volumes(self):
+        for act in ("publish", "unpublish"):
+            pods = ("1", "2") if act == "publish" else ("1",)
+            subprocess.run(
+                [bin_dir() / "cache_agent_kubelet", self.kubelet, DRIVER, act, *pods], check=True, timeout=60
+            )
+
     def memory_held(self):
         self.larder(0, "import", "-", "--key", "held", stdin=b"z" * (20 * MIB))
         endpoint = self.agents[0].endpoint
@@ -157,7 +186,11 @@ class Observed(unittest.TestCase):
             ("traffic", self.traffic),
             ("refusals", self.refusals),
             ("room short", self.room_short),
+            ("volumes", self.volumes),
         ):
+            if condition == "volumes" and not MAY_MOUNT:
+                print("without root there are no volumes: their queries are not asked")
+                continue
             make()
             for dashboard, panel, expression in queries():
                 if conditions["queries"][dashboard][panel] == condition:
