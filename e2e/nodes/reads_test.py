@@ -41,6 +41,16 @@ class Reads(Nodes):
         self.assertEqual(self.ok("b", "export", key, "--digest", digest), bytes_)
         self.fails(9, "c", "export", key, "--digest", "sha256:" + "0" * 64, "-O", str(self.dir / "out"))
 
+    def test_who_has_the_same_content_in_other_pieces_gives_it_too(self):
+        self.begin()
+        bytes_ = sample(20 * MIB + 5)
+        key = self.ok("a", "import", "-", "--piece-length", "256KiB", stdin=bytes_).decode().strip()
+        self.ok("b", "import", "-", "--piece-length", "4MiB", stdin=bytes_)
+        self.until(lambda: self.holders("c", key) == ["a", "b"], "both have it")
+        self.agents["a"].end(signal.SIGKILL)
+        self.finish_export(self.begin_export("c", key), bytes_)
+        self.agents["a"].start()
+
     def test_what_was_deleted_or_replaced_is_read_nowhere(self):
         self.begin()
         self.ok("a", "import", "-", "--key", "k", stdin=b"old")

@@ -122,7 +122,8 @@ void FetchMachine::OnConnected(ParentId id, Now now) {
   parent->last_byte = parent->opened = now;
   Do(Action::Kind::kSend, id,
      Encode(HelloFrame{.transfer_class = request_.transfer_class, .ticket = parent->spec.ticket}) +
-         Encode(OpenFrame{.epoch = request_.epoch, .node_epoch = parent->spec.node_epoch}));
+         Encode(OpenFrame{
+             .epoch = request_.epoch, .node_epoch = parent->spec.node_epoch, .piece_length = request_.piece_length}));
 }
 
 void FetchMachine::OnClosed(ParentId id, const absl::Status& why, Now now) {

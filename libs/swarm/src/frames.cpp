@@ -79,7 +79,7 @@ std::string Encode(const HelloFrame& frame) {
 
 std::string Encode(const OpenFrame& frame) {
   base::ByteWriter out;
-  out.U64(frame.epoch.value).U64(frame.node_epoch.value);
+  out.U64(frame.epoch.value).U64(frame.node_epoch.value).U32(frame.piece_length);
   return Framed(FrameKind::kOpen, 0, out);
 }
 
@@ -165,7 +165,8 @@ absl::StatusOr<OpenFrame> DecodeOpen(base::ByteSpan payload) {
   OpenFrame frame;
   frame.epoch.value = in.U64();
   frame.node_epoch.value = in.U64();
-  return IfDone(in, true, frame);
+  frame.piece_length = in.U32();
+  return IfDone(in, frame.piece_length == 0 || IsPieceLength(frame.piece_length), frame);
 }
 
 absl::StatusOr<GetFrame> DecodeGet(base::ByteSpan payload) {

@@ -62,6 +62,7 @@ struct HelloFrame {
 struct OpenFrame {
   object::Epoch epoch;
   NodeEpoch node_epoch;
+  uint32_t piece_length = 0;  // of the manifest that is wanted; 0: whatever the parent's has
 };
 struct GetFrame {
   uint32_t request = 0;

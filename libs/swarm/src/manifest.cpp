@@ -14,15 +14,15 @@ namespace {
 
 constexpr uint8_t kVersion = 1;
 
-bool AllowedLength(uint64_t length) {
-  return std::has_single_bit(length) && length >= kMinPieceLength && length <= kMaxPieceLength;
-}
-
 uint64_t PiecesFor(uint64_t size, uint64_t length) { return size / length + (size % length != 0 ? 1 : 0); }
 
 absl::Status Bad(std::string_view why) { return base::InvalidArgument("BAD_MANIFEST", "{}", why); }
 
 }  // namespace
+
+bool IsPieceLength(uint64_t length) {
+  return std::has_single_bit(length) && length >= kMinPieceLength && length <= kMaxPieceLength;
+}
 
 uint32_t Manifest::SizeOf(uint32_t piece) const {
   return static_cast<uint32_t>(std::min<uint64_t>(piece_length, size - OffsetOf(piece)));
@@ -37,13 +37,13 @@ uint32_t CrcOf(const Manifest& manifest) {
 }
 
 uint32_t ChoosePieceLength(uint64_t size, uint32_t wanted) {
-  uint64_t length = AllowedLength(wanted) ? wanted : object::PieceLengthFor(size);
+  uint64_t length = IsPieceLength(wanted) ? wanted : object::PieceLengthFor(size);
   while (length < kMaxPieceLength && PiecesFor(size, length) > kMaxPieces) length *= 2;
   return static_cast<uint32_t>(length);
 }
 
 absl::Status CheckManifest(const Manifest& manifest) {
-  if (!AllowedLength(manifest.piece_length)) return Bad("a piece length that is no power of two, or too short or long");
+  if (!IsPieceLength(manifest.piece_length)) return Bad("a piece length that is no power of two, or too short or long");
   if (manifest.pieces.size() > kMaxPieces) return Bad("too many pieces");
   if (manifest.pieces.size() != PiecesFor(manifest.size, manifest.piece_length)) {
     return Bad("not as many pieces as the object's size makes");
@@ -83,7 +83,7 @@ base::Sha256Digest ManifestDigest(const Manifest& manifest) {
 
 absl::StatusOr<Manifest> MakeManifest(uint64_t size, std::span<const uint32_t> grains, uint32_t piece_length,
                                       const base::Digest& digest) {
-  if (piece_length != 0 && !AllowedLength(piece_length)) {
+  if (piece_length != 0 && !IsPieceLength(piece_length)) {
     return base::InvalidArgument("BAD_PIECE_LENGTH", "a piece length of {}: a power of two within {}..{} is one",
                                  piece_length, kMinPieceLength, kMaxPieceLength);
   }

@@ -118,7 +118,7 @@ absl::Status ParentConnection::HandleOpen(base::ByteSpan payload) {
     return base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "epoch {} was asked, the ticket is for {}",
                        open.epoch.value, ticket_->epoch.value);
   }
-  LARDER_ASSIGN_OR_RETURN(object_, state_.parts.source.Find(ticket_->id, open.epoch));
+  LARDER_ASSIGN_OR_RETURN(object_, state_.parts.source.Find(ticket_->id, open.epoch, open.piece_length));
   node_epoch_ = own;
   const uint32_t pieces = object_->manifest->piece_count();
   if (object_->pieces != nullptr) listening_ = object_->pieces->Listen(pieces_changed_);

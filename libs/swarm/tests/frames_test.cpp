@@ -70,7 +70,7 @@ std::map<std::string, std::string> Samples() {
   };
   return {
       {"HELLO", Encode(HelloFrame{.transfer_class = TransferClass::kRepair, .ticket = SampleTicket()})},
-      {"OPEN", Encode(OpenFrame{.epoch = {7}, .node_epoch = {3}})},
+      {"OPEN", Encode(OpenFrame{.epoch = {7}, .node_epoch = {3}, .piece_length = base::kMiB})},
       {"MANIFEST", EncodeManifestFrame(kManifest, true)},
       {"GET", Encode(GetFrame{.request = 9, .run = {1, 16}, .start = 65536})},
       {"PIECE", piece(base::Crc32c(base::AsBytes(data)))},
@@ -105,6 +105,7 @@ TEST(Frames, DecodeToWhatWasSaid) {
   const auto open = DecodeOpen(Control(golden.at("OPEN")).payload).value();
   EXPECT_EQ(open.epoch.value, 7);
   EXPECT_EQ(open.node_epoch.value, 3);
+  EXPECT_EQ(open.piece_length, base::kMiB);
   EXPECT_EQ(Control(golden.at("MANIFEST")).header.flags, kFlagged);
   EXPECT_THAT(DecodeManifest(Control(golden.at("MANIFEST")).payload), base::IsOkAndHolds(kManifest));
   const auto get = DecodeGet(Control(golden.at("GET")).payload).value();
@@ -119,6 +120,18 @@ TEST(Frames, DecodeToWhatWasSaid) {
   const auto error = DecodeError(Control(golden.at("ERROR")).payload).value();
   EXPECT_EQ(error.request, 9);
   EXPECT_THAT(StatusOf(error), StatusIs(absl::StatusCode::kNotFound, "NO_PIECE"));
+}
+
+TEST(Frames, OpenNamesAPieceLengthThatThereIsOrNone) {
+  const auto decoded = [](uint32_t piece_length) {
+    return DecodeOpen(Control(Encode(OpenFrame{.epoch = {7}, .piece_length = piece_length})).payload).status();
+  };
+  EXPECT_THAT(decoded(0), IsOk());
+  EXPECT_THAT(decoded(kMinPieceLength), IsOk());
+  EXPECT_THAT(decoded(kMaxPieceLength), IsOk());
+  EXPECT_THAT(decoded(kMinPieceLength / 2), kBadFrame);
+  EXPECT_THAT(decoded(kMinPieceLength + 1), kBadFrame);
+  EXPECT_THAT(decoded(kMaxPieceLength * 2), kBadFrame);
 }
 
 TEST(Frames, OfPiecesSayWhoseDataTheyCarry) {

@@ -85,6 +85,20 @@ TEST(Loopback, SeveralParentsGiveOneObject) {
   EXPECT_EQ(child.Value("larder_transfer_pieces_total{result=\"ok\"}"), 80);
 }
 
+TEST(Loopback, AParentWhoseCopyIsInOtherPiecesGivesThoseOfTheManifestThatIsKnown) {
+  const std::string bytes = SomeBytes(5 * kMiB + 77);
+  TestParent parent("node-a");
+  parent.source.Add(kObject, kEpoch, Sealed(bytes, kMiB));
+  TestChild child;
+  const auto destination = std::make_shared<TestDestination>();
+  FetchRequest request = RequestFor(destination, {parent.Offer(kObject, kEpoch)});
+  request.manifest = ManifestDigest(ManifestOf(bytes, kPiece));
+  request.piece_length = kPiece;
+  ASSERT_THAT(child.Run(std::move(request)).status, IsOk());
+  EXPECT_TRUE(destination->bytes == bytes);
+  EXPECT_EQ(destination->manifest->piece_length, kPiece);
+}
+
 TEST(Loopback, AParentThatIsKilledHalfWayIsReplacedByTheOthers) {
   const std::string bytes = SomeBytes(20 * kMiB);
   TestParent killed("killed");

@@ -45,13 +45,18 @@ void MemorySource::RefuseOnce(absl::Status why) {
   refusal_ = std::move(why);
 }
 
-absl::StatusOr<ServedObject> MemorySource::Find(const object::ObjectId& id, object::Epoch epoch) {
+absl::StatusOr<ServedObject> MemorySource::Find(const object::ObjectId& id, object::Epoch epoch,
+                                                uint32_t piece_length) {
   base::MutexLock lock(mutex_);
   LARDER_RETURN_IF_ERROR(std::exchange(refusal_, absl::OkStatus()));
   const auto found = objects_.find(id);
   if (found == objects_.end()) return base::Error(absl::StatusCode::kNotFound, "NO_OBJECT", "not here");
   if (found->second.first != epoch) return base::Error(absl::StatusCode::kAborted, "EPOCH_STALE", "another epoch");
-  return found->second.second;
+  ServedObject object = found->second.second;
+  if (piece_length == 0 || piece_length == object.manifest->piece_length) return object;
+  const base::ByteSpan bytes = object.bytes->At(0, object.manifest->size).memory;
+  object.manifest = std::make_shared<const Manifest>(ManifestOf(base::AsText(bytes), piece_length));
+  return object;
 }
 
 void MemorySource::Doubt(const object::ObjectId&, object::Epoch, uint64_t offset, uint32_t) {

@@ -30,7 +30,9 @@ class MemorySource final : public PieceSource {
   void Add(const object::ObjectId& id, object::Epoch epoch, ServedObject object) LARDER_EXCLUDES(mutex_);
   // The next call of Find fails.
   void RefuseOnce(absl::Status why) LARDER_EXCLUDES(mutex_);
-  absl::StatusOr<ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) override LARDER_EXCLUDES(mutex_);
+  // `piece_length` is that of objects in one piece of memory only.
+  absl::StatusOr<ServedObject> Find(const object::ObjectId& id, object::Epoch epoch, uint32_t piece_length) override
+      LARDER_EXCLUDES(mutex_);
   void Doubt(const object::ObjectId& id, object::Epoch epoch, uint64_t offset, uint32_t size) override
       LARDER_EXCLUDES(mutex_);
   // Where the bytes lie that a child doubted first; waits for it, but not for ever.

@@ -355,6 +355,7 @@ bool Fetches::Prepare(Flight& flight, uint64_t attempt, const std::shared_ptr<In
   flight.asked.clear();
   request.epoch = flight.info.tracked->epoch;
   request.manifest = flight.info.manifest;
+  request.piece_length = flight.info.meta.piece_length;
   request.parents = NewParents(flight, ChooseHolders(ViewOf(flight)).ask);
   request.held = PiecesOf(copy->kept());
   flight.verified = std::make_shared<std::atomic<uint64_t>>(0);

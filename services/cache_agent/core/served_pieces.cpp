@@ -6,11 +6,14 @@
 
 namespace larder::cache_agent {
 
-absl::StatusOr<swarm::ServedObject> ServedPieces::Find(const object::ObjectId& id, object::Epoch epoch) {
+absl::StatusOr<swarm::ServedObject> ServedPieces::Find(const object::ObjectId& id, object::Epoch epoch,
+                                                       uint32_t piece_length) {
   // First: it is sealed before it ceases to arrive.
   if (std::optional<swarm::ServedObject> arriving = arriving_.Find(id, epoch)) return *std::move(arriving);
   LARDER_ASSIGN_OR_RETURN(TrackedPeer::Served served, copies_.lookup(id, epoch));
-  const Key key{id, served.info.epoch};
+  // Two nodes may have put the same content in other pieces: the cluster knows it by the first one's.
+  if (piece_length == 0) piece_length = served.info.meta.piece_length;
+  const Key key{id, served.info.epoch, piece_length};
   ManifestPtr manifest;
   {
     base::MutexLock lock(mutex_);
@@ -19,7 +22,7 @@ absl::StatusOr<swarm::ServedObject> ServedPieces::Find(const object::ObjectId& i
   if (manifest == nullptr) {
     const object::ObjectInfo& info = served.info;
     LARDER_ASSIGN_OR_RETURN(swarm::Manifest made,
-                            swarm::MakeManifest(info.size, served.view->grains(), info.meta.piece_length, info.digest));
+                            swarm::MakeManifest(info.size, served.view->grains(), piece_length, info.digest));
     manifest = std::make_shared<const swarm::Manifest>(std::move(made));
     base::MutexLock lock(mutex_);
     if (manifests_.emplace(key, manifest).second) order_.push_back(key);

@@ -29,8 +29,8 @@ class ServedPieces final : public swarm::PieceSource {
     Doubted doubted;
   };
   ServedPieces(Copies copies, const ArrivingCopies& arriving) : copies_(std::move(copies)), arriving_(arriving) {}
-  absl::StatusOr<swarm::ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) override
-      LARDER_EXCLUDES(mutex_);
+  absl::StatusOr<swarm::ServedObject> Find(const object::ObjectId& id, object::Epoch epoch,
+                                           uint32_t piece_length) override LARDER_EXCLUDES(mutex_);
   void Doubt(const object::ObjectId& id, object::Epoch epoch, uint64_t offset, uint32_t size) override {
     copies_.doubted(id, epoch, offset, size);
   }
@@ -38,7 +38,7 @@ class ServedPieces final : public swarm::PieceSource {
  private:
   // Manifests of what was asked for lately: children come in crowds.
   static constexpr size_t kKept = 256;
-  using Key = std::tuple<object::ObjectId, object::Epoch>;
+  using Key = std::tuple<object::ObjectId, object::Epoch, uint32_t>;
   using ManifestPtr = std::shared_ptr<const swarm::Manifest>;
 
   const Copies copies_;

@@ -12,6 +12,7 @@
 #include "larder/base/status.h"
 #include "larder/base/testing/status_matchers.h"
 #include "larder/base/units.h"
+#include "larder/object/grains.h"
 
 namespace larder::cache_agent {
 namespace {
@@ -41,14 +42,15 @@ class Copy final : public object::IncomingCopy {
 // A sealed object, in memory.
 class View final : public object::BlobView {
  public:
-  explicit View(std::string bytes) : bytes_(std::move(bytes)) {}
+  explicit View(std::string bytes) : bytes_(std::move(bytes)) { sums_.Append(base::AsBytes(bytes_)); }
   uint64_t size() const override { return bytes_.size(); }
   absl::Status Read(uint64_t, base::MutableByteSpan) const override { return absl::UnimplementedError("not asked"); }
-  std::span<const uint32_t> grains() const override { return {}; }
+  std::span<const uint32_t> grains() const override { return sums_.grains(); }
   base::ByteSpan MemoryAt(uint64_t offset) const override { return base::AsBytes(bytes_).subspan(offset); }
 
  private:
   const std::string bytes_;
+  object::GrainSums sums_;
 };
 
 class ArrivingCopiesTest : public testing::Test {
@@ -130,11 +132,26 @@ TEST_F(ArrivingCopiesTest, WhatArrivesIsServedThoughTheNodeDoesNotHaveIt) {
                        },
                        .doubted = nullptr},
                       arriving_);
-  EXPECT_THAT(served.Find(kId, {7}), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(served.Find(kId, {7}, 0), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
   const auto offer = Begin();
-  LARDER_ASSERT_OK_AND_ASSIGN(const swarm::ServedObject object, served.Find(kId, {7}));
+  LARDER_ASSERT_OK_AND_ASSIGN(const swarm::ServedObject object, served.Find(kId, {7}, 0));
   EXPECT_EQ(object.pieces, pieces_);
-  EXPECT_THAT(served.Find(kId, {8}), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  EXPECT_THAT(served.Find(kId, {8}, 0), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+}
+
+TEST_F(ArrivingCopiesTest, ASealedCopyIsServedInThePiecesThatAreAskedFor) {
+  const TrackedPeer::Served copy = {
+      .info = {.id = kId, .epoch = {4}, .size = base::kMiB + 1, .meta = {.piece_length = base::kMiB}},
+      .view = std::make_shared<View>(std::string(base::kMiB + 1, 's'))};
+  ServedPieces served({.lookup = [&](const object::ObjectId&, object::Epoch) { return copy; }, .doubted = nullptr},
+                      arriving_);
+  const auto manifest_for = [&](uint32_t piece_length) { return served.Find(kId, {7}, piece_length).value().manifest; };
+  EXPECT_EQ(manifest_for(0)->piece_length, base::kMiB) << "its own";
+  LARDER_ASSERT_OK_AND_ASSIGN(const swarm::Manifest expected,
+                              swarm::MakeManifest(copy.info.size, copy.view->grains(), 256 * base::kKiB, {}));
+  EXPECT_EQ(*manifest_for(256 * base::kKiB), expected);
+  EXPECT_EQ(manifest_for(256 * base::kKiB), manifest_for(256 * base::kKiB)) << "made once";
+  EXPECT_EQ(manifest_for(0), manifest_for(base::kMiB));
 }
 
 }  // namespace

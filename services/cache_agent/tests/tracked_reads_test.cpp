@@ -22,6 +22,7 @@ TEST_P(TrackedReadsTest, WhatAnotherNodeHasIsBroughtHereAndTheClusterHearsOfIt) 
   Read read = Begin();
   EXPECT_THAT(fetch().Parents(), ElementsAre("b"));
   EXPECT_EQ(fetch().request.epoch, Epoch{7});
+  EXPECT_EQ(fetch().request.piece_length, kPiece) << "as the cluster knows it, whatever b chose";
   EXPECT_FALSE(read.ready());
   ASSERT_THAT(fetch().Send(Bytes(), kPiece), IsOk());
   EXPECT_FALSE(peer_->FindSealed(kK)) << "not before all is there";

@@ -47,7 +47,7 @@ class OneObject final : public swarm::PieceSource {
     manifest_ = std::make_shared<const swarm::Manifest>(Must(swarm::MakeManifest(sums.size(), sums.grains(), 0, {})));
     file_ = swarm::BytesInFile(base::UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), 0);
   }
-  absl::StatusOr<swarm::ServedObject> Find(const object::ObjectId& id, object::Epoch) override {
+  absl::StatusOr<swarm::ServedObject> Find(const object::ObjectId& id, object::Epoch, uint32_t) override {
     return swarm::ServedObject{
         .manifest = manifest_,
         .bytes = id.key == "file" ? file_ : swarm::BytesInMemory(base::AsBytes(*bytes_), bytes_)};

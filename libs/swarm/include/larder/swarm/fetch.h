@@ -76,6 +76,7 @@ struct FetchRequest {
   TransferClass transfer_class = TransferClass::kForeground;
   std::vector<Parent> parents;
   std::optional<base::Sha256Digest> manifest;  // its digest as the tracker knows it; none: the first parent's is taken
+  uint32_t piece_length = 0;  // that of this manifest: parents with copies in other pieces make it; 0: not known
   std::shared_ptr<Destination> destination;
   std::optional<PieceSet> held;    // pieces verified before, which lie in the destination; another size: taken for none
   std::optional<ByteRange> range;  // only the pieces that hold these bytes

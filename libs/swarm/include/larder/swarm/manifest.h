@@ -34,8 +34,11 @@ struct Manifest {
 // The CRC-32C of all bytes.
 uint32_t CrcOf(const Manifest& manifest);
 
-// The piece length that a manifest for `size` bytes gets: `wanted` if it is not 0 and allowed (a power of two within
-// kMinPieceLength..kMaxPieceLength), else object::PieceLengthFor(size); doubled until there are kMaxPieces at most.
+// A power of two within kMinPieceLength..kMaxPieceLength.
+bool IsPieceLength(uint64_t length);
+
+// The piece length that a manifest for `size` bytes gets: `wanted` if it is one, else object::PieceLengthFor(size);
+// doubled until there are kMaxPieces at most.
 uint32_t ChoosePieceLength(uint64_t size, uint32_t wanted);
 
 // OK if it says nothing impossible: as many pieces as size and length give, a digest of CRC-32C that is that of the

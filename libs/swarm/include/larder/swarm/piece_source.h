@@ -49,10 +49,12 @@ struct ServedObject {
 class PieceSource {
  public:
   virtual ~PieceSource() = default;
+  // In pieces of `piece_length` bytes, so that its manifest is the one that is known of the object, however the copy
+  // here was made; 0: as it was. What still arrives comes in the pieces in which it arrives.
   // NOT_FOUND (NO_OBJECT) if this node has nothing of it, ABORTED (EPOCH_STALE) if it has another epoch of it,
   // UNAVAILABLE (NOT_YET) if it has the bytes and will know soon under which epoch: who asked comes again. Called on an
   // event thread: it must not block.
-  virtual absl::StatusOr<ServedObject> Find(const object::ObjectId& id, object::Epoch epoch) = 0;
+  virtual absl::StatusOr<ServedObject> Find(const object::ObjectId& id, object::Epoch epoch, uint32_t piece_length) = 0;
   // A child says that `size` bytes at `offset` of what Find gave came wrong: a reason to look at them, and no more. On
   // an event thread likewise.
   virtual void Doubt(const object::ObjectId& id, object::Epoch epoch, uint64_t offset, uint32_t size) = 0;
