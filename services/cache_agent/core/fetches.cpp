@@ -358,8 +358,8 @@ bool Fetches::Prepare(Flight& flight, uint64_t attempt, const std::shared_ptr<In
   request.piece_length = flight.info.meta.piece_length;
   request.parents = NewParents(flight, ChooseHolders(ViewOf(flight)).ask);
   request.held = PiecesOf(copy->kept());
-  flight.verified = std::make_shared<std::atomic<uint64_t>>(0);
-  flight.verified_before = 0;
+  flight.verified_before = request.held->count();
+  flight.verified = std::make_shared<std::atomic<uint64_t>>(flight.verified_before);
   flight.stuck_since.reset();
   offer = parts_.arriving.Make(flight.id, request.epoch, copy);
   request.destination = std::make_shared<CopyDestination>(copy, offer, flight.info, flight.verified);

@@ -115,7 +115,7 @@ class Fetches {
     RefusedBy failing;  // tried again; since the last piece came
     std::optional<base::MonotonicTime> stuck_since;
     std::shared_ptr<swarm::Fetch> fetch;
-    std::shared_ptr<std::atomic<uint64_t>> verified;  // pieces of it
+    std::shared_ptr<std::atomic<uint64_t>> verified;  // pieces of it, with those that were kept
     uint64_t verified_before = 0;                     // at the last Tick
     uint64_t attempt = 0;                             // counts fetches: what comes of an earlier one means nothing
     bool outdated = false;  // what comes of it may be of what is no more; until the cluster says otherwise

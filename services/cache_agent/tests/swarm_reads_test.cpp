@@ -35,6 +35,18 @@ TEST_P(SwarmReadsTest, PeerManagersAreToldOfAFetchFromItsBeginningToItsEnd) {
   EXPECT_THAT(board_.view().entries, IsEmpty());
 }
 
+TEST_P(SwarmReadsTest, PeerManagersAreToldOfWhatCameBeforeToo) {
+  Begin();
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece, 2), IsOk());
+  fetch().End(base::Error(absl::StatusCode::kUnavailable, "NO_PROGRESS", "nothing came"));
+  Read again = Begin();
+  Pass(milliseconds(50));
+  EXPECT_EQ(board_.view().entries.at(kK).percent, 40u) << "two of five are here already";
+  ASSERT_THAT(fetch().Send(Bytes(), kPiece, 3), IsOk());
+  Pass(milliseconds(50));
+  EXPECT_EQ(board_.view().entries.at(kK).percent, 60u);
+}
+
 TEST_P(SwarmReadsTest, WhatIsOnePieceIsFetchedAlone) {
   Read read = GetLater();
   ClusterObject small = On({"b"});
