@@ -12,6 +12,16 @@ constexpr base::Duration kBusyPause = std::chrono::milliseconds(20);
 
 }  // namespace
 
+std::optional<base::Duration> Expiry::Look::Begin(uint64_t applied, LogTime now) {
+  base::MutexLock lock(mutex);
+  if (busy) return kBusyPause;
+  if (found.applied == applied && found.due > now) {
+    return base::Duration(std::min<uint64_t>(found.due.ns - now.ns, kLongestPause.count()));
+  }
+  busy = true;
+  return std::nullopt;
+}
+
 void Expiry::Look::End(Found now) {
   base::MutexLock lock(mutex);
   busy = false;
@@ -23,15 +33,7 @@ base::Duration Expiry::Round() {
   if (!now) return kLongestPause;
   // Before the look, which sees as much or more.
   const uint64_t applied = state_.mark().at.index;
-  {
-    base::MutexLock lock(look_->mutex);
-    if (look_->busy) return kBusyPause;
-    const Found& found = look_->found;
-    if (found.applied == applied && found.due > *now) {
-      return base::Duration(std::min<uint64_t>(found.due.ns - now->ns, kLongestPause.count()));
-    }
-    look_->busy = true;
-  }
+  if (const auto pause = look_->Begin(applied, *now)) return *pause;
   consensus_.ReadStale(
       [&consensus = consensus_, look = look_, applied, now = *now](const absl::Status& status, Reader* reader) {
         const absl::StatusOr<LogTime> due = status.ok() ? NextDue(*reader) : status;

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "core/consensus.h"
 #include "core/served_state.h"
@@ -36,6 +37,9 @@ class Expiry {
     bool busy LARDER_GUARDED_BY(mutex) = false;
     Found found LARDER_GUARDED_BY(mutex);
 
+    // Begins, or says how long to wait with it: one is under way, or nothing was due for that long and nothing applied
+    // since.
+    std::optional<base::Duration> Begin(uint64_t applied, LogTime now) LARDER_EXCLUDES(mutex);
     void End(Found now) LARDER_EXCLUDES(mutex);
   };
 
