@@ -39,7 +39,7 @@ void RunToEnd(const std::vector<std::string>& arguments);
 // Where this build's programs lie.
 std::string ProgramPath(const std::string& name);
 
-// A net of loopback that nobody else uses, so that ports need not be found: "127.x.y".
+// A net of loopback at random, that hardly anybody uses, so that ports need not be found: "127.x.y".
 std::string NewNet();
 
 // A stream or SEQPACKET connection to `path`, or -1.

@@ -18,6 +18,7 @@
 
 #include "larder/base/mutex.h"
 #include "larder/base/sockets.h"
+#include "larder/base/status.h"
 #include "larder/base/unique_fd.h"
 
 namespace larder::rpc {
@@ -40,10 +41,11 @@ class Acceptor::Loop {
     thread_.join();
   }
 
-  void Add(int listening, size_t most, grpc::Server& server) LARDER_EXCLUDES(mutex_) {
+  absl::Status Add(int listening, size_t most, grpc::Server& server) LARDER_EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
-    sockets_[++numbers_] = {.listening = listening, .most = most, .server = &server};
-    Watch(listening, EPOLLIN, numbers_);
+    if (!Watch(listening, EPOLLIN, ++numbers_)) return base::ErrnoError(errno, "watch a listening socket");
+    sockets_[numbers_] = {.listening = listening, .most = most, .server = &server};
+    return absl::OkStatus();
   }
   void Remove(int listening) LARDER_EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
@@ -125,7 +127,9 @@ class Acceptor::Loop {
 
 Acceptor::Acceptor(size_t most) : loop_(std::make_unique<Loop>(most)) {}
 Acceptor::~Acceptor() = default;
-void Acceptor::Add(int listening, size_t most, grpc::Server& server) { loop_->Add(listening, most, server); }
+absl::Status Acceptor::Add(int listening, size_t most, grpc::Server& server) {
+  return loop_->Add(listening, most, server);
+}
 void Acceptor::Remove(int listening) { loop_->Remove(listening); }
 size_t Acceptor::open() const { return loop_->open(); }
 

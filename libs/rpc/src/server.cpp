@@ -52,8 +52,8 @@ absl::Status CannotListen(std::string_view where, std::string_view why) {
 absl::StatusOr<base::UniqueFd> ListenAt(const std::string& path) {
   sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
   path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   ::unlink(path.c_str());
+  base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
       ::listen(fd.get(), kBacklog) != 0) {
     return CannotListen(path, base::Message(base::ErrnoError(errno, "bind a socket")));
@@ -74,7 +74,7 @@ struct Server::Impl {
   absl::Status CheckOptions() const;
   absl::Status Publish(const std::string& aside);
   void Unpublish() const;
-  void Accept();
+  absl::Status Accept();
   void StopAccepting();
 
   void SetLimits(grpc::ServerBuilder& builder) const;
@@ -125,13 +125,13 @@ void Server::Impl::Unpublish() const {
   if (now.st_ino == socket.st_ino && now.st_dev == socket.st_dev) ::unlink(path);
 }
 
-void Server::Impl::Accept() {
+absl::Status Server::Impl::Accept() {
   constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
   const size_t most = options.limits.connections == 0 ? kNoLimit : options.limits.connections;
-  if (accepted) options.acceptor->Add(accepted.get(), most, *server);
-  if (!options.listening) return;
+  if (accepted) LARDER_RETURN_IF_ERROR(options.acceptor->Add(accepted.get(), most, *server));
+  if (!options.listening) return absl::OkStatus();
   own_acceptor = std::make_unique<Acceptor>(kNoLimit);
-  own_acceptor->Add(options.listening.get(), kNoLimit, *server);
+  return own_acceptor->Add(options.listening.get(), kNoLimit, *server);
 }
 
 void Server::Impl::StopAccepting() {
@@ -185,7 +185,11 @@ absl::Status Server::Start() {
       return published;
     }
   }
-  impl_->Accept();
+  if (const absl::Status accepts = impl_->Accept(); !accepts.ok()) {
+    Stop(base::Deadline());
+    return CannotListen(options.unix_path.empty() ? "the socket given" : options.unix_path.native(),
+                        base::Message(accepts));
+  }
   SetServing(true);
   impl_->log.Info("grpc serving",
                   {{"address", options.address}, {"port", impl_->port}, {"socket", options.unix_path.native()}});

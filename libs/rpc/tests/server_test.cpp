@@ -289,6 +289,12 @@ TEST_F(ServerTest, AnAcceptorTakesNoMoreOfAllSocketsThanItMay) {
   EXPECT_THAT(Say(DialUnix(other), "hello"), IsOk());
 }
 
+TEST_F(ServerTest, SaysThatWhatItWasGivenCannotBeListenedOn) {
+  const auto server =
+      Make({.listening = base::UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), .reflection = false});
+  EXPECT_THAT(server->Start(), StatusIs(StatusCode::kFailedPrecondition, "CANNOT_LISTEN"));
+}
+
 TEST_F(ServerTest, WaitsForDescriptorsWithoutSpinning) {
   base::UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_un address = Address();

@@ -96,8 +96,8 @@ class Consensus {
   void Receive(raft::MemberId from, std::string_view bytes) LARDER_EXCLUDES(mutex_);
   // Bytes to this member were lost, or those from it may have been.
   void Unreachable(raft::MemberId member) LARDER_EXCLUDES(mutex_);
-  // Sends on what waited for a leader, gives up what waited too long. When the node's standing has changed, by the time
-  // that it returns, and within kLeaderWait in any case.
+  // Sends on what waited for a leader, gives up what waited too long. To be called when the node's standing has
+  // changed, by the time that it returned, when the next wait is over, and within kLeaderWait in any case.
   base::Deadline Tick() LARDER_EXCLUDES(mutex_);
 
   // Whether this member leads, and has applied all that was before; then the time of its log, now.

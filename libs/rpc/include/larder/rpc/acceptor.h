@@ -1,4 +1,6 @@
 #pragma once
+#include <absl/status/status.h>
+
 #include <cstddef>
 #include <memory>
 
@@ -21,8 +23,9 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  // Both are borrowed until Remove, of which there must be one. `most`: connections by this socket.
-  void Add(int listening, size_t most, grpc::Server& server);
+  // Both are borrowed until Remove, of which there must be one. `most`: connections by this socket. Fails, and takes
+  // nothing, if the kernel will not watch it.
+  absl::Status Add(int listening, size_t most, grpc::Server& server);
   // No more is taken once it returns. What is open counts among all until it ends. Nothing if it was not added.
   void Remove(int listening);
   // Connections that are open now, of all sockets. One that has ended counts for a moment.
