@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -57,6 +58,8 @@ class AgentSide : public testing::Test, public object::TransportObserver {
     base::MutexLock lock(mutex_);
     denied_.emplace_back(reason);
   }
+  void ConnectionOpened() override { ++connections_; }
+  void ConnectionClosed() override { --connections_; }
   // What a suite listens with instead.
   virtual void Change(object::ListenSettings&) {}
   virtual const base::Clock* clock() const { return &clock_; }
@@ -139,6 +142,7 @@ class AgentSide : public testing::Test, public object::TransportObserver {
   std::unique_ptr<peers::SinglePeer> peer_;
   base::Mutex mutex_;
   std::vector<std::string> denied_ LARDER_GUARDED_BY(mutex_);
+  std::atomic<int> connections_ = 0;
   std::unique_ptr<object::Listener> listener_;
 };
 
