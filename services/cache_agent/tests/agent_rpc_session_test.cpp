@@ -308,7 +308,7 @@ TEST_F(AppTest, ACallWithAConnectionsTokenActsInItsSessionUntilItEnds) {
   EXPECT_THAT(calls.Stat({}), StatusIs(StatusCode::kNotFound, "NO_OBJECT")) << "in the namespace `default`";
   EXPECT_THAT(agent.Metrics(), HasSubstr(opened + "3\n")) << "of the call without a token only";
   connection.Reset();
-  // The thread that answers this one has seen the other's end before.
+  ASSERT_TRUE(agent.AwaitNoConnection());
   LARDER_ASSERT_OK_AND_ASSIGN(const base::UniqueFd next, ConnectRaw(config.socket_dir));
   LARDER_ASSERT_OK_AND_ASSIGN(const Greeting anew, SayHello(next.get(), "team-a"));
   EXPECT_THAT(calls.Stat(token), StatusIs(StatusCode::kUnauthenticated, "NO_SESSION"));

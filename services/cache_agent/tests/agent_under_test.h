@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "larder/base/mutex.h"
@@ -40,6 +41,15 @@ class Agent {
     return *std::move(connected);
   }
   std::string Metrics() { return process_.metrics().Render(); }
+  // Until no client is connected, as /metrics has it; false after ten seconds. An agent hears of an end when its loop comes to it.
+  bool AwaitNoConnection() {
+    const base::Deadline until = InTenSeconds();
+    while (Metrics().find("larder_agent_connections 0\n") == std::string::npos) {
+      if (base::SystemClock().Now() > until) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
   // What /readyz says.
   bool ready() const { return process_.ready(); }
   std::vector<std::string> Lines() {
