@@ -278,9 +278,15 @@ base::Deadline Consensus::Tick() {
       ended.emplace_back(std::move(waiting_.front().done), NoQuorum());
     }
     if (!waiting_.empty()) next = waiting_.front().until;
+    // Asked under the lock: nothing in there was sent to a later leader than this one.
+    const raft::MemberId leader = parts_.node->status().leader;
     std::erase_if(forwarded_, [&](auto& item) {
-      if (item.second.until > now) {
-        next = std::min(next, item.second.until);
+      base::Deadline& until = item.second.until;
+      if (leader != raft::MemberId{} && leader != item.second.to) {
+        until = std::min(until, base::DeadlineAfter(now, kLateAnswerWait));
+      }
+      if (until > now) {
+        next = std::min(next, until);
         return false;
       }
       ended.emplace_back(std::move(item.second.done), OutcomeUnknown());

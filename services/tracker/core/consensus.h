@@ -42,6 +42,8 @@ using SendToMember = std::function<absl::Status(raft::MemberId to, std::string b
 // How long a change waits for a leader, and then for its outcome, and a read for a quorum.
 inline constexpr base::Duration kLeaderWait = std::chrono::milliseconds(2500);
 inline constexpr base::Duration kOutcomeWait = std::chrono::seconds(3);
+// And how much longer for the answer of a leader after whom another leads: it is on its way by then, or never comes.
+inline constexpr base::Duration kLateAnswerWait = std::chrono::milliseconds(300);
 // Of the entries that are under way through one member: those that wait for a leader, and those that have no outcome
 // yet.
 inline constexpr uint64_t kMaxUnderWay = 64 * base::kMiB;

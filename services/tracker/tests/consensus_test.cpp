@@ -403,6 +403,26 @@ TEST_F(ConsensusTest, ATickTellsWhenTheFirstHasWaitedTooLong) {
   EXPECT_EQ(consensus_.Tick(), base::kNoDeadline);
 }
 
+TEST_F(ConsensusTest, WhatWasSentToALeaderAfterWhomAnotherLeadsIsSoonGivenUp) {
+  node_.Follow(kOther, 1);
+  Propose(SetOf("late"));
+  Propose(SetOf("lost"));
+  const uint64_t late = std::get<ForwardedEntry>(Sent(0)).id;
+  node_.Follow({}, 2);
+  EXPECT_EQ(consensus_.Tick(), clock_.Now() + kOutcomeWait) << "it may lead on";
+  node_.Follow({3}, 2);
+  Propose(SetOf("next"));
+  EXPECT_EQ(consensus_.Tick(), clock_.Now() + kLateAnswerWait);
+  clock_.Advance(kLateAnswerWait / 2);
+  const std::string replies = EncodeReplies({RespSetDone{.stored = true}});
+  consensus_.Receive(kOther, EncodeMemberMessage(ForwardedReply{.id = late, .replies = replies}));
+  EXPECT_THAT(results_, ElementsAre(IsOk()));
+  EXPECT_EQ(consensus_.Tick(), clock_.Now() + kLateAnswerWait / 2) << "no look makes it longer";
+  clock_.Advance(kLateAnswerWait / 2);
+  EXPECT_EQ(consensus_.Tick(), clock_.Now() + kOutcomeWait - kLateAnswerWait) << "the next one's leader leads";
+  EXPECT_THAT(results_, ElementsAre(IsOk(), StatusIs(absl::StatusCode::kDeadlineExceeded, "OUTCOME_UNKNOWN")));
+}
+
 // A node that asks whether it is alive, and whoever fences it, of a leader that leads for long.
 class AliveTest : public ConsensusTest {
  protected:
