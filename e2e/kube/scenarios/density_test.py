@@ -44,12 +44,14 @@ class Density(unittest.TestCase):
         warm = {f"pod-{node}": node for node in release.nodes()}
         with pods.namespace("plain"), pods.waiting("plain", release.TEST_POD, **warm):
             plain, _ = started("plain", volume=False)
+        publishing = release.Publishing()
         with pods.namespace("crowd"):
             up, down = started("crowd", volume=True)
         ratio = up / plain
         print(
             f"{PODS} pods: without a volume {plain:.1f} s, with {up:.1f} s: ratio {ratio:.2f}; gone after {down:.1f} s"
         )
+        print(publishing.describe())
         for node in release.nodes():  # the kubelet tidies up some seconds after a pod is gone
             kube.wait_until(f"nothing is left on {node}", lambda: not left_over(node), 60)
         self.assertLessEqual(ratio, RATIO)

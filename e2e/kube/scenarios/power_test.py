@@ -9,7 +9,8 @@ import pods
 import release
 import traffic
 
-GAP = 5  # seconds
+GAP = 5  # seconds without a read
+NEXT_WRITE = 3  # seconds: it is the leading tracker that is gone, too
 
 
 def is_ready(node):
@@ -61,3 +62,5 @@ class Power(unittest.TestCase):
         self.assertEqual(missing, [], "acknowledged writes")
         for log, op in logs[:-1]:
             self.assertLess(log.longest_gap(op, begin, end), GAP)
+        writer = logs[-1][0]
+        self.assertLess(writer.longest_gap("write", begin, end), NEXT_WRITE)

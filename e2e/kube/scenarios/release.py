@@ -1,8 +1,10 @@
 """Larder as the chart installs it, once for all scenarios."""
 
+import collections
 import functools
 import hashlib
 import json
+import math
 import os
 
 import kube
@@ -18,6 +20,7 @@ DRIVER = "csi.larder.io"
 HASH = hashlib.sha256(f"{NAMESPACE}/{NAME}".encode()).hexdigest()[:8]
 RUN_DIR = f"/run/larder-agent/{HASH}"
 TRACKER_ADMIN = 7419
+AGENT_ADMIN = 7469
 COMPONENTS = ("agent", "tracker", "peer-manager")
 VALUES = kube.HERE / "values.yaml"
 
@@ -73,6 +76,33 @@ def leading_tracker():
 
 def is_ready(pod):
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+
+
+class Publishing:
+    """How long the agents took to give pods their volumes since this object was made."""
+
+    def __init__(self):
+        self._before = self._sum()
+
+    @staticmethod
+    def _sum():
+        total = collections.Counter()
+        for pod in pods_of("agent"):
+            address = f"{pod['status'].get('podIP')}:{AGENT_ADMIN}"
+            total.update(metrics.buckets(address, "larder_csi_request_duration_seconds", 'op="publish"'))
+        return total
+
+    def count(self):
+        return self._since().get(math.inf, 0)
+
+    def describe(self):
+        since = self._since()
+        count = since[math.inf]
+        bound = min(bound for bound, covered in since.items() if covered >= 0.99 * count)
+        return f"{count} volumes published, p99 at most {bound * 1000:.0f} ms"
+
+    def _since(self):
+        return {bound: covered - self._before[bound] for bound, covered in self._sum().items()}
 
 
 def larder():
