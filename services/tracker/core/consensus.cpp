@@ -280,18 +280,19 @@ base::Deadline Consensus::Tick() {
     if (!waiting_.empty()) next = waiting_.front().until;
     // Asked under the lock: nothing in there was sent to a later leader than this one.
     const raft::MemberId leader = parts_.node->status().leader;
-    std::erase_if(forwarded_, [&](auto& item) {
-      base::Deadline& until = item.second.until;
-      if (leader != raft::MemberId{} && leader != item.second.to) {
-        until = std::min(until, base::DeadlineAfter(now, kLateAnswerWait));
+    for (auto item = forwarded_.begin(); item != forwarded_.end();) {
+      Forwarded& one = item->second;
+      if (leader != raft::MemberId{} && leader != one.to) {
+        one.until = std::min(one.until, base::DeadlineAfter(now, kLateAnswerWait));
       }
-      if (until > now) {
-        next = std::min(next, until);
-        return false;
+      if (one.until > now) {
+        next = std::min(next, one.until);
+        ++item;
+      } else {
+        ended.emplace_back(std::move(one.done), OutcomeUnknown());
+        item = forwarded_.erase(item);
       }
-      ended.emplace_back(std::move(item.second.done), OutcomeUnknown());
-      return true;
-    });
+    }
   }
   for (const auto& [done, why] : ended) done(why);
   return next;
