@@ -53,6 +53,12 @@ class Chooser {
     return copies;
   }
 
+  uint32_t Coming(uint32_t piece) const {
+    uint32_t coming = 0;
+    for (uint32_t parent = 0; parent < free_.size(); ++parent) coming += Awaits(parent, piece) ? 1 : 0;
+    return coming;
+  }
+
   // The first pieces of all runs that hold something wanted, in the order they are to be asked for.
   std::vector<uint32_t> Blocks() const {
     struct Block {
@@ -64,7 +70,7 @@ class Chooser {
     std::vector<Block> blocks;
     for (uint32_t piece = left_.NextFrom(0); piece < left_.size(); piece = left_.NextFrom(piece + 1)) {
       const uint32_t first = piece - piece % view_.run_length;
-      const uint32_t copies = Copies(piece);
+      const uint32_t copies = Copies(piece) + Coming(piece);
       if (!blocks.empty() && blocks.back().first == first) {
         blocks.back().copies = std::min(blocks.back().copies, copies);
         continue;

@@ -123,7 +123,10 @@ void FetchMachine::OnConnected(ParentId id, Now now) {
   Do(Action::Kind::kSend, id,
      Encode(HelloFrame{.transfer_class = request_.transfer_class, .ticket = parent->spec.ticket}) +
          Encode(OpenFrame{
-             .epoch = request_.epoch, .node_epoch = parent->spec.node_epoch, .piece_length = request_.piece_length}));
+             .epoch = request_.epoch,
+             .node_epoch = parent->spec.node_epoch,
+             .piece_length = request_.piece_length,
+             .super_seeding = !request_.range && !request_.streaming && (!ledger_ || ledger_->held().empty())}));
 }
 
 void FetchMachine::OnClosed(ParentId id, const absl::Status& why, Now now) {
@@ -208,6 +211,7 @@ absl::Status FetchMachine::HandleManifest(FetchParent& parent, const ControlFram
   const uint32_t pieces = manifest_->piece_count();
   parent.held.reset();
   if ((frame.header.flags & kFlagged) == 0) parent.held = PieceSet(pieces);
+  parent.super_seeds = (frame.header.flags & kSuperSeeding) != 0;
   parent.arriving = PieceSet(pieces);
   changed_ = true;
   return absl::OkStatus();
@@ -223,7 +227,7 @@ absl::Status FetchMachine::Adopt(Manifest manifest, Now now) {
   const bool resumes = request_.held && request_.held->size() == pieces;
   ledger_.emplace(manifest_, *request_.destination, resumes ? *request_.held : PieceSet(pieces), wanted);
   LARDER_RETURN_IF_ERROR(request_.destination->Prepare(manifest_, ledger_->map()));
-  progress_ = now;
+  progress_ = accompanied_ = now;
   if (ledger_->complete()) Finish(absl::OkStatus());
   return absl::OkStatus();
 }

@@ -99,8 +99,11 @@ class FetchMachine {
   void CheckStall(FetchParent& parent, Now now);
   void SampleRates(Now now);
   void AssignPieces(Now now);
-  // False if a run was longer than could be begun at once.
-  bool AssignOnce(Now now);
+  // False if a run was longer than could be begun at once. `all`: super-seeders are asked for whatever they have.
+  bool AssignOnce(bool all, Now now);
+  // When super-seeders are to be asked for more than they want to be: nothing has come from anybody, or nobody else is
+  // there to have it from.
+  base::Deadline AskAllAt() const;
   std::vector<AssignView::InFlight> EndgamePieces(const std::vector<FetchParent*>& open, Now now) const;
   uint32_t FreeOf(const FetchParent& parent, Now now) const;
   // Somebody who is not slow has the piece.
@@ -125,6 +128,8 @@ class FetchMachine {
   Now advanced_;         // when Advance was last called,
   bool paused_ = false;  // and whether a parent was paused then
   Now next_sample_;
+  Now accompanied_;       // when it last had a parent that does not super-seed
+  bool starved_ = false;  // nothing came from anybody, though super-seeders have it
   bool changed_ = false;  // something that pieces may be asked for again
   std::vector<Action> actions_;
   std::optional<FetchResult> result_;

@@ -28,7 +28,8 @@ struct FetchParent {
   bool lied = false;
   absl::Status last_error;
 
-  std::optional<PieceSet> held;  // none: all
+  std::optional<PieceSet> held;  // none: all. Of who super-seeds: what it wants to be asked for
+  bool super_seeds = false;      // it has all
   PieceSet arriving;
   std::vector<Flight> flights;    // in the order they were asked for
   base::MonotonicTime last_byte;  // or since when one is awaited

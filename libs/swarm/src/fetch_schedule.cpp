@@ -21,6 +21,9 @@ constexpr auto kEndgamePatience = std::chrono::milliseconds(100);  // or silent 
 constexpr double kStragglerRatio = 4;                              // slower than the others' median
 constexpr int kStragglerSamples = 2;
 constexpr auto kSlowFor = std::chrono::seconds(10);
+// Who super-seeds is asked for whatever it has, once nothing has come from anybody for so long,
+constexpr auto kStarved = std::chrono::milliseconds(500);
+constexpr auto kAlone = std::chrono::milliseconds(100);  // or nobody else was there for so long.
 
 }  // namespace
 
@@ -43,6 +46,7 @@ void FetchMachine::Advance(Now now) {
                        WhyEach()));
     return;
   }
+  changed_ = changed_ || now >= AskAllAt();
   if (std::exchange(changed_, false) && ledger_) AssignPieces(now);
 }
 
@@ -53,7 +57,20 @@ base::Deadline FetchMachine::next() const {
     if (parent.phase == FetchParent::Phase::kWaiting) next = std::min<base::Deadline>(next, parent.dial_at);
     next = std::min(next, parent.StallAt(options_.stall));
   }
+  if (const base::Deadline all = AskAllAt(); all > advanced_) next = std::min(next, all);
   return next;
+}
+
+base::Deadline FetchMachine::AskAllAt() const {
+  bool alone = true;
+  bool idle = false;  // a super-seeder
+  for (const auto& [id, parent] : parents_) {
+    if (parent.phase != FetchParent::Phase::kOpen) continue;
+    alone = alone && parent.super_seeds;
+    idle = idle || (parent.super_seeds && parent.flights.empty());
+  }
+  if (!idle || ledger_->wanted().empty()) return base::kNoDeadline;
+  return base::DeadlineAfter(alone ? accompanied_ : progress_, alone ? kAlone : kStarved);
 }
 
 void FetchMachine::ForgivePauses(Now now) {
@@ -161,25 +178,32 @@ uint32_t FetchMachine::FreeOf(const FetchParent& parent, Now now) const {
 }
 
 void FetchMachine::AssignPieces(Now now) {
-  while (!AssignOnce(now)) {
+  while (!AssignOnce(false, now)) {
+  }
+  bool alone = true;
+  for (const auto& [id, parent] : parents_) alone = alone && (parent.phase != FetchParent::Phase::kOpen || parent.super_seeds);
+  if (!alone) accompanied_ = now;
+  starved_ = starved_ || (!alone && now >= AskAllAt());
+  if (!starved_ && !(alone && now - accompanied_ >= kAlone)) return;
+  while (!AssignOnce(true, now)) {
   }
 }
 
-bool FetchMachine::AssignOnce(Now now) {
+bool FetchMachine::AssignOnce(bool all, Now now) {
   std::vector<FetchParent*> open;
   std::deque<PieceSet> scarce;  // at slow parents
   std::vector<AssignView::Parent> parents;
   for (auto& [id, parent] : parents_) {
     if (parent.phase != FetchParent::Phase::kOpen) continue;
     open.push_back(&parent);
-    const PieceSet* held = parent.held ? &*parent.held : nullptr;
+    const PieceSet* held = parent.held && !(all && parent.super_seeds) ? &*parent.held : nullptr;
     if (parent.slow_until > now) held = &scarce.emplace_back(ScarceAt(parent, now));
     parents.push_back(
         {.held = held, .arriving = &parent.arriving, .free = FreeOf(parent, now), .distance = parent.spec.distance});
   }
   const std::vector<AssignView::InFlight> in_flight = EndgamePieces(open, now);
   const uint32_t pieces = manifest_->piece_count();
-  bool all = true;
+  bool whole = true;
   for (const Assignment& assignment : Assign({.wanted = &ledger_->wanted(),
                                       .parents = parents,
                                       .run_length = (pieces + kRunsPerObject - 1) / kRunsPerObject,
@@ -198,7 +222,7 @@ bool FetchMachine::AssignOnce(Now now) {
     } else {
       flight = ledger_->Begin(assignment.run, parent.id);
     }
-    all = all && flight.rest == assignment.run;
+    whole = whole && flight.rest == assignment.run;
     flight.request = next_request_++;
     Do(Action::Kind::kSend, parent.id,
        Encode(GetFrame{.request = flight.request, .run = flight.rest, .start = flight.received}));
@@ -208,7 +232,7 @@ bool FetchMachine::AssignOnce(Now now) {
     }
     parent.flights.push_back(std::move(flight));
   }
-  return all;
+  return whole;
 }
 
 std::vector<AssignView::InFlight> FetchMachine::EndgamePieces(const std::vector<FetchParent*>& open, Now now) const {

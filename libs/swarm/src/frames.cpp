@@ -80,7 +80,7 @@ std::string Encode(const HelloFrame& frame) {
 std::string Encode(const OpenFrame& frame) {
   base::ByteWriter out;
   out.U64(frame.epoch.value).U64(frame.node_epoch.value).U32(frame.piece_length);
-  return Framed(FrameKind::kOpen, 0, out);
+  return Framed(FrameKind::kOpen, frame.super_seeding ? kFlagged : 0, out);
 }
 
 std::string Encode(const GetFrame& frame) {
@@ -114,10 +114,10 @@ std::string Encode(const ErrorFrame& frame) {
   return Framed(FrameKind::kError, 0, out);
 }
 
-std::string EncodeManifestFrame(const Manifest& manifest, bool complete) {
+std::string EncodeManifestFrame(const Manifest& manifest, bool complete, bool super_seeding) {
   base::ByteWriter out;
   out.Raw(base::AsBytes(EncodeManifest(manifest)));
-  return Framed(FrameKind::kManifest, complete ? kFlagged : 0, out);
+  return Framed(FrameKind::kManifest, super_seeding ? kSuperSeeding : complete ? kFlagged : 0, out);
 }
 
 std::array<std::byte, kPieceHeaderSize> EncodePieceHeader(const PieceFrame& frame, uint32_t size,
@@ -160,9 +160,9 @@ absl::StatusOr<HelloFrame> DecodeHello(base::ByteSpan payload) {
   return IfDone(in, transfer_class < kTransferClasses, frame);
 }
 
-absl::StatusOr<OpenFrame> DecodeOpen(base::ByteSpan payload) {
+absl::StatusOr<OpenFrame> DecodeOpen(base::ByteSpan payload, uint8_t flags) {
   base::ByteReader in(payload);
-  OpenFrame frame;
+  OpenFrame frame{.super_seeding = (flags & kFlagged) != 0};
   frame.epoch.value = in.U64();
   frame.node_epoch.value = in.U64();
   frame.piece_length = in.U32();

@@ -41,8 +41,11 @@ enum class FrameKind : uint8_t {
   kError = 8,
   kDoubt = 9,
 };
-// Of PIECE: the header's checksum is that of the data. Of MANIFEST: all pieces are held.
+// Of PIECE: the header's checksum is that of the data. Of MANIFEST: all pieces are held. Of OPEN: the child takes part
+// in super-seeding.
 inline constexpr uint8_t kFlagged = 1;
+// Of MANIFEST: all pieces are held, and HAVE says which the child is to ask for first.
+inline constexpr uint8_t kSuperSeeding = 2;
 
 struct FrameHeader {
   uint32_t length = 0;  // of the payload
@@ -63,6 +66,7 @@ struct OpenFrame {
   object::Epoch epoch;
   NodeEpoch node_epoch;
   uint32_t piece_length = 0;  // of the manifest that is wanted; 0: whatever the parent's has
+  bool super_seeding = false;
 };
 struct GetFrame {
   uint32_t request = 0;
@@ -100,7 +104,7 @@ std::string Encode(const CancelFrame& frame);
 std::string Encode(const DoubtFrame& frame);
 std::string Encode(const HaveFrame& frame);  // kMaxHaveRuns at most
 std::string Encode(const ErrorFrame& frame);
-std::string EncodeManifestFrame(const Manifest& manifest, bool complete);
+std::string EncodeManifestFrame(const Manifest& manifest, bool complete, bool super_seeding = false);
 // All of a PIECE but its data, of which there are `size`; with its CRC-32C where it is known.
 std::array<std::byte, kPieceHeaderSize> EncodePieceHeader(const PieceFrame& frame, uint32_t size,
                                                           std::optional<uint32_t> crc);
@@ -110,7 +114,7 @@ std::string EncodeHave(PieceMap::State state, std::span<const PieceRun> runs);
 // From a payload that nobody trusts, whose checksum was compared (PIECE excepted: its first kPieceFieldsSize bytes).
 // Views point into it. INVALID_ARGUMENT (BAD_FRAME).
 absl::StatusOr<HelloFrame> DecodeHello(base::ByteSpan payload);
-absl::StatusOr<OpenFrame> DecodeOpen(base::ByteSpan payload);
+absl::StatusOr<OpenFrame> DecodeOpen(base::ByteSpan payload, uint8_t flags);
 absl::StatusOr<GetFrame> DecodeGet(base::ByteSpan payload);
 absl::StatusOr<PieceFrame> DecodePiece(base::ByteSpan fields);
 absl::StatusOr<HaveFrame> DecodeHave(base::ByteSpan payload);

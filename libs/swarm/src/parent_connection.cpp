@@ -87,7 +87,7 @@ absl::Status ParentConnection::Handle(const ControlFrame& frame) {
   if (ticket_.has_value() == (kind == FrameKind::kHello)) return BadFrame("HELLO is the first frame, and the only one");
   if (kind == FrameKind::kHello) return HandleHello(frame.payload);
   if (object_.has_value() == (kind == FrameKind::kOpen)) return BadFrame("OPEN is the second frame, and the only one");
-  if (kind == FrameKind::kOpen) return HandleOpen(frame.payload);
+  if (kind == FrameKind::kOpen) return HandleOpen(frame);
   if (kind == FrameKind::kGet) return HandleGet(frame.payload);
   if (kind == FrameKind::kCancel) return HandleCancel(frame.payload);
   if (kind == FrameKind::kDoubt) return HandleDoubt(frame.payload);
@@ -107,8 +107,8 @@ absl::Status ParentConnection::HandleHello(base::ByteSpan payload) {
   return absl::OkStatus();
 }
 
-absl::Status ParentConnection::HandleOpen(base::ByteSpan payload) {
-  LARDER_ASSIGN_OR_RETURN(const OpenFrame open, DecodeOpen(payload));
+absl::Status ParentConnection::HandleOpen(const ControlFrame& frame) {
+  LARDER_ASSIGN_OR_RETURN(const OpenFrame open, DecodeOpen(frame.payload, frame.header.flags));
   const NodeEpoch own{state_.node_epoch};
   if (own.value == 0 || open.node_epoch != own || ticket_->parent != own) {
     return base::Error(absl::StatusCode::kAborted, "NODE_EPOCH_STALE", "node epoch {} was asked, it is {}",
@@ -122,8 +122,12 @@ absl::Status ParentConnection::HandleOpen(base::ByteSpan payload) {
   node_epoch_ = own;
   const uint32_t pieces = object_->manifest->piece_count();
   if (object_->pieces != nullptr) listening_ = object_->pieces->Listen(pieces_changed_);
-  const bool complete = object_->pieces == nullptr || object_->pieces->held().full();
-  control_ += EncodeManifestFrame(*object_->manifest, complete);
+  if (object_->pieces == nullptr && open.super_seeding) {
+    seat_ = state_.super_seeders.Join(ticket_->id, open.epoch, object_->manifest->piece_length, pieces, pieces_changed_,
+                                      state_.parts.clock.Now());
+  }
+  const bool complete = seat_ == nullptr && (object_->pieces == nullptr || object_->pieces->held().full());
+  control_ += EncodeManifestFrame(*object_->manifest, complete, seat_ != nullptr);
   told_held_ = complete ? PieceSet::All(pieces) : PieceSet(pieces);
   told_arriving_ = PieceSet(pieces);
   QueuePieces();
@@ -141,6 +145,7 @@ absl::Status ParentConnection::HandleGet(base::ByteSpan payload) {
   if (get.start >= manifest.SizeOf(get.run.first)) return BadFrame("a GET that starts beyond its piece");
   if (requests_.size() >= state_.options.requests_limit) return BadFrame("too many requests that wait");
   requests_.push_back({.number = get.request, .piece = get.run.first, .pieces = get.run.count, .offset = get.start});
+  if (seat_ != nullptr) seat_->Asked(get.run, heard_);
   return absl::OkStatus();
 }
 
@@ -169,9 +174,9 @@ absl::Status ParentConnection::TellPieces() {
 }
 
 void ParentConnection::QueuePieces() {
-  if (!object_ || object_->pieces == nullptr || told_held_.full() || control_.size() > kMaxQueuedControl) return;
-  const PieceSet held = object_->pieces->held();
-  const PieceSet arriving = object_->pieces->arriving();
+  if (!object_ || told_held_.full() || control_.size() > kMaxQueuedControl) return;
+  const PieceSet held = seat_ != nullptr ? seat_->told() : object_->pieces->held();
+  const PieceSet arriving = seat_ != nullptr ? PieceSet(held.size()) : object_->pieces->arriving();
   const auto tell = [&](PieceMap::State state, auto changed) {
     PieceSet pieces(held.size());
     for (uint32_t piece = 0; piece < held.size(); ++piece) {
@@ -234,6 +239,7 @@ void ParentConnection::PrepareChunk(Request& request, const PieceBytes::Stretch&
             .data = stretch};
   request.offset += size;
   if (request.offset < object_->manifest->SizeOf(request.piece)) return;
+  chunk_.ends = request.piece;
   request.offset = 0;
   ++request.piece;
   if (--request.pieces == 0) requests_.pop_front();
@@ -259,6 +265,7 @@ absl::Status ParentConnection::SendShare() {
     sent += moved;
     if (moved > 0) state_.parts.metrics.Moved(Direction::kOut, moved);
     state_.sent += moved;
+    if (moved > 0 && seat_ != nullptr && !chunk_left()) seat_->Moved(chunk_.ends, sent_);
     if (outcome == Sent::kBlocked) {
       sending_ = true;
       return absl::OkStatus();
@@ -325,6 +332,7 @@ absl::StatusOr<ParentConnection::Sent> ParentConnection::SendFile() {
 absl::Status ParentConnection::CheckTimeouts() const {
   const PieceServerOptions& options = state_.options;
   const base::MonotonicTime now = state_.parts.clock.Now();
+  if (seat_ != nullptr) seat_->Tick(now);
   const auto late = [&](std::string_view reason, std::string_view what) {
     return base::Error(absl::StatusCode::kDeadlineExceeded, reason, "{}", what);
   };

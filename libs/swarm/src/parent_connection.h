@@ -10,6 +10,7 @@
 #include "larder/base/unique_fd.h"
 #include "larder/swarm/piece_server.h"
 #include "src/frames.h"
+#include "src/super_seeders.h"
 
 namespace larder::swarm {
 
@@ -26,6 +27,7 @@ struct ServerState {
   std::atomic<uint64_t> sent = 0;
   std::atomic<uint64_t> malformed = 0;
   std::atomic<uint64_t> bad_tickets = 0;
+  SuperSeeders super_seeders;
 };
 
 // A child's connection, at its parent: reads small frames, and sends what was asked for, one request after the other.
@@ -45,6 +47,7 @@ class ParentConnection {
   absl::Status Send();
   // Tells the child what has changed; then as Send.
   absl::Status TellPieces();
+  // A few times a second.
   absl::Status CheckTimeouts() const;
   // Waits for the socket to take more; and when the rate limit does.
   bool sending() const { return sending_; }
@@ -64,12 +67,13 @@ class ParentConnection {
     std::array<std::byte, kPieceHeaderSize> header{};
     size_t header_sent = kPieceHeaderSize;
     PieceBytes::Stretch data;  // what is left of it
+    std::optional<uint32_t> ends;  // this piece
   };
   enum class Sent : uint8_t { kAll, kBlocked };
 
   absl::Status Handle(const ControlFrame& frame);
   absl::Status HandleHello(base::ByteSpan payload);
-  absl::Status HandleOpen(base::ByteSpan payload);
+  absl::Status HandleOpen(const ControlFrame& frame);
   absl::Status HandleGet(base::ByteSpan payload);
   absl::Status HandleCancel(base::ByteSpan payload);
   absl::Status HandleDoubt(base::ByteSpan payload);
@@ -101,6 +105,7 @@ class ParentConnection {
   NodeEpoch node_epoch_;
   std::optional<ServedObject> object_;
   std::shared_ptr<void> listening_;
+  std::unique_ptr<SuperSeeders::Seat> seat_;  // null: the child is told of all that is here
   PieceSet told_held_;
   PieceSet told_arriving_;
   std::deque<Request> requests_;

@@ -102,7 +102,7 @@ TEST(Frames, DecodeToWhatWasSaid) {
   const auto hello = DecodeHello(Control(golden.at("HELLO")).payload).value();
   EXPECT_EQ(hello.transfer_class, TransferClass::kRepair);
   EXPECT_EQ(hello.ticket, SampleTicket());
-  const auto open = DecodeOpen(Control(golden.at("OPEN")).payload).value();
+  const auto open = DecodeOpen(Control(golden.at("OPEN")).payload, 0).value();
   EXPECT_EQ(open.epoch.value, 7);
   EXPECT_EQ(open.node_epoch.value, 3);
   EXPECT_EQ(open.piece_length, base::kMiB);
@@ -124,7 +124,7 @@ TEST(Frames, DecodeToWhatWasSaid) {
 
 TEST(Frames, OpenNamesAPieceLengthThatThereIsOrNone) {
   const auto decoded = [](uint32_t piece_length) {
-    return DecodeOpen(Control(Encode(OpenFrame{.epoch = {7}, .piece_length = piece_length})).payload).status();
+    return DecodeOpen(Control(Encode(OpenFrame{.epoch = {7}, .piece_length = piece_length})).payload, 0).status();
   };
   EXPECT_THAT(decoded(0), IsOk());
   EXPECT_THAT(decoded(kMinPieceLength), IsOk());
