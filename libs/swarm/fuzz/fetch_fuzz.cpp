@@ -65,7 +65,7 @@ void Step(swarm::FetchMachine& machine, const Parts& parts, base::ByteReader& in
       machine.OnConnected(1, now);
       break;
     case 1:
-      tell(swarm::EncodeManifestFrame(parts.manifest, (what & 8) != 0));
+      tell(swarm::EncodeManifestFrame(parts.manifest, (what & 8) != 0, (what & 16) != 0));
       break;
     case 2:
       tell(swarm::Encode(swarm::HaveFrame{.state = static_cast<swarm::PieceMap::State>(in.U8() % 3),

@@ -259,7 +259,7 @@ void FetchMachine::HandleError(FetchParent& parent, const ErrorFrame& error, Now
   const auto flight = std::ranges::find(parent.flights, error.request, &Flight::request);
   if (flight == parent.flights.end()) return;  // cancelled meanwhile
   const uint32_t piece = flight->rest.first;
-  if (!parent.held) parent.held = PieceSet::All(parent.arriving.size());
+  if (!parent.held || std::exchange(parent.super_seeds, false)) parent.held = PieceSet::All(parent.arriving.size());
   parent.held->Remove(piece);
   parent.arriving.Remove(piece);
   parent.last_error = why;

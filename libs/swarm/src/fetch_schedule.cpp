@@ -220,7 +220,8 @@ bool FetchMachine::AssignOnce(bool all, Now now) {
       });
       flight = ledger_->BeginDuplicate(assignment.run.first, parent.id, *original);
     } else {
-      flight = ledger_->Begin(assignment.run, parent.id);
+      if (all && parent.super_seeds) parent.held->Add(assignment.run);
+      flight = ledger_->Begin(assignment.run, parent.id, parent.Holds(assignment.run.first));
     }
     whole = whole && flight.rest == assignment.run;
     flight.request = next_request_++;

@@ -29,7 +29,7 @@ uint32_t PieceLedger::FirstMissing() const {
   return piece;
 }
 
-Flight PieceLedger::Begin(PieceRun run, uint32_t giver) {
+Flight PieceLedger::Begin(PieceRun run, uint32_t giver, bool giver_has) {
   Flight flight{.giver = giver, .rest = {.first = run.first}};
   while (flight.rest.count < run.count) {
     const uint32_t piece = run.first + flight.rest.count;
@@ -37,7 +37,7 @@ Flight PieceLedger::Begin(PieceRun run, uint32_t giver) {
     ++flight.rest.count;
     ++flying_[piece];
     wanted_.Remove(piece);
-    map_->Set(piece, PieceMap::State::kArriving);
+    map_->Set(piece, giver_has ? PieceMap::State::kArriving : PieceMap::State::kAbsent);
   }
   if (const auto begun = begun_.find(run.first); begun != begun_.end()) {
     flight.received = begun->second.received;

@@ -60,8 +60,7 @@ void SuperSeeding::Sent(Child child, uint32_t piece, Now now) {
     std::erase(fresh_, piece);  // it was taken back, and came after all
     return;
   }
-  const base::Duration took = now - due->since;
-  pace_ = pace_.count() == 0 ? took : (3 * pace_ + took) / 4;
+  pace_ = (3 * pace_ + (now - due->since)) / 4;
   state.due.erase(due);
   const bool asked = std::ranges::any_of(
       children_, [](const auto& entry) { return std::ranges::any_of(entry.second.due, &Due::asked); });
@@ -69,15 +68,17 @@ void SuperSeeding::Sent(Child child, uint32_t piece, Now now) {
 }
 
 bool SuperSeeding::IsLate(const Due& due, Now now) const {
-  return pace_.count() > 0 && now - due.since >= std::max<base::Duration>(4 * pace_, kSoonestLate);
+  return now - due.since >= std::max<base::Duration>(4 * pace_, kSoonestLate);
 }
 
 SuperSeeding::ChildState* SuperSeeding::Next(Now now, size_t& place, Child& child) {
   ChildState* next = nullptr;
   for (auto& [id, state] : children_) {
-    if (state.told.full()) continue;
-    if (std::ranges::any_of(state.due, [&](const Due& due) { return IsLate(due, now); })) continue;
-    const auto rank = [](const ChildState& of) { return std::tuple(of.due.size(), of.offered); };
+    if (state.told.full() || state.due.size() >= most_due_) continue;
+    const auto rank = [&](const ChildState& of) {
+      const auto late = std::ranges::count_if(of.due, [&](const Due& due) { return IsLate(due, now); });
+      return std::tuple(late, of.due.size(), of.offered);
+    };
     if (next != nullptr && rank(*next) <= rank(state)) continue;
     const auto fresh = std::find_if(fresh_.rbegin(), fresh_.rend(), [&](uint32_t p) { return !state.told.Has(p); });
     if (fresh == fresh_.rend()) continue;

@@ -64,7 +64,7 @@ class SuperSeeding {
   std::vector<uint32_t> fresh_;  // offered to nobody; the last is the next
   std::map<Child, ChildState> children_;
   uint32_t most_due_;      // of all children together, as long as it suffices
-  base::Duration pace_{};  // from offer to end, on average lately
+  base::Duration pace_ = kSeedPatience / 4;  // from offer to end, on average lately
   const Now begun_;
   std::optional<Now> over_since_;
 };

@@ -111,6 +111,7 @@ void SimulatedSwarm::Receive(uint64_t id, const std::string& frames) {
     Connection& connection = connections_.at(id);
     switch ((*frame)->header.kind) {
       case FrameKind::kOpen:
+        opens[connection.node] = DecodeOpen((*frame)->payload, (*frame)->header.flags).value();
         Open(id);
         break;
       case FrameKind::kGet:
@@ -137,7 +138,9 @@ void SimulatedSwarm::Open(uint64_t id) {
     return;
   }
   if (parent.after == 0 && !Spoil(id)) return;
-  std::string frames = EncodeManifestFrame(manifest_, !parent.held);
+  const bool seeds = parent.offered.has_value();
+  std::string frames = EncodeManifestFrame(manifest_, !parent.held && !seeds, seeds);
+  if (seeds) frames += EncodeHave(PieceMap::State::kHeld, parent.offered->Runs());
   if (parent.held) frames += EncodeHave(PieceMap::State::kHeld, parent.held->Runs());
   if (parent.arriving) frames += EncodeHave(PieceMap::State::kArriving, parent.arriving->Runs());
   SendControl(id, frames);

@@ -34,6 +34,7 @@ struct SimulatedParent {
   base::Duration latency = std::chrono::milliseconds(1);
   std::optional<PieceSet> held;  // none: all
   std::optional<PieceSet> arriving;
+  std::optional<PieceSet> offered;  // it super-seeds, and offers these
   Fault fault = Fault::kNone;
   uint64_t after = 0;
   absl::Status refusal;  // of OPEN
@@ -69,6 +70,7 @@ class SimulatedSwarm {
   };
   std::vector<Asked> asked;
   std::vector<std::pair<std::string, base::Duration>> dials;
+  std::map<std::string, OpenFrame> opens;  // the last, by node
   std::vector<std::pair<std::string, uint32_t>> cancels;
   std::vector<ParentFailure> failures;
   std::map<std::string, uint64_t> sent;  // bytes of pieces, by node

@@ -39,7 +39,8 @@ WholeSwarm::WholeSwarm(const Options& options)
   manifest.pieces.assign(options.pieces, crc);
   manifest_ = std::make_shared<const Manifest>(std::move(manifest));
   for (int child = 1; child <= options.children; ++child) {
-    const base::Duration at{static_cast<int64_t>(random_() % static_cast<uint64_t>(options.apart.count()))};
+    base::Duration at{static_cast<int64_t>(random_() % static_cast<uint64_t>(options.apart.count()))};
+    if (child == options.children) at += options.last_joins;
     At(at, [this, child] { Begin(child); });
   }
 }
@@ -74,7 +75,7 @@ void WholeSwarm::Run(base::Duration most) {
   const base::MonotonicTime until = now_ + most;
   const auto all_done = [&] {
     for (size_t i = 1; i < nodes_.size(); ++i) {
-      if (!nodes_[i].dead && !nodes_[i].done) return false;
+      if (!nodes_[i].dead && !nodes_[i].stopped && !nodes_[i].done) return false;
     }
     return true;
   };
@@ -113,7 +114,7 @@ void WholeSwarm::Begin(int child) {
 
 void WholeSwarm::Settle(int child) {
   Node& node = nodes_[child];
-  if (node.machine == nullptr || node.dead) return;
+  if (node.machine == nullptr || node.dead || node.stopped) return;
   while (true) {
     node.machine->Advance(now_);
     const auto actions = node.machine->TakeActions();
@@ -327,8 +328,8 @@ void WholeSwarm::Turn(int number) {
 
 bool WholeSwarm::SendNext(uint64_t id) {
   Link& link = links_.at(id);
-  if (link.requests.empty()) return false;
   Node& parent = nodes_[link.parent];
+  if (link.requests.empty() || nodes_[link.child].stopped || parent.stopped) return false;
   const GetFrame& get = link.requests.front();
   if (link.parent != 0) {
     const PieceMap::State state = parent.destination->pieces->at(get.run.first);

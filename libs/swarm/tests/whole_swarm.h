@@ -29,18 +29,21 @@ class WholeSwarm {
     base::Duration apart = std::chrono::milliseconds(10);  // children begin within this, and meet this later at most
     bool acquainted = true;                                // they meet at all
     bool seeding = true;
-    std::vector<double> slow = {};  // rates at which the first children read from the author
+    base::Duration last_joins{};  // so much later than the others
   };
   explicit WholeSwarm(const Options& options);
   ~WholeSwarm();
   void At(base::Duration time, std::function<void()> event) { Schedule(begin_ + time, std::move(event)); }
   void Run(base::Duration most = std::chrono::minutes(30));
+  // It is gone, and who is connected with it knows.
   void Kill(int child);
+  // It does nothing any more, nor takes what it asked for.
+  void Stop(int child) { nodes_[child].stopped = true; }
   bool done(int child) const { return nodes_[child].done.has_value(); }
   base::Duration took() const;              // until the last had it
   base::Duration took(int child) const { return *nodes_[child].done; }
+  // By the author, as a multiple of the object's size.
   double sent() const { return static_cast<double>(nodes_[0].sent) / static_cast<double>(manifest_->size); }
-  SuperSeeding& seeding() { return seeding_; }
   double bound() const;                     // T*, in seconds
   uint32_t held(int child) const;
 
@@ -75,6 +78,7 @@ class WholeSwarm {
     std::deque<uint64_t> turns;
     bool busy = false;
     bool dead = false;
+    bool stopped = false;
     uint64_t sent = 0;
     std::optional<base::Duration> done;
     base::Deadline woken = base::kNoDeadline;
