@@ -101,8 +101,10 @@ class FetchMachine {
   void AssignPieces(Now now);
   // False if a run was longer than could be begun at once. `all`: super-seeders are asked for whatever they have.
   bool AssignOnce(bool all, Now now);
-  // When super-seeders are to be asked for more than they want to be: nothing has come from anybody, or nobody else is
-  // there to have it from.
+  // No parent is there but such that super-seed.
+  bool Alone() const;
+  // When super-seeders that have nothing to do are asked for more than they offer: nothing came from anybody for long,
+  // or nobody else is there to have it from.
   base::Deadline AskAllAt() const;
   std::vector<AssignView::InFlight> EndgamePieces(const std::vector<FetchParent*>& open, Now now) const;
   uint32_t FreeOf(const FetchParent& parent, Now now) const;

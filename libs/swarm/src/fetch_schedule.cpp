@@ -61,16 +61,19 @@ base::Deadline FetchMachine::next() const {
   return next;
 }
 
+bool FetchMachine::Alone() const {
+  return std::ranges::all_of(parents_, [](const auto& entry) {
+    return entry.second.phase != FetchParent::Phase::kOpen || entry.second.super_seeds;
+  });
+}
+
 base::Deadline FetchMachine::AskAllAt() const {
-  bool alone = true;
-  bool idle = false;  // a super-seeder
-  for (const auto& [id, parent] : parents_) {
-    if (parent.phase != FetchParent::Phase::kOpen) continue;
-    alone = alone && parent.super_seeds;
-    idle = idle || (parent.super_seeds && parent.flights.empty());
-  }
+  const bool idle = std::ranges::any_of(parents_, [](const auto& entry) {
+    const FetchParent& parent = entry.second;
+    return parent.phase == FetchParent::Phase::kOpen && parent.super_seeds && parent.flights.empty();
+  });
   if (!idle || ledger_->wanted().empty()) return base::kNoDeadline;
-  return base::DeadlineAfter(alone ? accompanied_ : progress_, alone ? kAlone : kStarved);
+  return Alone() ? base::DeadlineAfter(accompanied_, kAlone) : base::DeadlineAfter(progress_, kStarved);
 }
 
 void FetchMachine::ForgivePauses(Now now) {
@@ -180,11 +183,10 @@ uint32_t FetchMachine::FreeOf(const FetchParent& parent, Now now) const {
 void FetchMachine::AssignPieces(Now now) {
   while (!AssignOnce(false, now)) {
   }
-  bool alone = true;
-  for (const auto& [id, parent] : parents_) alone = alone && (parent.phase != FetchParent::Phase::kOpen || parent.super_seeds);
+  const bool alone = Alone();
   if (!alone) accompanied_ = now;
   starved_ = starved_ || (!alone && now >= AskAllAt());
-  if (!starved_ && !(alone && now - accompanied_ >= kAlone)) return;
+  if (!starved_ && now - accompanied_ < kAlone) return;
   while (!AssignOnce(true, now)) {
   }
 }

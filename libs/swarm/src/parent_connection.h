@@ -17,7 +17,7 @@ namespace larder::swarm {
 // What all connections of a server share. Thread-safe.
 struct ServerState {
   ServerState(const PieceServerOptions& server_options, const PieceServer::Parts& server_parts)
-      : options(server_options), parts(server_parts) {}
+      : options(server_options), parts(server_parts), super_seeders(server_options.seed_patience) {}
   const PieceServerOptions options;
   const PieceServer::Parts parts;
   std::atomic<uint64_t> node_epoch = 0;

@@ -4,6 +4,12 @@
 #include <vector>
 
 namespace larder::swarm {
+namespace {
+
+// All children's connections look after it.
+constexpr auto kTick = std::chrono::milliseconds(100);
+
+}  // namespace
 
 template <typename Change>
 void SuperSeeders::Object::Do(Now now, Change change) {
@@ -11,6 +17,7 @@ void SuperSeeders::Object::Do(Now now, Change change) {
   {
     base::MutexLock lock(mutex);
     change(seeding);
+    advanced = now;
     for (const SuperSeeding::Child child : seeding.Advance(now)) calls.push_back(told_more.at(child));
   }
   for (const auto& call : calls) call();
@@ -34,17 +41,27 @@ PieceSet SuperSeeders::Seat::told() const {
 }
 
 void SuperSeeders::Seat::Asked(PieceRun run, Now now) {
-  object_->Do(now, [&](SuperSeeding& seeding) { seeding.Asked(child_, run, now); });
+  base::MutexLock lock(object_->mutex);
+  object_->seeding.Asked(child_, run, now);
 }
 
-void SuperSeeders::Seat::Moved(std::optional<uint32_t> ended, Now now) {
+void SuperSeeders::Seat::Moved(Now now) {
+  base::MutexLock lock(object_->mutex);
+  object_->seeding.Moved(child_, now);
+}
+
+void SuperSeeders::Seat::Sent(uint32_t piece, Now now) {
   object_->Do(now, [&](SuperSeeding& seeding) {
     seeding.Moved(child_, now);
-    if (ended) seeding.Sent(child_, *ended, now);
+    seeding.Sent(child_, piece, now);
   });
 }
 
 void SuperSeeders::Seat::Tick(Now now) {
+  {
+    base::MutexLock lock(object_->mutex);
+    if (now - object_->advanced < kTick) return;
+  }
   object_->Do(now, [](SuperSeeding&) {});
 }
 
@@ -58,7 +75,7 @@ std::unique_ptr<SuperSeeders::Seat> SuperSeeders::Join(const object::ObjectId& i
     std::erase_if(objects_, [](const auto& entry) { return entry.second.expired(); });
     std::weak_ptr<Object>& known = objects_[{id, epoch, piece_length}];
     object = known.lock();
-    if (object == nullptr) known = object = std::make_shared<Object>(pieces, next_seed_++, now);
+    if (object == nullptr) known = object = std::make_shared<Object>(SuperSeeding(pieces, next_seed_++, now, patience_));
   }
   SuperSeeding::Child child = 0;
   {
@@ -68,9 +85,8 @@ std::unique_ptr<SuperSeeders::Seat> SuperSeeders::Join(const object::ObjectId& i
     object->seeding.Join(child, now);
     object->told_more[child] = std::move(told_more);
   }
-  auto seat = std::make_unique<Seat>(object, child);
-  seat->Tick(now);
-  return seat;
+  object->Do(now, [](SuperSeeding&) {});
+  return std::make_unique<Seat>(object, child);
 }
 
 }  // namespace larder::swarm

@@ -2,8 +2,8 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <tuple>
+#include <utility>
 
 #include "larder/base/mutex.h"
 #include "larder/object/ids.h"
@@ -18,6 +18,8 @@ class SuperSeeders {
  public:
   using Now = base::MonotonicTime;
 
+  explicit SuperSeeders(base::Duration patience) : patience_(patience) {}
+
   // A child's part in it, as long as it lives.
   class Seat {
    public:
@@ -28,8 +30,10 @@ class SuperSeeders {
 
     PieceSet told() const;
     void Asked(PieceRun run, Now now);
-    // Data were sent; `ended`: the last of this piece.
-    void Moved(std::optional<uint32_t> ended, Now now);
+    // Data were sent,
+    void Moved(Now now);
+    // the last of a piece, too.
+    void Sent(uint32_t piece, Now now);
     // A few times a second.
     void Tick(Now now);
 
@@ -45,10 +49,11 @@ class SuperSeeders {
 
  private:
   struct Object {
-    Object(uint32_t pieces, uint64_t seed, Now now) : seeding(pieces, seed, now) {}
+    explicit Object(SuperSeeding object_seeding) : seeding(std::move(object_seeding)) {}
     base::Mutex mutex;
     SuperSeeding seeding LARDER_GUARDED_BY(mutex);
     SuperSeeding::Child next LARDER_GUARDED_BY(mutex) = 1;
+    Now advanced LARDER_GUARDED_BY(mutex);
     std::map<SuperSeeding::Child, std::function<void()>> told_more LARDER_GUARDED_BY(mutex);
     // Does `change` to the seeding, and what follows of it.
     template <typename Change>
@@ -56,6 +61,7 @@ class SuperSeeders {
   };
   using Key = std::tuple<object::ObjectId, object::Epoch, uint32_t>;
 
+  const base::Duration patience_;
   base::Mutex mutex_;
   uint64_t next_seed_ LARDER_GUARDED_BY(mutex_) = 1;
   std::map<Key, std::weak_ptr<Object>> objects_ LARDER_GUARDED_BY(mutex_);

@@ -14,8 +14,8 @@ constexpr auto kSoonestLate = std::chrono::milliseconds(100);
 
 }  // namespace
 
-SuperSeeding::SuperSeeding(uint32_t pieces, uint64_t seed, Now now)
-    : pieces_(pieces), random_(seed), most_due_(kFirstDue), begun_(now) {
+SuperSeeding::SuperSeeding(uint32_t pieces, uint64_t seed, Now now, base::Duration patience)
+    : pieces_(pieces), random_(seed), most_due_(kFirstDue), patience_(patience), pace_(patience / 4), begun_(now) {
   for (uint32_t piece = 0; piece < pieces; ++piece) fresh_.push_back(piece);
   std::ranges::shuffle(fresh_, random_);
 }
@@ -98,7 +98,7 @@ std::vector<SuperSeeding::Child> SuperSeeding::Advance(Now now) {
   };
   uint32_t due_now = 0;
   for (auto& [id, state] : children_) {
-    if (!state.due.empty() && now - state.moved >= kSeedPatience) {
+    if (!state.due.empty() && now - state.moved >= patience_) {
       TakeBack(state);
       tell_all(id, state);
     }
@@ -116,7 +116,7 @@ std::vector<SuperSeeding::Child> SuperSeeding::Advance(Now now) {
   const bool none_due = std::ranges::all_of(children_, [](const auto& entry) { return entry.second.due.empty(); });
   if (fresh_.empty() && none_due && !over_since_) over_since_ = now;
   // What has left spreads; who cannot have it from others in that time has it from here.
-  if (over_since_ && now - *over_since_ >= std::max<base::Duration>(kSeedPatience, (*over_since_ - begun_) / 4)) {
+  if (over_since_ && now - *over_since_ >= std::max(patience_, (*over_since_ - begun_) / 4)) {
     for (auto& [id, state] : children_) tell_all(id, state);
   }
   return changed;

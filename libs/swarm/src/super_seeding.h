@@ -12,17 +12,16 @@ namespace larder::swarm {
 
 // Objects of fewer pieces are given as they are asked for: there is nothing to spread.
 inline constexpr uint32_t kFewestSeeded = 16;
-// Who has taken nothing of what it was offered for so long is offered everything, and keeps others from nothing.
-inline constexpr auto kSeedPatience = std::chrono::milliseconds(500);
 
 // Super-seeding: which pieces of its complete copy a parent tells which child of. Each piece is offered to one child
-// first, and few at a time, so that each leaves whole, and soon; the others have it from there. Pure; one thread.
+// first, and few at a time, so that each leaves whole, and soon; the others have it from there. Who takes nothing of what
+// it was offered for as long as `patience` is offered everything, and keeps others from nothing. Pure; one thread.
 class SuperSeeding {
  public:
   using Child = uint64_t;
   using Now = base::MonotonicTime;
 
-  SuperSeeding(uint32_t pieces, uint64_t seed, Now now);
+  SuperSeeding(uint32_t pieces, uint64_t seed, Now now, base::Duration patience);
 
   void Join(Child child, Now now);
   // What it was offered and did not get goes to others.
@@ -64,7 +63,8 @@ class SuperSeeding {
   std::vector<uint32_t> fresh_;  // offered to nobody; the last is the next
   std::map<Child, ChildState> children_;
   uint32_t most_due_;      // of all children together, as long as it suffices
-  base::Duration pace_ = kSeedPatience / 4;  // from offer to end, on average lately
+  const base::Duration patience_;
+  base::Duration pace_;  // of a piece, from offer to end, on average lately
   const Now begun_;
   std::optional<Now> over_since_;
 };

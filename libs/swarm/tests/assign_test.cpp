@@ -226,6 +226,16 @@ TEST(Assign, AsksForWhatIsArrivingOnlyIfNobodyHoldsIt) {
   EXPECT_THAT(Assign({.wanted = &wanted, .parents = busy_holder}), IsEmpty());
 }
 
+TEST(Assign, WhatArrivesSomewhereIsLessRareThanWhatDoesNot) {
+  const PieceSet wanted = PieceSet::All(4);
+  const PieceSet none(4);
+  const PieceSet three = SetOf(4, {0, 1, 3});
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const std::vector<AssignView::Parent> parents = {{.free = 1}, {.held = &none, .arriving = &three, .free = 0}};
+    EXPECT_THAT(Assign({.wanted = &wanted, .parents = parents, .seed = seed}), ElementsAre(Assignment{.run = {2, 1}}));
+  }
+}
+
 TEST(Assign, AsksASecondParentAtTheEnd) {
   const PieceSet wanted(8);
   const std::vector<AssignView::Parent> parents = {{.free = 4}, {.free = 4}};

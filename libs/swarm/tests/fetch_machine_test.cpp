@@ -506,6 +506,77 @@ TEST(FetchMachine, ATicketThatExpiredIsReplacedByAddingTheParentAgain) {
   ExpectWhole(swarm);
 }
 
+PieceSet FirstPieces(uint32_t size, uint32_t count) {
+  PieceSet set(size);
+  set.Add(PieceRun{0, count});
+  return set;
+}
+
+TEST(FetchMachine, WhoSuperSeedsIsAskedForWhatItOffersFirstAndForTheRestIfNobodyElseIsThere) {
+  SimulatedSwarm swarm(SomeBytes(5 * kMiB), kPiece, 1);
+  swarm.Add({.node = "a", .offered = FirstPieces(20, 6)});
+  swarm.Begin();
+  swarm.Run();
+  ExpectWhole(swarm);
+  EXPECT_TRUE(swarm.opens["a"].super_seeding);
+  for (uint32_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(swarm.asked[i].get.run.first < 6, i < 6) << i;
+    EXPECT_EQ(swarm.asked[i].at < milliseconds(100), i < 6) << "another parent may come";
+  }
+  EXPECT_LE(swarm.now(), milliseconds(200));
+}
+
+TEST(FetchMachine, WhoSuperSeedsIsNotAskedForWhatOthersMayHaveSoonUnlessNothingComes) {
+  SimulatedSwarm swarm(SomeBytes(5 * kMiB), kPiece, 1);
+  swarm.Add({.node = "a", .offered = FirstPieces(20, 6)});
+  swarm.Add({.node = "b", .held = PieceSet(20), .arriving = PieceSet(20)});
+  swarm.Begin();
+  swarm.At(milliseconds(400), [&] {
+    for (uint32_t piece = 6; piece < 12; ++piece) swarm.Hold("b", piece);
+  });
+  swarm.Run();
+  ExpectWhole(swarm);
+  EXPECT_EQ(swarm.sent["b"], 6 * kPiece);
+  for (uint32_t i = 0; i < 20; ++i) EXPECT_EQ(swarm.asked[i].at >= milliseconds(890), i >= 12) << i;
+  EXPECT_LE(swarm.now(), milliseconds(1100)) << "and then for all of it";
+}
+
+TEST(FetchMachine, WhoWantsNotAllOrSomethingFirstTakesNoPartInSuperSeeding) {
+  for (const bool streaming : {false, true}) {
+    SimulatedSwarm swarm(SomeBytes(5 * kMiB), kPiece, 1);
+    swarm.Add({.node = "a"});
+    FetchRequest request{.streaming = streaming};
+    if (!streaming) request.range = ByteRange{.first = 0, .last = 1};
+    swarm.Begin(request);
+    swarm.Run();
+    ASSERT_THAT(swarm.result()->status, IsOk());
+    EXPECT_FALSE(swarm.opens["a"].super_seeding);
+  }
+  SimulatedSwarm resumed(SomeBytes(5 * kMiB), kPiece, 1);
+  resumed.Add({.node = "a", .fault = Fault::kHangUp, .after = kMiB});
+  resumed.Begin();
+  resumed.Run(seconds(2));
+  EXPECT_GE(resumed.dials.size(), 2);
+  EXPECT_FALSE(resumed.opens["a"].super_seeding) << "it has some of what it would be offered";
+}
+
+TEST(FetchMachine, SurvivesEachFaultOfAParentThatSuperSeeds) {
+  for (const Fault fault : kFaults) {
+    for (const uint64_t after : {uint64_t{0}, uint64_t{100} * kKiB, uint64_t{kPiece}, uint64_t{900} * kKiB}) {
+      SimulatedSwarm swarm(SomeBytes(4 * kMiB), kPiece, after + 1);
+      CheckEachPiece(swarm);
+      swarm.Add({.node = "bad", .offered = FirstPieces(16, 8), .fault = fault, .after = after});
+      swarm.Add({.node = "good", .rate = 10e6, .offered = FirstPieces(16, 3)});
+      swarm.Begin();
+      swarm.Run();
+      SCOPED_TRACE(testing::Message() << "fault " << static_cast<int>(fault) << " after " << after);
+      ExpectWhole(swarm);
+      EXPECT_LE(swarm.now(), seconds(5));
+      EXPECT_LE(swarm.asked.size(), 64) << "what is not there is not asked for again and again";
+    }
+  }
+}
+
 TEST(PiecesOf, KnowsTheThreeForms) {
   const Manifest manifest = ManifestOf(SomeBytes(2 * kPiece + 100), kPiece);
   const auto pieces = [&](std::optional<uint64_t> first, std::optional<uint64_t> last) {

@@ -71,7 +71,9 @@ std::map<std::string, std::string> Samples() {
   return {
       {"HELLO", Encode(HelloFrame{.transfer_class = TransferClass::kRepair, .ticket = SampleTicket()})},
       {"OPEN", Encode(OpenFrame{.epoch = {7}, .node_epoch = {3}, .piece_length = base::kMiB})},
+      {"OPEN_SUPER_SEEDING", Encode(OpenFrame{.epoch = {7}, .node_epoch = {3}, .super_seeding = true})},
       {"MANIFEST", EncodeManifestFrame(kManifest, true)},
+      {"MANIFEST_SUPER_SEEDING", EncodeManifestFrame(kManifest, false, true)},
       {"GET", Encode(GetFrame{.request = 9, .run = {1, 16}, .start = 65536})},
       {"PIECE", piece(base::Crc32c(base::AsBytes(data)))},
       {"PIECE_OF_A_FILE", piece(std::nullopt)},
@@ -106,7 +108,11 @@ TEST(Frames, DecodeToWhatWasSaid) {
   EXPECT_EQ(open.epoch.value, 7);
   EXPECT_EQ(open.node_epoch.value, 3);
   EXPECT_EQ(open.piece_length, base::kMiB);
+  EXPECT_FALSE(open.super_seeding);
+  const ControlFrame open_too = Control(golden.at("OPEN_SUPER_SEEDING"));
+  EXPECT_TRUE(DecodeOpen(open_too.payload, open_too.header.flags)->super_seeding);
   EXPECT_EQ(Control(golden.at("MANIFEST")).header.flags, kFlagged);
+  EXPECT_EQ(Control(golden.at("MANIFEST_SUPER_SEEDING")).header.flags, kSuperSeeding);
   EXPECT_THAT(DecodeManifest(Control(golden.at("MANIFEST")).payload), base::IsOkAndHolds(kManifest));
   const auto get = DecodeGet(Control(golden.at("GET")).payload).value();
   EXPECT_EQ(get.request, 9);

@@ -40,6 +40,16 @@ class Ledger : public testing::Test {
   PieceLedger ledger_{ManifestOf(bytes_), destination_, PieceSet(1), PieceRun{0, 1}};
 };
 
+TEST_F(Ledger, OthersAreToldThatAPieceArrivesOnlyIfItsGiverHasIt) {
+  Flight flight = ledger_.Begin({0, 1}, 1, false);
+  EXPECT_EQ(ledger_.map()->at(0), PieceMap::State::kAbsent) << "its giver may wait for it here";
+  ledger_.End(flight);
+  flight = ledger_.Begin({0, 1}, 2);
+  EXPECT_EQ(ledger_.map()->at(0), PieceMap::State::kArriving);
+  Send(flight, kSize);
+  EXPECT_EQ(ledger_.map()->at(0), PieceMap::State::kHeld);
+}
+
 // What the first duplicate brought lies in no destination: the second must bring it anew.
 TEST_F(Ledger, ADuplicateOfADuplicateWhoseOriginalEndedBringsAllBytes) {
   Flight original = ledger_.Begin({0, 1}, 1);

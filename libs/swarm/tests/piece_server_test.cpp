@@ -254,6 +254,81 @@ TEST_F(ArrivingObject, ACancelledRequestIsOverAfterTheFrameThatIsBeingSent) {
   EXPECT_EQ(DecodeError(base::AsBytes(next->payload))->request, 2);
 }
 
+std::string OpenSuperSeeding() {
+  return Encode(OpenFrame{.epoch = kEpoch, .node_epoch = TestParent::kNodeEpoch, .super_seeding = true});
+}
+
+// What the child is told of next that it may ask for.
+PieceSet NextOffers(RawPeer& child) {
+  PieceSet offers(16);
+  const auto frame = child.Next();
+  if (!frame || frame->header.kind != FrameKind::kHave) return offers;
+  const HaveFrame have = DecodeHave(base::AsBytes(frame->payload)).value();
+  for (const PieceRun& run : have.runs) offers.Add(run);
+  return offers;
+}
+
+class PatientServer : public Server {
+ protected:
+  PatientServer() : Server({.seed_patience = std::chrono::hours(1)}) {}
+};
+
+TEST_F(PatientServer, OffersEachPieceOfACompleteCopyToOneChildFirst) {
+  RawPeer first(parent_.server->address());
+  first.Say(Hello(parent_) + OpenSuperSeeding());
+  EXPECT_EQ(first.Next()->header.flags, kSuperSeeding);
+  const PieceSet told = NextOffers(first);
+  ASSERT_EQ(told.count(), 4);
+  RawPeer second(parent_.server->address());
+  second.Say(Hello(parent_) + OpenSuperSeeding());
+  EXPECT_EQ(second.Next()->header.flags, kSuperSeeding);
+  first.Say(Encode(GetFrame{.request = 1, .run = {told.NextFrom(0), 1}}));
+  EXPECT_EQ(first.Next()->header.kind, FrameKind::kPiece);
+  const PieceSet offers = NextOffers(second);  // when one has left
+  ASSERT_FALSE(offers.empty());
+  for (const PieceRun& run : offers.Runs()) EXPECT_FALSE(told.Has(run.first));
+  second.Say(Encode(GetFrame{.request = 1, .run = {told.NextFrom(0), 1}}));
+  EXPECT_EQ(second.Next()->header.kind, FrameKind::kPiece) << "it has all, whatever it offers";
+  first.Reset();
+  PieceSet left = told;
+  left.Remove(told.NextFrom(0));
+  bool offered = false;
+  while (!offered) {
+    const PieceSet more = NextOffers(second);
+    ASSERT_FALSE(more.empty());
+    for (const PieceRun& run : more.Runs()) offered = offered || left.Has(run.first);
+    second.Say(Encode(GetFrame{.request = 2, .run = {more.NextFrom(0), 1}}));
+    EXPECT_EQ(second.Next()->header.kind, FrameKind::kPiece);
+  }
+}
+
+class ImpatientServer : public Server {
+ protected:
+  ImpatientServer() : Server({.seed_patience = std::chrono::milliseconds(1)}) {}
+};
+
+TEST_F(ImpatientServer, TellsWhoTakesNothingOfAllItHas) {
+  RawPeer child(parent_.server->address());
+  child.Say(Hello(parent_) + OpenSuperSeeding());
+  EXPECT_EQ(child.Next()->header.flags, kSuperSeeding);
+  PieceSet told = NextOffers(child);
+  while (!told.full()) {
+    const PieceSet more = NextOffers(child);
+    ASSERT_FALSE(more.empty());
+    for (const PieceRun& run : more.Runs()) told.Add(run);
+  }
+}
+
+TEST_F(Server, SuperSeedsNeitherSmallObjectsNorForThoseWhoDoNotAskForIt) {
+  RawPeer plain(parent_.server->address());
+  plain.Say(Hello(parent_) + Open());
+  EXPECT_EQ(plain.Next()->header.flags, kFlagged);
+  parent_.source.Add(kObject, kEpoch, Sealed(SomeBytes(15 * kPiece), kPiece));
+  RawPeer child(parent_.server->address());
+  child.Say(Hello(parent_) + OpenSuperSeeding());
+  EXPECT_EQ(child.Next()->header.flags, kFlagged);
+}
+
 // Why connections ended, as the server tells.
 class Ends {
  public:

@@ -14,11 +14,12 @@ using std::chrono::milliseconds;
 using Child = SuperSeeding::Child;
 
 constexpr base::MonotonicTime kBegin{std::chrono::hours(1)};
+constexpr auto kPatience = milliseconds(500);
 
 // Children that take what they are offered, at a parent that sends a piece in `piece_time`.
 class Seeds {
  public:
-  explicit Seeds(uint32_t pieces, uint64_t seed = 1) : pieces_(pieces), seeding(pieces, seed, now) {}
+  explicit Seeds(uint32_t pieces, uint64_t seed = 1) : pieces_(pieces), seeding(pieces, seed, now, kPatience) {}
   // What the child is told and did not take yet.
   std::vector<uint32_t> Offers(Child child) const {
     std::vector<uint32_t> offers;
@@ -130,7 +131,7 @@ TEST(SuperSeeding, WhoTakesNothingHoldsOthersUpOnce) {
   seeds.Join(1);
   seeds.Join(2);
   EXPECT_TRUE(seeds.Offers(2).empty()) << "all that may be under way is offered to the first";
-  seeds.Pass(kSeedPatience);
+  seeds.Pass(kPatience);
   EXPECT_TRUE(seeds.seeding.told(1).full()) << "it is kept from nothing";
   const auto begun = seeds.now;
   while (seeds.TakeOne(2)) {
@@ -149,7 +150,7 @@ TEST(SuperSeeding, WhoIsFarSlowerThanOthersDoesNotHoldThemUp) {
     if (!seeds.TakeOne(4 + step % 2)) seeds.Pass(seeds.piece_time);
   }
   EXPECT_EQ(seeds.sent.size(), 50);
-  EXPECT_LE(seeds.now - kBegin, kSeedPatience + 2 * 50 * seeds.piece_time);
+  EXPECT_LE(seeds.now - kBegin, kPatience + 2 * 50 * seeds.piece_time);
 }
 
 TEST(SuperSeeding, WhoHasNotGotItFromOthersInTimeHasItFromHere) {

@@ -9,7 +9,11 @@
 namespace larder::swarm {
 
 namespace {
+
+using std::chrono::milliseconds;
+
 constexpr uint32_t kPieceLength = base::kMiB;
+
 }
 
 struct WholeSwarm::SharedDestination final : Destination {
@@ -29,7 +33,7 @@ struct WholeSwarm::SharedDestination final : Destination {
 };
 
 WholeSwarm::WholeSwarm(const Options& options)
-    : options_(options), random_(options.seed), nodes_(options.children + 1), seeding_(options.pieces, options.seed, begin_) {
+    : options_(options), random_(options.seed), nodes_(options.children + 1), seeding_(options.pieces, options.seed, begin_, milliseconds(500)) {
   Tick();
   const std::vector<std::byte> chunk(kMaxChunk);
   chunk_crc_ = base::Crc32c(chunk);
@@ -255,7 +259,7 @@ void WholeSwarm::Open(uint64_t id, bool piecemeal) {
 
 void WholeSwarm::Tick() {
   Seed();
-  Schedule(now_ + std::chrono::milliseconds(250), [this] { Tick(); });
+  Schedule(now_ + milliseconds(250), [this] { Tick(); });
 }
 
 void WholeSwarm::Seed() {

@@ -23,6 +23,8 @@ struct PieceServerOptions {
   base::Duration hello_timeout = std::chrono::seconds(3);     // from accept to a whole HELLO
   base::Duration stalled_timeout = std::chrono::seconds(30);  // of a child that does not read what it asked for
   base::Duration idle_timeout = std::chrono::minutes(5);      // of a child that asks for nothing
+  // Of a child that takes nothing of what a complete copy offers to it first: others are offered that, too.
+  base::Duration seed_patience = std::chrono::milliseconds(500);
   // Why a connection was ended or refused, for log and counter; on an event thread. Reasons: those of ERROR
   // (docs/formats/pieces.md), NO_HELLO, STALLED, IDLE, TOO_MANY_PENDING. May be empty.
   std::function<void(const absl::Status&)> ended;
