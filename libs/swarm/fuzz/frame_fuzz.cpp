@@ -19,7 +19,8 @@ void Check(const swarm::ControlFrame& frame, base::ByteSpan bytes) {
       if (const auto hello = swarm::DecodeHello(frame.payload); hello.ok()) again = swarm::Encode(*hello);
       break;
     case swarm::FrameKind::kOpen:
-      if (const auto open = swarm::DecodeOpen(frame.payload, frame.header.flags); open.ok()) again = swarm::Encode(*open);
+      if (const auto open = swarm::DecodeOpen(frame.payload, frame.header.flags); open.ok())
+        again = swarm::Encode(*open);
       break;
     case swarm::FrameKind::kGet:
       if (const auto get = swarm::DecodeGet(frame.payload); get.ok()) again = swarm::Encode(*get);

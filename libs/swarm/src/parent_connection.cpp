@@ -265,7 +265,8 @@ absl::Status ParentConnection::SendShare() {
     sent += moved;
     if (moved > 0) state_.parts.metrics.Moved(Direction::kOut, moved);
     state_.sent += moved;
-    if (moved > 0 && seat_ != nullptr) chunk_.ends && !chunk_left() ? seat_->Sent(*chunk_.ends, sent_) : seat_->Moved(sent_);
+    if (moved > 0 && seat_ != nullptr)
+      chunk_.ends && !chunk_left() ? seat_->Sent(*chunk_.ends, sent_) : seat_->Moved(sent_);
     if (outcome == Sent::kBlocked) {
       sending_ = true;
       return absl::OkStatus();

@@ -66,7 +66,7 @@ class ParentConnection {
   struct Chunk {
     std::array<std::byte, kPieceHeaderSize> header{};
     size_t header_sent = kPieceHeaderSize;
-    PieceBytes::Stretch data;  // what is left of it
+    PieceBytes::Stretch data;      // what is left of it
     std::optional<uint32_t> ends;  // this piece
   };
   enum class Sent : uint8_t { kAll, kBlocked };

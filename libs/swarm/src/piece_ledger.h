@@ -43,8 +43,8 @@ class PieceLedger {
   // The first that is not verified, of those to fetch.
   uint32_t FirstMissing() const;
 
-  // The pieces are under way from now on: the run, or less of it, where a later piece has begun already. Others are told
-  // that they arrive if their giver has them, and not where it awaits them, too: so nobody waits for itself.
+  // The pieces are under way from now on: the run, or less of it, where a later piece has begun already. Others are
+  // told that they arrive if their giver has them, and not where it awaits them, too: so nobody waits for itself.
   Flight Begin(PieceRun run, uint32_t giver, bool giver_has = true);
   // The same piece a second time, from the byte that `first` has come to in the piece's place.
   Flight BeginDuplicate(uint32_t piece, uint32_t giver, const Flight& first);

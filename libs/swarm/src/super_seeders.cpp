@@ -75,7 +75,8 @@ std::unique_ptr<SuperSeeders::Seat> SuperSeeders::Join(const object::ObjectId& i
     std::erase_if(objects_, [](const auto& entry) { return entry.second.expired(); });
     std::weak_ptr<Object>& known = objects_[{id, epoch, piece_length}];
     object = known.lock();
-    if (object == nullptr) known = object = std::make_shared<Object>(SuperSeeding(pieces, next_seed_++, now, patience_));
+    if (object == nullptr)
+      known = object = std::make_shared<Object>(SuperSeeding(pieces, next_seed_++, now, patience_));
   }
   SuperSeeding::Child child = 0;
   {

@@ -14,8 +14,8 @@ namespace larder::swarm {
 inline constexpr uint32_t kFewestSeeded = 16;
 
 // Super-seeding: which pieces of its complete copy a parent tells which child of. Each piece is offered to one child
-// first, and few at a time, so that each leaves whole, and soon; the others have it from there. Who takes nothing of what
-// it was offered for as long as `patience` is offered everything, and keeps others from nothing. Pure; one thread.
+// first, and few at a time, so that each leaves whole, and soon; the others have it from there. Who takes nothing of
+// what it was offered for as long as `patience` is offered everything, and keeps others from nothing. Pure; one thread.
 class SuperSeeding {
  public:
   using Child = uint64_t;
@@ -62,7 +62,7 @@ class SuperSeeding {
   std::mt19937_64 random_;
   std::vector<uint32_t> fresh_;  // offered to nobody; the last is the next
   std::map<Child, ChildState> children_;
-  uint32_t most_due_;      // of all children together, as long as it suffices
+  uint32_t most_due_;  // of all children together, as long as it suffices
   const base::Duration patience_;
   base::Duration pace_;  // of a piece, from offer to end, on average lately
   const Now begun_;

@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 
 constexpr uint32_t kPieceLength = base::kMiB;
 
-}
+}  // namespace
 
 struct WholeSwarm::SharedDestination final : Destination {
   absl::Status Prepare(const std::shared_ptr<const Manifest>&, const std::shared_ptr<PieceMap>& map) override {
@@ -33,7 +33,10 @@ struct WholeSwarm::SharedDestination final : Destination {
 };
 
 WholeSwarm::WholeSwarm(const Options& options)
-    : options_(options), random_(options.seed), nodes_(options.children + 1), seeding_(options.pieces, options.seed, begin_, milliseconds(500)) {
+    : options_(options),
+      random_(options.seed),
+      nodes_(options.children + 1),
+      seeding_(options.pieces, options.seed, begin_, milliseconds(500)) {
   Tick();
   const std::vector<std::byte> chunk(kMaxChunk);
   chunk_crc_ = base::Crc32c(chunk);
@@ -171,7 +174,8 @@ void WholeSwarm::Kill(int child) {
       Schedule(now_ + options_.latency, [this, who = link.child, parent = link.id, id = id] {
         Close(id);
         if (nodes_[who].dead) return;
-        nodes_[who].machine->OnClosed(parent, base::Error(absl::StatusCode::kUnavailable, "DISCONNECTED", "dead"), now_);
+        nodes_[who].machine->OnClosed(parent, base::Error(absl::StatusCode::kUnavailable, "DISCONNECTED", "dead"),
+                                      now_);
         Settle(who);
       });
     }

@@ -40,11 +40,11 @@ class WholeSwarm {
   // It does nothing any more, nor takes what it asked for.
   void Stop(int child) { nodes_[child].stopped = true; }
   bool done(int child) const { return nodes_[child].done.has_value(); }
-  base::Duration took() const;              // until the last had it
+  base::Duration took() const;  // until the last had it
   base::Duration took(int child) const { return *nodes_[child].done; }
   // By the author, as a multiple of the object's size.
   double sent() const { return static_cast<double>(nodes_[0].sent) / static_cast<double>(manifest_->size); }
-  double bound() const;                     // T*, in seconds
+  double bound() const;  // T*, in seconds
   uint32_t held(int child) const;
 
  private:

@@ -49,7 +49,8 @@ TEST(WholeSwarm, WithoutSuperSeedingWhatArrivesAtOthersIsAskedOfThem) {
 }
 
 TEST(WholeSwarm, OneChildAloneIsAsFastAsWithoutSuperSeeding) {
-  for (const base::Duration latency : {base::Duration(std::chrono::microseconds(300)), base::Duration(milliseconds(20))}) {
+  for (const base::Duration latency :
+       {base::Duration(std::chrono::microseconds(300)), base::Duration(milliseconds(20))}) {
     WholeSwarm::Options options = {.children = 1, .latency = latency};
     WholeSwarm swarm(options);
     Finish(swarm, options);
