@@ -74,8 +74,7 @@ Parent WholeSwarm::ParentOf(int node) const {
 }
 
 void WholeSwarm::Schedule(base::MonotonicTime at, std::function<void()> run) {
-  events_.push({.at = at, .tie = next_event_, .number = next_event_, .run = std::move(run)});
-  ++next_event_;
+  events_.push({.at = at, .number = next_event_++, .run = std::move(run)});
 }
 
 void WholeSwarm::Run(base::Duration most) {
@@ -357,43 +356,48 @@ bool WholeSwarm::SendNext(uint64_t id) {
     node.busy = false;
     node.sent += size;
     if (node.dead) return;
-    const auto found = links_.find(id);
-    if (found == links_.end()) return Turn(number);
-    Link& link = found->second;
-    node.turns.push_back(id);
-    if (!link.requests.empty() && link.requests.front().request == request) {
-      GetFrame& get = link.requests.front();
-      const PieceFrame frame{.request = request, .piece = get.run.first, .offset = get.start};
-      get.start += size;
-      if (get.start == manifest_->SizeOf(frame.piece)) {
-        get.start = 0;
-        ++get.run.first;
-        if (--get.run.count == 0) link.requests.pop_front();
-        if (link.seeded) seeding_.Sent(id, frame.piece, now_);
-      }
-      if (link.seeded) {
-        seeding_.Moved(id, now_);
-        Seed();
-      }
-      link.arrives = std::max(link.arrives, now_ + options_.latency);
-      Schedule(link.arrives, [this, id, frame, size] {
-        const auto found = links_.find(id);
-        if (found == links_.end()) return;
-        const Link link = found->second;
-        if (nodes_[link.child].dead) return;
-        FetchMachine& machine = *nodes_[link.child].machine;
-        machine.OnBytes(link.id, now_);
-        const auto room = machine.Room(link.id, frame, 0, size);
-        ASSERT_TRUE(room.ok()) << room.status();
-        if (room->empty()) return;
-        machine.OnWanted(link.id, now_);
-        machine.OnData(link.id, frame, size, chunk_crc_, now_);
-        Settle(link.child);
-      });
-    }
+    if (links_.contains(id)) Sent(id, request, size);
     Turn(number);
   });
   return true;
+}
+
+void WholeSwarm::Sent(uint64_t id, uint32_t request, uint32_t size) {
+  Link& link = links_.at(id);
+  nodes_[link.parent].turns.push_back(id);
+  if (link.requests.empty() || link.requests.front().request != request) return;  // it was cancelled meanwhile
+  GetFrame& get = link.requests.front();
+  const PieceFrame frame{.request = request, .piece = get.run.first, .offset = get.start};
+  get.start += size;
+  const bool ends = get.start == manifest_->SizeOf(frame.piece);
+  if (ends) {
+    get.start = 0;
+    ++get.run.first;
+    if (--get.run.count == 0) link.requests.pop_front();
+  }
+  Deliver(id, frame, size);
+  if (!link.seeded) return;
+  seeding_.Moved(id, now_);
+  if (ends) seeding_.Sent(id, frame.piece, now_);
+  Seed();
+}
+
+void WholeSwarm::Deliver(uint64_t id, const PieceFrame& frame, uint32_t size) {
+  Link& link = links_.at(id);
+  link.arrives = std::max(link.arrives, now_ + options_.latency);
+  Schedule(link.arrives, [this, id, frame, size] {
+    const auto found = links_.find(id);
+    if (found == links_.end() || nodes_[found->second.child].dead) return;
+    const Link link = found->second;
+    FetchMachine& machine = *nodes_[link.child].machine;
+    machine.OnBytes(link.id, now_);
+    const auto room = machine.Room(link.id, frame, 0, size);
+    ASSERT_TRUE(room.ok()) << room.status();
+    if (room->empty()) return;
+    machine.OnWanted(link.id, now_);
+    machine.OnData(link.id, frame, size, chunk_crc_, now_);
+    Settle(link.child);
+  });
 }
 
 }  // namespace larder::swarm

@@ -41,31 +41,26 @@ class WholeSwarm {
   void Stop(int child) { nodes_[child].stopped = true; }
   bool done(int child) const { return nodes_[child].done.has_value(); }
   base::Duration took() const;  // until the last had it
-  base::Duration took(int child) const { return *nodes_[child].done; }
   // By the author, as a multiple of the object's size.
   double sent() const { return static_cast<double>(nodes_[0].sent) / static_cast<double>(manifest_->size); }
   double bound() const;  // T*, in seconds
   uint32_t held(int child) const;
 
  private:
-  struct Link;
-  struct Node;
   struct Event {
     base::MonotonicTime at;
-    uint64_t tie;
     uint64_t number;
     std::function<void()> run;
-    bool operator<(const Event& other) const {
-      return std::tie(other.at, other.tie, other.number) < std::tie(at, tie, number);
-    }
+    bool operator<(const Event& other) const { return std::tie(other.at, other.number) < std::tie(at, number); }
   };
   struct SharedDestination;
+  // A child's connection to a parent.
   struct Link {
     int parent = 0;
     int child = 0;
     FetchMachine::ParentId id = 0;
     bool open = false;
-    bool seeded = false;
+    bool seeded = false;  // by the author
     PieceSet told_held, told_arriving;
     std::deque<GetFrame> requests;
     base::MonotonicTime arrives;  // what was sent last: in order
@@ -75,7 +70,7 @@ class WholeSwarm {
     std::shared_ptr<SharedDestination> destination;
     std::map<FetchMachine::ParentId, uint64_t> links;  // to its parents
     std::map<uint64_t, bool> served;                   // links to its children
-    std::deque<uint64_t> turns;
+    std::deque<uint64_t> turns;                        // those that may have something to be sent
     bool busy = false;
     bool dead = false;
     bool stopped = false;
@@ -97,7 +92,10 @@ class WholeSwarm {
   void TellPieces(uint64_t link);
   void TellAll(int node);
   void Turn(int node);
+  // A chunk of what it asks for next; false if there is nothing.
   bool SendNext(uint64_t link);
+  void Sent(uint64_t link, uint32_t request, uint32_t size);
+  void Deliver(uint64_t link, const PieceFrame& frame, uint32_t size);
   void Seed();
   void Tick();
 
