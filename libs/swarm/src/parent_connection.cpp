@@ -68,6 +68,11 @@ absl::Status ParentConnection::Read() {
   if (size < 0) return WouldBlock() ? absl::OkStatus() : SocketError("receive from a child");
   in_size_ += static_cast<size_t>(size);
   heard_ = state_.parts.clock.Now();
+  LARDER_RETURN_IF_ERROR(HandleFrames());
+  return Send();
+}
+
+absl::Status ParentConnection::HandleFrames() {
   base::ByteSpan rest = std::span(in_).first(in_size_);
   while (true) {
     LARDER_ASSIGN_OR_RETURN(const std::optional<ControlFrame> frame, NextControl(rest));
@@ -78,7 +83,16 @@ absl::Status ParentConnection::Read() {
   if (rest.size() == in_.size()) return BadFrame("a frame that is too long for a child");
   std::memmove(in_.data(), rest.data(), rest.size());
   in_size_ = rest.size();
-  return Send();
+  return absl::OkStatus();
+}
+
+void ParentConnection::HearLast() {
+  while (true) {
+    const ssize_t size = ::recv(fd_.get(), in_.data() + in_size_, in_.size() - in_size_, MSG_DONTWAIT);
+    if (size <= 0) return;
+    in_size_ += static_cast<size_t>(size);
+    if (!HandleFrames().ok()) return;
+  }
 }
 
 absl::Status ParentConnection::Handle(const ControlFrame& frame) {
@@ -248,6 +262,8 @@ void ParentConnection::PrepareChunk(Request& request, const PieceBytes::Stretch&
 absl::Status ParentConnection::Send() {
   absl::Status status = SendShare();
   CountWaiting(requests_.size());
+  // The child is gone. What it said before, that a piece was wrong, may wait here still.
+  if (absl::IsCancelled(status)) HearLast();
   return status;
 }
 

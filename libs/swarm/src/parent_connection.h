@@ -71,6 +71,10 @@ class ParentConnection {
   };
   enum class Sent : uint8_t { kAll, kBlocked };
 
+  // All that are whole in what was read.
+  absl::Status HandleFrames();
+  // What was sent by a child that has closed the connection.
+  void HearLast();
   absl::Status Handle(const ControlFrame& frame);
   absl::Status HandleHello(base::ByteSpan payload);
   absl::Status HandleOpen(const ControlFrame& frame);

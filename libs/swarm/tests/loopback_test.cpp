@@ -129,8 +129,15 @@ TEST(Loopback, AParentThatLiesIsReportedAndNothingOfItIsKept) {
   sound.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
   TestChild child;
   const auto destination = std::make_shared<TestDestination>();
-  const FetchResult result =
-      child.Run(RequestFor(destination, {liar.Offer(kObject, kEpoch), sound.Offer(kObject, kEpoch)}));
+  FetchRequest request = RequestFor(destination, {liar.Offer(kObject, kEpoch)});
+  request.more_parents_may_come = true;
+  const std::shared_ptr<Fetch> fetch = child.Begin(std::move(request));
+  {
+    base::MutexLock lock(child.mutex);
+    while (child.failures.empty()) child.changed.Wait(child.mutex);
+  }
+  fetch->AddParent(sound.Offer(kObject, kEpoch));
+  const FetchResult result = child.Await();
   ASSERT_THAT(result.status, IsOk());
   EXPECT_TRUE(destination->bytes == bytes);
   base::MutexLock lock(child.mutex);
