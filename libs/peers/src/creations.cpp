@@ -314,19 +314,20 @@ absl::StatusOr<SealResult> SinglePeer::State::PublishNow(const Sealing& sealing,
     result.existed = true;
     return result;
   }
-  LARDER_ASSIGN_OR_RETURN(made, MakeSealed(sealing.info, std::move(sealing.creation->blob), sealing.creation->charge));
+  auto holding = std::make_shared<Holding>();
+  holding->charge = std::move(sealing.creation->charge);
+  LARDER_ASSIGN_OR_RETURN(made, MakeSealed(sealing.info, std::move(sealing.creation->blob), std::move(holding)));
   result.info = InfoOf(*made);
   return result;
 }
 
 absl::StatusOr<SinglePeer::State::SealedPtr> SinglePeer::State::MakeSealed(const ObjectInfo& info,
                                                                            std::unique_ptr<object::Blob> blob,
-                                                                           ByteQuota::Charge& charge) {
+                                                                           HoldingPtr holding) {
   auto sealed = std::make_shared<Sealed>();
   sealed->info = info;
   LARDER_ASSIGN_OR_RETURN(sealed->view, backend_.Seal(std::move(blob), info));
-  sealed->holding = std::make_shared<Holding>();
-  sealed->holding->charge = std::move(charge);
+  sealed->holding = std::move(holding);
   bytes_.Settle(sealed->holding->charge, info.size + kObjectOverhead);
   if (info.meta.ttl) sealed->expires = clock_.Now() + *info.meta.ttl;
   return sealed;

@@ -5,6 +5,75 @@
 
 // Copies of other nodes' objects, from Receive to Seal.
 namespace larder::peers {
+namespace {
+
+// The bytes of a copy that one lease is on.
+class LentView final : public object::BlobView {
+ public:
+  LentView(std::shared_ptr<const object::BlobView> copy, const object::ByteRun& lent)
+      : copy_(std::move(copy)), lent_(lent) {}
+  uint64_t size() const override { return copy_->size(); }
+  absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override {
+    const bool within = offset >= lent_.offset && offset - lent_.offset <= lent_.length &&
+                        out.size() <= lent_.length - (offset - lent_.offset);
+    if (within) return copy_->Read(offset, out);
+    return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{}, where {}+{} were asked for", offset,
+                       out.size(), lent_.offset, lent_.length);
+  }
+  std::span<const uint32_t> grains() const override { return {}; }
+
+ private:
+  const std::shared_ptr<const object::BlobView> copy_;
+  const object::ByteRun lent_;
+};
+
+}  // namespace
+
+absl::Status SinglePeer::State::Incoming::Keep(uint32_t number) {
+  LARDER_RETURN_IF_ERROR(blob->Keep(number));
+  base::MutexLock lock(state.mutex_);
+  came[number] = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ReadGrant> SinglePeer::State::Incoming::Lend(SessionId session, const object::ByteRun& bytes) {
+  return state.Lend(session, *this, bytes);
+}
+
+absl::StatusOr<ReadGrant> SinglePeer::State::Lend(SessionId session, const Incoming& copy,
+                                                  const object::ByteRun& bytes) {
+  auto lent = std::make_shared<Sealed>();
+  lent->info = copy.info;
+  lent->view = std::make_shared<const LentView>(copy.view, bytes);
+  lent->expires = copy.ends;
+  lent->holding = copy.holding;
+  lent->partial = true;
+  base::MutexLock lock(mutex_);
+  LARDER_RETURN_IF_ERROR(IdOf(session, copy.info.id.key).status());
+  if (copy.ends && *copy.ends <= clock_.Now()) return NoObject(copy.info.id);  // TTL decides who may start
+  const uint64_t part = copy.info.meta.piece_length;
+  for (uint64_t number = bytes.offset / part; number <= (bytes.offset + bytes.length - 1) / part; ++number) {
+    if (number < copy.came.size() && copy.came[number]) continue;
+    return base::Error(absl::StatusCode::kFailedPrecondition, "NOT_KEPT", "part {} of '{}' is not here", number,
+                       copy.info.id.key);
+  }
+  LARDER_RETURN_IF_ERROR(CheckLeases(session, copy.info.id.ns));
+  lent->holding->readers += 1;
+  ReadGrant grant{.lease = sessions_.Grant(session, clock_.Now()),
+                  .lease_ttl = lease_ttl_,
+                  .info = InfoOf(*lent),
+                  .view = lent->view,
+                  .brought = true,
+                  .partial = true};
+  reads_.emplace(grant.lease, std::move(lent));
+  return grant;
+}
+
+SinglePeer::State::HoldingPtr SinglePeer::State::MakeHolding(const std::string& ns) {
+  auto holding = std::make_shared<Holding>();
+  holding->charge = bytes_.Open(ns);
+  return holding;
+}
 
 void SinglePeer::State::Incoming::Seal(uint32_t crc32c, Done<absl::StatusOr<ObjectInfo>> done) {
   if (blob->crc32c() != crc32c) {
@@ -25,7 +94,7 @@ void SinglePeer::State::Receive(const ObjectInfo& info, base::Deadline deadline,
   copy->info.tier = backend_.tier();
   if (info.ttl_left) copy->ends = clock_.Now() + *info.ttl_left;  // when the other copies do
   copy->info.pinned = false;                                      // which is for those who were asked to keep it
-  copy->charge = bytes_.Open(info.id.ns);
+  copy->holding = MakeHolding(info.id.ns);
   IncomingPtr parked;
   {
     base::MutexLock lock(mutex_);
@@ -41,8 +110,9 @@ void SinglePeer::State::Receive(const ObjectInfo& info, base::Deadline deadline,
     return BeginCopy(std::move(copy), deadline, done);
   }
   copy->blob = std::move(parked->blob);
-  copy->charge = std::move(parked->charge);
-  copy->parts = copy->blob->Kept();
+  copy->holding = std::move(parked->holding);
+  copy->view = std::move(parked->view);
+  copy->came = copy->parts = copy->blob->Kept();
   done(std::move(copy));
 }
 
@@ -56,8 +126,10 @@ void SinglePeer::State::ParkCopy(IncomingPtr copy) {
   gone.push_back(TakeParked(copy->info.id));
   parked_.push_back(std::move(copy));
   if (parked_.size() <= object::kMostParked) return;
-  gone.push_back(std::move(parked_.front()));
-  parked_.pop_front();
+  const auto oldest = std::ranges::find_if(parked_, [](const IncomingPtr& one) { return !one->is_read(); });
+  if (oldest == parked_.end()) return;  // their leases are few enough
+  gone.push_back(std::move(*oldest));
+  parked_.erase(oldest);
 }
 
 SinglePeer::State::IncomingPtr SinglePeer::State::TakeParked(const ObjectId& id) {
@@ -77,15 +149,20 @@ void SinglePeer::State::DropParked(const ObjectId& id) {
 void SinglePeer::State::DropOldParked() {
   std::vector<IncomingPtr> gone;  // after the lock
   base::MutexLock lock(mutex_);
-  while (!parked_.empty() && parked_.front()->parked_till <= clock_.Now()) {
-    gone.push_back(std::move(parked_.front()));
-    parked_.pop_front();
-  }
+  const base::MonotonicTime now = clock_.Now();
+  std::erase_if(parked_, [&](IncomingPtr& copy) {
+    // What expired is lent to nobody any more; who reads it has the bytes.
+    const bool expired = copy->ends && *copy->ends <= now;
+    if (!expired && (copy->parked_till > now || copy->is_read())) return false;
+    gone.push_back(std::move(copy));
+    return true;
+  });
 }
 
 bool SinglePeer::State::HasParked(const std::string& ns) const {
   base::MutexLock lock(mutex_);
-  return std::ranges::any_of(parked_, [&ns](const IncomingPtr& copy) { return ns.empty() || copy->info.id.ns == ns; });
+  return std::ranges::any_of(
+      parked_, [&ns](const IncomingPtr& copy) { return !copy->is_read() && (ns.empty() || copy->info.id.ns == ns); });
 }
 
 void SinglePeer::State::DropParkedForRoom() {
@@ -98,7 +175,7 @@ void SinglePeer::State::DropParkedForRoom() {
   ParkedNeed need = NeedOfParked(pressure);
   for (const RoomWaiter& waiter : room_waiters_) need.by_quota[waiter.ns] += waiter.quota ? waiter.bytes : 0;
   std::erase_if(parked_, [&](IncomingPtr& copy) {
-    if (!TakeFor(need, copy->info.id.ns, copy->charge.bytes())) return false;
+    if (copy->is_read() || !TakeFor(need, copy->info.id.ns, copy->holding->charge.bytes())) return false;
     gone.push_back(std::move(copy));
     return true;
   });
@@ -108,10 +185,11 @@ void SinglePeer::State::RecoverParked() {
   std::vector<object::Backend::Unfinished> found = backend_.RecoverUnfinished();
   for (object::Backend::Unfinished& one : found) {
     auto copy = std::make_unique<Incoming>(*this);
-    copy->charge = bytes_.Open(one.info.id.ns);
-    bytes_.Settle(copy->charge, one.info.size + kObjectOverhead);
+    copy->holding = MakeHolding(one.info.id.ns);
+    bytes_.Settle(copy->holding->charge, one.info.size + kObjectOverhead);
     copy->info = std::move(one.info);
     copy->blob = std::move(one.blob);
+    copy->view = copy->blob->View();
     ParkCopy(std::move(copy));
   }
 }
@@ -121,15 +199,18 @@ void SinglePeer::State::RecoverParked() {
 void SinglePeer::State::BeginCopy(std::unique_ptr<Incoming> copy, base::Deadline deadline, const Received& done) {
   const ObjectInfo& info = copy->info;
   const auto make_blob = [&]() -> absl::Status {
-    LARDER_RETURN_IF_ERROR(ChargeObject(copy->charge, info.id.ns, info.size));
+    LARDER_RETURN_IF_ERROR(ChargeObject(copy->holding->charge, info.id.ns, info.size));
     LARDER_ASSIGN_OR_RETURN(copy->blob, backend_.Receive(info));
+    copy->view = copy->blob->View();
+    copy->came.resize((info.size + info.meta.piece_length - 1) / info.meta.piece_length);
     return absl::OkStatus();
   };
   const absl::Status made = Closing() ? NoSession() : make_blob();
   if (made.ok()) return done(std::move(copy));
   // What waits holds nothing that others could use.
   copy->blob.reset();
-  copy->charge = bytes_.Open(info.id.ns);
+  copy->view.reset();
+  copy->holding = MakeHolding(info.id.ns);
   RoomWaiter waiter{.session = {},
                     .ns = info.id.ns,
                     .quota = false,
@@ -156,7 +237,7 @@ void SinglePeer::State::SealCopy(const std::shared_ptr<Incoming>& copy, const Do
   if (copy->ends) copy->info.meta.ttl = *copy->ends - clock_.Now();
   absl::StatusOr<SealedPtr> made = existing == nullptr ? NoObject(id) : Exists(id);
   const bool over = copy->ends && *copy->info.meta.ttl <= base::Duration::zero();
-  if (existing == nullptr && !over) made = MakeSealed(copy->info, std::move(copy->blob), copy->charge);
+  if (existing == nullptr && !over) made = MakeSealed(copy->info, std::move(copy->blob), copy->holding);
   absl::StatusOr<ObjectInfo> result = made.ok() ? absl::StatusOr<ObjectInfo>(InfoOf(**made)) : made.status();
   WakeIfShort();
   base::MutexLock lock(mutex_);

@@ -119,8 +119,7 @@ absl::Status SinglePeer::State::Recover() {
     next_epoch_ = std::max(next_epoch_, one.info.epoch.value + 1);
     sealed->info = std::move(one.info);
     sealed->view = std::move(one.view);
-    sealed->holding = std::make_shared<Holding>();
-    sealed->holding->charge = bytes_.Open(sealed->info.id.ns);
+    sealed->holding = MakeHolding(sealed->info.id.ns);
     bytes_.Settle(sealed->holding->charge, sealed->info.size + kObjectOverhead);
     // Who read it before the restart has a lease TTL to come back.
     sealed->holding->keep_until = clock_.Now() + lease_ttl_;
@@ -394,10 +393,13 @@ void SinglePeer::State::HoldLeases(SessionId session, bool hold) {
 
 void SinglePeer::State::ReportDamage(SessionId session, LeaseId lease) {
   SealedPtr damaged;
+  IncomingPtr gone;  // after the lock
   {
     base::MutexLock lock(mutex_);
     const auto read = reads_.find(lease);
     if (read == reads_.end() || !sessions_.Holds(session, lease)) return;
+    // What came is looked at again when the copy goes on; to come to that, it has to be asked for anew.
+    if (read->second->partial) gone = TakeParked(read->second->info.id);
     damaged = Find(read->second->info.id);
     // What took its place meanwhile is another matter.
     if (damaged == nullptr || damaged->info.epoch != read->second->info.epoch) return;

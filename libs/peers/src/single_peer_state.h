@@ -49,17 +49,20 @@ class SinglePeer::State {
   // What does not change with an object's record; guarded by the lock, but for the charge.
   struct Holding {
     ByteQuota::Charge charge;
-    uint64_t readers = 0;            // read leases
+    uint64_t readers = 0;            // read leases, of it or of the copy that it was
     base::MonotonicTime keep_until;  // not evicted before: somebody looked it up, or had it before a restart
     base::MonotonicTime ask_again;   // whether it may go; not before
     ClockQueue<SealedPtr>::Place place;
   };
+  using HoldingPtr = std::shared_ptr<Holding>;
+  // Also what a lease on bytes of a copy is of, which is in no table.
   struct Sealed {
     ObjectInfo info;
     std::shared_ptr<const object::BlobView> view;
     std::optional<base::MonotonicTime> expires;
     uint64_t pin_changes = 0;
-    std::shared_ptr<Holding> holding;
+    HoldingPtr holding;
+    bool partial = false;  // of a copy
   };
   struct Creation {
     SessionId session;
@@ -205,9 +208,10 @@ class SinglePeer::State {
   void Publish(Sealing sealing, Calls& calls) LARDER_EXCLUDES(mutex_);
   // `made` gets the new object, unless it existed.
   absl::StatusOr<SealResult> PublishNow(const Sealing& sealing, const SealedPtr& existing, SealedPtr& made);
-  // The sealed object, once the backend has it; takes what `charge` holds.
-  absl::StatusOr<SealedPtr> MakeSealed(const ObjectInfo& info, std::unique_ptr<object::Blob> blob,
-                                       ByteQuota::Charge& charge);
+  // The sealed object, once the backend has it.
+  absl::StatusOr<SealedPtr> MakeSealed(const ObjectInfo& info, std::unique_ptr<object::Blob> blob, HoldingPtr holding);
+  // Holds nothing yet.
+  HoldingPtr MakeHolding(const std::string& ns);
   static bool SameContent(const Sealed& sealed, const Sealing& sealing);
   // What the creator asked for is what `sealed` has already.
   static bool SameSettings(const Sealed& sealed, const CreateRequest& request);
@@ -218,21 +222,25 @@ class SinglePeer::State {
   using IncomingPtr = std::unique_ptr<Incoming>;
   using Received = Done<absl::StatusOr<std::unique_ptr<object::IncomingCopy>>>;
   void Receive(const ObjectInfo& info, base::Deadline deadline, const Received& done);
+  absl::StatusOr<ReadGrant> Lend(SessionId session, const Incoming& copy, const object::ByteRun& bytes)
+      LARDER_EXCLUDES(mutex_);
   // Gets the room and answers, now or once there is some.
   void BeginCopy(std::unique_ptr<Incoming> copy, base::Deadline deadline, const Received& done);
   // Publishes, in its turn among those of the same name, unless there is one.
   void SealCopy(const std::shared_ptr<Incoming>& copy, const Done<absl::StatusOr<ObjectInfo>>& done, Calls& calls)
       LARDER_EXCLUDES(mutex_);
 
-  // Keeps what came of it, in place of what was kept under that name before.
+  // Keeps what came of it, in place of what was kept under that name before; of more than it may, the oldest that
+  // nobody reads goes.
   void ParkCopy(IncomingPtr copy) LARDER_EXCLUDES(mutex_);
   // Null: none is parked. To be dropped, if at all, without the lock.
   IncomingPtr TakeParked(const ObjectId& id) LARDER_REQUIRES(mutex_);
   void DropParked(const ObjectId& id) LARDER_EXCLUDES(mutex_);
+  // Those whose time is over, and what expired.
   void DropOldParked() LARDER_EXCLUDES(mutex_);
   // As much as is short, the oldest first.
   void DropParkedForRoom() LARDER_EXCLUDES(mutex_);
-  // Of `ns`; empty: of any.
+  // Of `ns`; empty: of any. Not what is read.
   bool HasParked(const std::string& ns) const LARDER_EXCLUDES(mutex_);
   void RecoverParked() LARDER_EXCLUDES(mutex_);
 

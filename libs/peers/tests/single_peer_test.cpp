@@ -124,6 +124,7 @@ class SteppedBackend final : public Backend {
     absl::Status Keep(uint32_t) override { return absl::OkStatus(); }
     std::vector<bool> Kept() override { return {}; }
     absl::Status ReadKept(uint64_t, base::MutableByteSpan) const override { return absl::OkStatus(); }
+    std::shared_ptr<const BlobView> View() const override { return nullptr; }
     std::vector<std::byte> bytes;
   };
   struct HeapView final : BlobView, Counted {

@@ -33,6 +33,9 @@ class Copy final : public object::IncomingCopy {
     std::ranges::fill(out, std::byte{'c'});
     return absl::OkStatus();
   }
+  absl::StatusOr<object::ReadGrant> Lend(object::SessionId, const object::ByteRun&) override {
+    return absl::UnimplementedError("not asked");
+  }
   void Seal(uint32_t, object::Done<absl::StatusOr<object::ObjectInfo>>) override {}
 
  private:

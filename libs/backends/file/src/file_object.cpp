@@ -91,11 +91,11 @@ absl::StatusOr<std::unique_ptr<FileBlob>> FileBlob::Make(std::filesystem::path p
                                                          uint64_t size_hint) {
   std::unique_ptr<FileBlob> blob(new FileBlob(std::move(path), std::move(budget)));
   const uint64_t charge = Footprint(size_hint);
-  LARDER_RETURN_IF_ERROR(blob->budget_->Take(charge));
-  blob->charged_ = charge;
+  LARDER_RETURN_IF_ERROR(blob->file_->budget->Take(charge));
+  blob->file_->charged = charge;
   auto fd = base::OpenFile(blob->path_, O_RDWR | O_CREAT | O_EXCL, 0600);
   if (!fd.ok()) return NamedFull(fd.status());
-  blob->fd_ = *std::move(fd);
+  blob->file_->fd = *std::move(fd);
   return blob;
 }
 
@@ -107,10 +107,10 @@ absl::StatusOr<std::unique_ptr<FileBlob>> FileBlob::MakeUnfinished(std::filesyst
   LARDER_ASSIGN_OR_RETURN(std::unique_ptr<FileBlob> blob, Make(std::move(path), std::move(budget), size));
   LARDER_RETURN_IF_ERROR(blob->Expect(size, header.info.meta.piece_length));
   // A table of zeros: nothing has come.
-  if (::ftruncate(blob->fd_.get(), static_cast<off_t>(TableEnd(size))) != 0) {
+  if (::ftruncate(blob->file_->fd.get(), static_cast<off_t>(TableEnd(size))) != 0) {
     return NamedFull(base::ErrnoError(errno, "size " + blob->path_.string()));
   }
-  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(blob->fd_.get(), bytes, 0)));
+  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(blob->file_->fd.get(), bytes, 0)));
   blob->unfinished_ = true;
   return blob;
 }
@@ -123,41 +123,40 @@ absl::StatusOr<FileBlob::Unfinished> FileBlob::OpenUnfinished(const std::filesys
     return base::Error(absl::StatusCode::kDataLoss, "BAD_HEADER", "{} has no parts", path.string());
   }
   std::unique_ptr<FileBlob> blob(new FileBlob(path, std::move(budget)));
-  blob->fd_ = std::move(file.fd);
+  blob->file_->fd = std::move(file.fd);
   blob->part_ = info.meta.piece_length;
-  blob->sums_.Resume(std::move(file.grains), info.size);
+  blob->file_->sums.Resume(std::move(file.grains), info.size);
   blob->unfinished_ = true;
-  blob->charged_ = Footprint(info.size);
-  blob->budget_->Count(blob->charged_);
+  blob->file_->charged = Footprint(info.size);
+  blob->file_->budget->Count(blob->file_->charged);
   return Unfinished{.header = std::move(file.header), .blob = std::move(blob)};
 }
 
 FileBlob::~FileBlob() {
-  if (fd_ && !(unfinished_ && leave_)) ::unlink(path_.c_str());
-  budget_->Give(charged_);
+  if (file_ != nullptr && file_->fd && !(unfinished_ && leave_)) ::unlink(path_.c_str());
 }
 
 absl::Status FileBlob::Reserve(uint64_t size) {
   const uint64_t needed = Footprint(size);
-  if (needed <= charged_) return absl::OkStatus();
-  LARDER_RETURN_IF_ERROR(budget_->Take(needed - charged_));
-  charged_ = needed;
+  if (needed <= file_->charged) return absl::OkStatus();
+  LARDER_RETURN_IF_ERROR(file_->budget->Take(needed - file_->charged));
+  file_->charged = needed;
   return absl::OkStatus();
 }
 
 absl::Status FileBlob::Append(base::ByteSpan bytes) {
-  const uint64_t size = sums_.size();
+  const uint64_t size = file_->sums.size();
   const uint64_t needed = Footprint(size + bytes.size());
-  const uint64_t more = needed > charged_ ? needed - charged_ : 0;
-  LARDER_RETURN_IF_ERROR(budget_->Take(more));
-  const uint32_t last = sums_.grains().empty() ? 0 : sums_.grains().back();
+  const uint64_t more = needed > file_->charged ? needed - file_->charged : 0;
+  LARDER_RETURN_IF_ERROR(file_->budget->Take(more));
+  const uint32_t last = file_->sums.grains().empty() ? 0 : file_->sums.grains().back();
   if (absl::Status written = WriteSummed(bytes); !written.ok()) {
     // What was written beyond the end is overwritten, or cut off by Finish.
-    budget_->Give(more);
-    sums_.TakeBack(size, last);
+    file_->budget->Give(more);
+    file_->sums.TakeBack(size, last);
     return NamedFull(written);
   }
-  charged_ += more;
+  file_->charged += more;
   return absl::OkStatus();
 }
 
@@ -168,8 +167,8 @@ absl::Status FileBlob::WriteSummed(base::ByteSpan bytes) {
   while (!bytes.empty()) {
     const base::ByteSpan part(copy.get(), std::min<uint64_t>(step, bytes.size()));
     std::memcpy(copy.get(), bytes.data(), part.size());
-    LARDER_RETURN_IF_ERROR(base::PwriteAll(fd_.get(), part, kHeaderSize + sums_.size()));
-    sums_.Append(part);
+    LARDER_RETURN_IF_ERROR(base::PwriteAll(file_->fd.get(), part, kHeaderSize + file_->sums.size()));
+    file_->sums.Append(part);
     bytes = bytes.subspan(part.size());
   }
   return absl::OkStatus();
@@ -178,11 +177,11 @@ absl::Status FileBlob::WriteSummed(base::ByteSpan bytes) {
 absl::Status FileBlob::Expect(uint64_t size, uint32_t part) {
   LARDER_RETURN_IF_ERROR(Reserve(size));
   // Now, rather than when most of it has come.
-  if (const int error = ::posix_fallocate(fd_.get(), 0, static_cast<off_t>(kHeaderSize + size)); error != 0) {
+  if (const int error = ::posix_fallocate(file_->fd.get(), 0, static_cast<off_t>(kHeaderSize + size)); error != 0) {
     return NamedFull(base::ErrnoError(error, "allocate " + path_.string()));
   }
   part_ = part;
-  sums_.Expect(size);
+  file_->sums.Expect(size);
   return absl::OkStatus();
 }
 
@@ -191,7 +190,7 @@ base::MutableByteSpan FileBlob::At(uint64_t offset, uint64_t size) {
   const uint64_t begin = uint64_t{number} * part_;
   Buffer& buffer = coming_[number];
   if (buffer == nullptr && spare_.empty()) {
-    buffer = std::make_unique_for_overwrite<std::byte[]>(std::min<uint64_t>(part_, sums_.size()));
+    buffer = std::make_unique_for_overwrite<std::byte[]>(std::min<uint64_t>(part_, file_->sums.size()));
   } else if (buffer == nullptr) {
     buffer = std::move(spare_.back());
     spare_.pop_back();
@@ -203,11 +202,11 @@ absl::Status FileBlob::Keep(uint32_t number) {
   const uint64_t begin = uint64_t{number} * part_;
   const auto coming = coming_.find(number);
   const base::ByteSpan bytes(coming->second.get(), PartEnd(number) - begin);
-  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), bytes, kHeaderSize + begin)));
-  sums_.Put(begin, bytes);
+  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(file_->fd.get(), bytes, kHeaderSize + begin)));
+  file_->sums.Put(begin, bytes);
   if (unfinished_) {
-    const uint64_t at = kHeaderSize + sums_.size() + begin / kGrain * sizeof(uint32_t);
-    LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), std::as_bytes(SumsOf(number)), at)));
+    const uint64_t at = kHeaderSize + file_->sums.size() + begin / kGrain * sizeof(uint32_t);
+    LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(file_->fd.get(), std::as_bytes(SumsOf(number)), at)));
   }
   if (spare_.size() < kSpareBuffers) spare_.push_back(std::move(coming->second));
   coming_.erase(coming);
@@ -216,7 +215,7 @@ absl::Status FileBlob::Keep(uint32_t number) {
 
 std::span<const uint32_t> FileBlob::SumsOf(uint32_t number) const {
   const uint64_t first = uint64_t{number} * part_ / kGrain;
-  return std::span(sums_.grains()).subspan(first, object::GrainsOf(PartEnd(number)) - first);
+  return std::span(file_->sums.grains()).subspan(first, object::GrainsOf(PartEnd(number)) - first);
 }
 
 bool FileBlob::IsThere(uint32_t number, base::MutableByteSpan buffer) const {
@@ -225,7 +224,7 @@ bool FileBlob::IsThere(uint32_t number, base::MutableByteSpan buffer) const {
   if (std::ranges::find(sums, 0U) != sums.end()) return false;
   const uint64_t begin = uint64_t{number} * part_;
   base::MutableByteSpan bytes = buffer.first(PartEnd(number) - begin);
-  if (!base::PreadAll(fd_.get(), bytes, kHeaderSize + begin).ok()) return false;
+  if (!base::PreadAll(file_->fd.get(), bytes, kHeaderSize + begin).ok()) return false;
   return std::ranges::all_of(sums, [&bytes](uint32_t sum) {
     const base::ByteSpan grain = bytes.first(std::min<uint64_t>(kGrain, bytes.size()));
     bytes = bytes.subspan(grain.size());
@@ -234,53 +233,53 @@ bool FileBlob::IsThere(uint32_t number, base::MutableByteSpan buffer) const {
 }
 
 std::vector<bool> FileBlob::Kept() {
-  std::vector<bool> kept((sums_.size() + part_ - 1) / part_);
-  std::vector<std::byte> buffer(std::min<uint64_t>(part_, sums_.size()));
+  std::vector<bool> kept((file_->sums.size() + part_ - 1) / part_);
+  std::vector<std::byte> buffer(std::min<uint64_t>(part_, file_->sums.size()));
   for (uint32_t number = 0; number < kept.size(); ++number) kept[number] = IsThere(number, buffer);
   return kept;
 }
 
 absl::Status FileBlob::ReadKept(uint64_t offset, base::MutableByteSpan out) const {
-  return base::PreadAll(fd_.get(), out, kHeaderSize + offset);
+  return base::PreadAll(file_->fd.get(), out, kHeaderSize + offset);
 }
 
+std::shared_ptr<const object::BlobView> FileBlob::View() const { return std::make_shared<const FileView>(file_); }
+
 absl::Status FileBlob::Finish(Header header) {
-  const uint64_t size = sums_.size();
-  const auto table = std::as_bytes(std::span(sums_.grains()));
-  header.crc32c = sums_.crc32c();
+  const uint64_t size = file_->sums.size();
+  const auto table = std::as_bytes(std::span(file_->sums.grains()));
+  header.crc32c = file_->sums.crc32c();
   header.table_crc32c = base::Crc32c(table);
   LARDER_ASSIGN_OR_RETURN(const auto bytes, EncodeHeader(header));
-  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), table, kHeaderSize + size)));
-  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(fd_.get(), bytes, 0)));
-  if (::ftruncate(fd_.get(), static_cast<off_t>(kHeaderSize + size + table.size())) != 0) {
+  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(file_->fd.get(), table, kHeaderSize + size)));
+  LARDER_RETURN_IF_ERROR(NamedFull(base::PwriteAll(file_->fd.get(), bytes, 0)));
+  if (::ftruncate(file_->fd.get(), static_cast<off_t>(kHeaderSize + size + table.size())) != 0) {
     return base::ErrnoError(errno, "size " + path_.string());
   }
-  if (::fdatasync(fd_.get()) != 0) return NamedFull(base::ErrnoError(errno, "flush " + path_.string()));
+  if (::fdatasync(file_->fd.get()) != 0) return NamedFull(base::ErrnoError(errno, "flush " + path_.string()));
   // A hint that was too large reserved more.
   const uint64_t needed = Footprint(size);
-  budget_->Give(charged_ - needed);
-  charged_ = needed;
+  file_->budget->Give(file_->charged - needed);
+  file_->charged = needed;
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<const object::BlobView>> FileBlob::Publish(const std::filesystem::path& target) {
   if (::rename(path_.c_str(), target.c_str()) != 0) return base::ErrnoError(errno, "publish " + target.string());
-  return std::make_shared<const FileView>(std::move(fd_), sums_.size(), std::move(sums_).Take(), budget_,
-                                          std::exchange(charged_, 0));
+  return std::make_shared<const FileView>(std::exchange(file_, nullptr));
 }
 
-FileView::~FileView() { budget_->Give(charged_); }
-
 absl::Status FileView::Read(uint64_t offset, base::MutableByteSpan out) const {
-  if (offset > size_ || out.size() > size_ - offset) {
+  const uint64_t size = file_->sums.size();
+  if (offset > size || out.size() > size - offset) {
     return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset,
-                       out.size(), size_);
+                       out.size(), size);
   }
   std::vector<std::byte> edge;
   while (!out.empty()) {
     const uint64_t grain = offset / kGrain;
     const uint64_t begin = grain * kGrain;
-    const uint64_t length = std::min(kGrain, size_ - begin);
+    const uint64_t length = std::min(kGrain, size - begin);
     const uint64_t part = std::min<uint64_t>(out.size(), begin + length - offset);
     // A whole grain is read in place; of a part, the grain is read aside to be verified.
     base::MutableByteSpan whole = out.first(part);
@@ -288,8 +287,8 @@ absl::Status FileView::Read(uint64_t offset, base::MutableByteSpan out) const {
       edge.resize(length);
       whole = edge;
     }
-    LARDER_RETURN_IF_ERROR(base::PreadAll(fd_.get(), whole, kHeaderSize + begin));
-    if (base::Crc32c(whole) != grains_[grain]) {
+    LARDER_RETURN_IF_ERROR(base::PreadAll(file_->fd.get(), whole, kHeaderSize + begin));
+    if (base::Crc32c(whole) != file_->sums.grains()[grain]) {
       return base::Error(absl::StatusCode::kDataLoss, "CHECKSUM",
                          "the disk returned other bytes than were sealed, at {}", begin);
     }
@@ -306,11 +305,12 @@ absl::StatusOr<FileView::Opened> FileView::Open(const std::filesystem::path& pat
     return base::Error(absl::StatusCode::kDataLoss, "BAD_TABLE", "the checksums of {} are damaged", path.string());
   }
   const uint64_t size = file.header.info.size;
-  const uint64_t charge = Footprint(size);
-  budget->Count(charge);
-  auto view =
-      std::make_shared<const FileView>(std::move(file.fd), size, std::move(file.grains), std::move(budget), charge);
-  return Opened{std::move(file.header), std::move(view)};
+  auto open = std::make_shared<StoredFile>(std::move(budget));
+  open->fd = std::move(file.fd);
+  open->sums.Resume(std::move(file.grains), size);
+  open->charged = Footprint(size);
+  open->budget->Count(open->charged);
+  return Opened{std::move(file.header), std::make_shared<const FileView>(std::move(open))};
 }
 
 }  // namespace larder::backends::file

@@ -32,6 +32,17 @@ class DiskBudget {
   std::atomic<uint64_t> used_{0};
 };
 
+// A file, open, with the checksums of what is in it; shared by who writes it and who reads it. Who reads keeps to
+// grains that were written.
+struct StoredFile {
+  explicit StoredFile(std::shared_ptr<DiskBudget> from) : budget(std::move(from)) {}
+  ~StoredFile() { budget->Give(charged); }
+  const std::shared_ptr<DiskBudget> budget;
+  uint64_t charged = 0;  // to it
+  base::UniqueFd fd;
+  object::GrainSums sums;
+};
+
 // A file being written in the creating folder; removed at the end of its life unless published.
 class FileBlob final : public object::Blob {
  public:
@@ -52,8 +63,8 @@ class FileBlob final : public object::Blob {
   absl::Status Append(base::ByteSpan bytes) override;
   // Of the budget; the disk may still be full.
   absl::Status Reserve(uint64_t size) override;
-  uint64_t size() const override { return sums_.size(); }
-  uint32_t crc32c() const override { return sums_.crc32c(); }
+  uint64_t size() const override { return file_->sums.size(); }
+  uint32_t crc32c() const override { return file_->sums.crc32c(); }
   // Of the disk, too.
   absl::Status Expect(uint64_t size, uint32_t part) override;
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override;
@@ -65,6 +76,7 @@ class FileBlob final : public object::Blob {
   }
   void Leave() override { leave_ = true; }
   absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const override;
+  std::shared_ptr<const object::BlobView> View() const override;
   // Writes header and checksums, flushes, and gives back what was reserved but not used.
   absl::Status Finish(Header header);
   // Renames a finished file to `target`, where it stays.
@@ -72,21 +84,18 @@ class FileBlob final : public object::Blob {
 
  private:
   FileBlob(std::filesystem::path path, std::shared_ptr<DiskBudget> budget)
-      : path_(std::move(path)), budget_(std::move(budget)) {}
+      : path_(std::move(path)), file_(std::make_shared<StoredFile>(std::move(budget))) {}
   // Writes at the end and sums; what it did to the sums when it fails is the caller's to undo.
   absl::Status WriteSummed(base::ByteSpan bytes);
-  uint64_t PartEnd(uint32_t number) const { return std::min(sums_.size(), (uint64_t{number} + 1) * part_); }
+  uint64_t PartEnd(uint32_t number) const { return std::min(file_->sums.size(), (uint64_t{number} + 1) * part_); }
   // The checksums of the grains of a part.
   std::span<const uint32_t> SumsOf(uint32_t number) const;
   // The part lies in the file as it was summed.
   bool IsThere(uint32_t number, base::MutableByteSpan buffer) const;
   std::filesystem::path path_;
-  std::shared_ptr<DiskBudget> budget_;
-  base::UniqueFd fd_;
-  uint64_t charged_ = 0;
-  bool unfinished_ = false;  // the file tells what came of it
+  std::shared_ptr<StoredFile> file_;  // null once it is published
+  bool unfinished_ = false;           // the file tells what came of it
   bool leave_ = false;
-  object::GrainSums sums_;
   // Parts that come, in memory until they are whole; memory of those that were, for the next: fresh memory costs a
   // page fault each 4 KiB.
   using Buffer = std::unique_ptr<std::byte[]>;
@@ -95,17 +104,14 @@ class FileBlob final : public object::Blob {
   std::vector<Buffer> spare_;
 };
 
-// A published file, open. Reads verify the grains they touch.
+// A published file, or what is written of one, open. Reads verify the grains they touch.
 class FileView final : public object::BlobView {
  public:
-  FileView(base::UniqueFd fd, uint64_t size, std::vector<uint32_t> grains, std::shared_ptr<DiskBudget> budget,
-           uint64_t charged)
-      : fd_(std::move(fd)), size_(size), grains_(std::move(grains)), budget_(std::move(budget)), charged_(charged) {}
-  ~FileView() override;
-  uint64_t size() const override { return size_; }
+  explicit FileView(std::shared_ptr<const StoredFile> file) : file_(std::move(file)) {}
+  uint64_t size() const override { return file_->sums.size(); }
   absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override;
-  std::span<const uint32_t> grains() const override { return grains_; }
-  std::optional<FilePart> File() const override { return FilePart{.fd = fd_.get(), .offset = kHeaderSize}; }
+  std::span<const uint32_t> grains() const override { return file_->sums.grains(); }
+  std::optional<FilePart> File() const override { return FilePart{.fd = file_->fd.get(), .offset = kHeaderSize}; }
 
   struct Opened {
     Header header;
@@ -116,11 +122,7 @@ class FileView final : public object::BlobView {
   static absl::StatusOr<Opened> Open(const std::filesystem::path& path, std::shared_ptr<DiskBudget> budget);
 
  private:
-  base::UniqueFd fd_;
-  uint64_t size_;
-  std::vector<uint32_t> grains_;
-  std::shared_ptr<DiskBudget> budget_;
-  uint64_t charged_;
+  const std::shared_ptr<const StoredFile> file_;
 };
 
 }  // namespace larder::backends::file

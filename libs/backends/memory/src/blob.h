@@ -34,15 +34,16 @@ class MemoryBlob final : public object::Blob {
   absl::Status ChargeRecord(uint64_t bytes);
   absl::Status Append(base::ByteSpan bytes) override;
   absl::Status Reserve(uint64_t size) override;
-  uint64_t size() const override { return content_.size; }
+  uint64_t size() const override { return content_->size; }
   uint32_t crc32c() const override { return sums_.crc32c(); }
   absl::Status Expect(uint64_t size, uint32_t part) override;
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override;
   absl::Status Keep(uint32_t number) override;
   std::vector<bool> Kept() override { return kept_; }
   absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const override;
+  std::shared_ptr<const object::BlobView> View() const override;
   // The bytes, without the room that was not used.
-  Content Take();
+  std::shared_ptr<Content> Take();
 
  private:
   absl::Status ReservePrivate(uint64_t size);
@@ -52,7 +53,7 @@ class MemoryBlob final : public object::Blob {
   arena::Arena& arena_;
   std::string ns_;
   arena::Purpose purpose_;
-  Content content_;
+  std::shared_ptr<Content> content_ = std::make_shared<Content>();
   size_t current_ = 0;       // the range that the next byte goes to
   uint64_t in_current_ = 0;  // bytes in it
   uint32_t part_ = 0;        // bytes of each, if it was expected
@@ -60,12 +61,26 @@ class MemoryBlob final : public object::Blob {
   object::GrainSums sums_;
 };
 
+// The bytes of a blob that is still being filled, or was: they stay where they are, whatever becomes of what is beside.
+class KeptView final : public object::BlobView {
+ public:
+  explicit KeptView(std::shared_ptr<const Content> content);
+  uint64_t size() const override { return size_; }
+  absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override;
+  std::span<const uint32_t> grains() const override { return {}; }
+
+ private:
+  const std::shared_ptr<const Content> content_;  // only its end is ours: a seal changes what is in it
+  const uint64_t size_ = content_->size;
+  std::vector<base::ByteSpan> bytes_;
+};
+
 class MemoryView final : public object::BlobView {
  public:
-  explicit MemoryView(Content content);
-  uint64_t size() const override { return content_.size; }
+  explicit MemoryView(std::shared_ptr<const Content> content);
+  uint64_t size() const override { return content_->size; }
   absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override;
-  std::span<const uint32_t> grains() const override { return content_.grains; }
+  std::span<const uint32_t> grains() const override { return content_->grains; }
   base::ByteSpan MemoryAt(uint64_t offset) const override;
   std::span<const object::Extent> Shareable() const override { return extents_; }
 
@@ -75,7 +90,7 @@ class MemoryView final : public object::BlobView {
   std::shared_ptr<const MemoryView> CopyTo(MemoryBlob blob) const;
 
  private:
-  Content content_;
+  const std::shared_ptr<const Content> content_;
   std::vector<object::Extent> extents_;
 };
 

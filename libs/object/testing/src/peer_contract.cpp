@@ -12,6 +12,7 @@ void LinkObjectRules();
 void LinkErrorRules();
 void LinkRoomRules();
 void LinkCopyRules();
+void LinkLendingRules();
 
 namespace {
 
@@ -534,6 +535,7 @@ std::vector<PeerCase> CasesOf(const PeerRegistry& peers, const BackendRegistry& 
   LinkErrorRules();
   LinkRoomRules();
   LinkCopyRules();
+  LinkLendingRules();
   std::vector<PeerCase> cases;
   for (const std::string& peer : peers.Names()) {
     for (const std::string& backend : backends.Names()) cases.push_back({**peers.Get(peer), **backends.Get(backend)});

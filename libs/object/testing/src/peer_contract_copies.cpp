@@ -1,11 +1,4 @@
-#include <gmock/gmock.h>
-
-#include <algorithm>
-#include <cstring>
-
-#include "larder/base/digest.h"
-#include "larder/base/testing/status_matchers.h"
-#include "larder/object/testing/peer_contract.h"
+#include "testing/src/copies.h"
 
 // Copies of other nodes' objects.
 namespace larder::object {
@@ -21,48 +14,8 @@ using base::kMiB;
 using base::StatusIs;
 using std::chrono::seconds;
 
-constexpr uint32_t kPart = 256 * kKiB;
 const auto kExists = StatusIs(absl::StatusCode::kAlreadyExists, "EXISTS");
 const auto kNoObject = StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT");
-
-ObjectInfo Told(const std::string& key, base::ByteSpan bytes) {
-  return {.id = {"team-a", key},
-          .state = ObjectState::kSealed,
-          .epoch = {77},
-          .size = bytes.size(),
-          .digest = base::Crc32cDigest(base::Crc32c(bytes)),
-          .meta = {.tags = {"t"}, .piece_length = kPart},
-          .pinned = true,
-          .tracked = TrackedAs{{3}, {5}}};
-}
-
-using CopyPtr = std::unique_ptr<IncomingCopy>;
-
-absl::StatusOr<CopyPtr> Receive(Peer& peer, const ObjectInfo& info) {
-  absl::StatusOr<CopyPtr> got = absl::InternalError("no answer came");
-  peer.Receive(info, base::Deadline(), [&got](absl::StatusOr<CopyPtr> copy) { got = std::move(copy); });
-  return got;
-}
-
-// With those of its parts that have not come, up to `parts`.
-void Fill(IncomingCopy& copy, base::ByteSpan bytes, uint64_t parts = UINT64_MAX) {
-  for (uint64_t at = 0; at < bytes.size() && at / kPart < parts;) {
-    if (at / kPart < copy.kept().size() && copy.kept()[at / kPart]) {
-      at += kPart;
-      continue;
-    }
-    const base::MutableByteSpan place = copy.At(at, std::min<uint64_t>(bytes.size() - at, kPart - at % kPart));
-    ASSERT_FALSE(place.empty());
-    std::memcpy(place.data(), bytes.data() + at, place.size());
-    at += place.size();
-    if (at % kPart == 0 || at == bytes.size()) {
-      ASSERT_THAT(copy.Keep(static_cast<uint32_t>((at - 1) / kPart)), IsOk());
-      std::byte last{};
-      ASSERT_THAT(copy.ReadKept(at - 1, {&last, 1}), IsOk());
-      ASSERT_EQ(last, bytes[at - 1]);
-    }
-  }
-}
 
 // What came of an object under "k", before it was parked: its first 6 parts, and a byte of one more.
 void ParkHalf(Peer& peer, base::ByteSpan bytes) {
@@ -70,12 +23,6 @@ void ParkHalf(Peer& peer, base::ByteSpan bytes) {
   Fill(*copy, bytes, 6);
   std::memset(copy->At(6 * kPart, kPart).data(), 1, 1);
   copy->Park();
-}
-
-absl::StatusOr<ObjectInfo> Seal(IncomingCopy& copy, base::ByteSpan bytes) {
-  Answer<absl::StatusOr<ObjectInfo>> sealed;
-  copy.Seal(base::Crc32c(bytes), sealed.Slot());
-  return sealed.Get();
 }
 
 }  // namespace

@@ -120,6 +120,25 @@ TEST_P(TransportContract, EverySizeComesBackThroughAnotherClient) {
   }
 }
 
+TEST_P(TransportContract, BytesOfARangeAreReadAsAnyOthers) {
+  auto channel = Dial();
+  for (const size_t size : {size_t{1000}, size_t{2 * kMiB}}) {
+    const std::vector<std::byte> bytes = SampleBytes(size, size);
+    ASSERT_THAT(channel->Put({.key = "k", .overwrite = true}, bytes, base::kNoDeadline).status(), IsOk());
+    for (const ByteRange& range :
+         {ByteRange{.first = 100, .last = 199}, ByteRange{.first = 100}, ByteRange{.last = 900}}) {
+      LARDER_ASSERT_OK_AND_ASSIGN(const auto reader, channel->GetRange("k", range, base::kNoDeadline));
+      EXPECT_EQ(reader->info().size, size);
+      LARDER_ASSERT_OK_AND_ASSIGN(const ByteRun run, BytesOf(range, size));
+      std::vector<std::byte> out(run.length);
+      ASSERT_THAT(reader->Read(run.offset, out), IsOk());
+      EXPECT_TRUE(std::ranges::equal(out, std::span(bytes).subspan(run.offset, run.length)));
+    }
+  }
+  EXPECT_THAT(channel->GetRange("none", {.last = 1}, base::kNoDeadline).status(),
+              base::StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+}
+
 TEST_P(TransportContract, ABufferIsZeroUntilWrittenAndBecomesTheObject) {
   auto channel = Dial();
   for (const size_t size : {size_t{5}, size_t{65536}, size_t{65537}, size_t{9 * kMiB + 5}}) {

@@ -96,6 +96,9 @@ class Blob {
   // Fills `out` with the bytes from `offset`, all of parts that were kept. Any thread, beside At and Keep; may wait for
   // a disk.
   virtual absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const = 0;
+  // After Expect: its bytes, of which only those of kept parts mean anything, and are verified as those of a sealed
+  // object are. Good beside all calls and beyond the blob's life, also where that ends in a seal. Only Read and size.
+  virtual std::shared_ptr<const BlobView> View() const = 0;
 };
 
 }  // namespace larder::object

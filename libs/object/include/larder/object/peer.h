@@ -6,10 +6,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "larder/base/clock.h"
 #include "larder/object/blob.h"
+#include "larder/object/byte_range.h"
 #include "larder/object/object.h"
 #include "larder/object/rights.h"
 
@@ -66,6 +68,7 @@ struct ReadGrant {
   ObjectInfo info;
   std::shared_ptr<const BlobView> view;
   bool brought = false;  // from elsewhere, for this read
+  bool partial = false;  // only the bytes that were asked for may be read: others may not be here
 };
 
 struct ListRequest {
@@ -126,6 +129,10 @@ class IncomingCopy {
   virtual void Park() = 0;
   // As Blob's: also beside the owner's calls, but for Seal and Park.
   virtual absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const = 0;
+  // A read lease, as Peer::Get's, on those bytes (at least one), all of parts that were kept. It outlives the copy, and
+  // keeps it, parked or sealed, from being dropped for room. Also beside the owner's calls, but Seal and Park; never
+  // blocks. FAILED_PRECONDITION (NOT_KEPT): they were not; NOT_FOUND (NO_OBJECT): past its TTL; and Get's errors.
+  virtual absl::StatusOr<ReadGrant> Lend(SessionId session, const ByteRun& bytes) = 0;
   // All parts were kept: makes it a sealed object, under an epoch of this node's. Uses it up, whatever becomes of it.
   // DATA_LOSS (DIGEST_MISMATCH) unless the bytes have that CRC-32C; ALREADY_EXISTS (EXISTS): an object of that name is
   // sealed here meanwhile, maybe the same; NOT_FOUND (NO_OBJECT): its TTL has passed.
@@ -169,6 +176,12 @@ class Peer {
   // until `deadline`, for what is brought here from them; its errors say what came of that.
   virtual void Get(SessionId session, const std::string& key, base::Deadline deadline,
                    Done<absl::StatusOr<ReadGrant>> done) = 0;
+  // Get, by who reads only these bytes: they are what is brought here, if not most of the object is. Here: Get. Beside
+  // its errors, where the object is elsewhere: OUT_OF_RANGE (BAD_RANGE), INVALID_ARGUMENT (BAD_RANGE).
+  virtual void GetRange(SessionId session, const std::string& key, const ByteRange& /*range*/, base::Deadline deadline,
+                        Done<absl::StatusOr<ReadGrant>> done) {
+    Get(session, key, deadline, std::move(done));
+  }
   // The view of a read lease that the session still holds; ABORTED (LEASE_LOST) otherwise.
   virtual absl::StatusOr<std::shared_ptr<const BlobView>> ViewOf(SessionId session, LeaseId lease) = 0;
   // Ends a read lease. Idempotent.

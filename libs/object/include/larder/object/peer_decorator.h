@@ -35,6 +35,10 @@ class PeerDecorator : public Peer {
            Done<absl::StatusOr<ReadGrant>> done) override {
     inner_->Get(session, key, deadline, std::move(done));
   }
+  void GetRange(SessionId session, const std::string& key, const ByteRange& range, base::Deadline deadline,
+                Done<absl::StatusOr<ReadGrant>> done) override {
+    inner_->GetRange(session, key, range, deadline, std::move(done));
+  }
   absl::StatusOr<std::shared_ptr<const BlobView>> ViewOf(SessionId session, LeaseId lease) override {
     return inner_->ViewOf(session, lease);
   }

@@ -13,6 +13,7 @@
 
 #include "larder/base/bytes.h"
 #include "larder/base/clock.h"
+#include "larder/object/byte_range.h"
 #include "larder/object/caller.h"
 #include "larder/object/object.h"
 #include "larder/object/peer.h"
@@ -72,6 +73,12 @@ class Channel {
   virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> Create(const CreateRequest& request,
                                                                base::Deadline deadline) = 0;
   virtual absl::StatusOr<std::unique_ptr<ObjectReader>> Get(const std::string& key, base::Deadline deadline) = 0;
+  // Get, by who reads only these bytes: of what is elsewhere, no more need come. Here: Get. Others may be OUT_OF_RANGE
+  // to the reader, as is a range of none of the object's bytes.
+  virtual absl::StatusOr<std::unique_ptr<ObjectReader>> GetRange(const std::string& key, const ByteRange& /*range*/,
+                                                                 base::Deadline deadline) {
+    return Get(key, deadline);
+  }
   // All in one round trip; for small objects.
   virtual absl::StatusOr<SealResult> Put(const CreateRequest& request, base::ByteSpan bytes,
                                          base::Deadline deadline) = 0;

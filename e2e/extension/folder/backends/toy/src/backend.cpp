@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -52,75 +54,84 @@ class Charge {
   uint64_t bytes_ = 0;
 };
 
+// The bytes of one object, shared by who writes and who reads them.
+struct Stored {
+  Charge charge;
+  std::string bytes;
+  object::GrainSums sums;
+};
+
 class ToyBlob final : public object::Blob {
  public:
-  explicit ToyBlob(Charge charge) : charge_(std::move(charge)) {}
+  explicit ToyBlob(Charge charge) : stored_(new Stored{.charge = std::move(charge), .bytes = {}, .sums = {}}) {}
   absl::Status Append(base::ByteSpan bytes) override {
-    LARDER_RETURN_IF_ERROR(charge_.GrowTo(bytes_.size() + bytes.size()));
-    const size_t before = bytes_.size();
-    bytes_.append(base::AsText(bytes));
+    LARDER_RETURN_IF_ERROR(stored_->charge.GrowTo(stored_->bytes.size() + bytes.size()));
+    const size_t before = stored_->bytes.size();
+    stored_->bytes.append(base::AsText(bytes));
     // Of the copy: the source may be memory that somebody else is writing.
-    sums_.Append(base::AsBytes(bytes_).subspan(before));
+    stored_->sums.Append(base::AsBytes(stored_->bytes).subspan(before));
     return absl::OkStatus();
   }
-  absl::Status Reserve(uint64_t size) override { return charge_.GrowTo(size); }
-  uint64_t size() const override { return bytes_.size(); }
-  uint32_t crc32c() const override { return sums_.crc32c(); }
+  absl::Status Reserve(uint64_t size) override { return stored_->charge.GrowTo(size); }
+  uint64_t size() const override { return stored_->bytes.size(); }
+  uint32_t crc32c() const override { return stored_->sums.crc32c(); }
   absl::Status Expect(uint64_t size, uint32_t part) override {
     LARDER_RETURN_IF_ERROR(Reserve(size));
-    bytes_.resize(size);
-    sums_.Expect(size);
+    stored_->bytes.resize(size);
+    stored_->sums.Expect(size);
     part_ = part;
     kept_.resize(size / part + (size % part != 0 ? 1 : 0));
     return absl::OkStatus();
   }
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override {
-    return std::as_writable_bytes(std::span(bytes_)).subspan(offset, size);
+    return std::as_writable_bytes(std::span(stored_->bytes)).subspan(offset, size);
   }
   absl::Status Keep(uint32_t number) override {
     const uint64_t begin = uint64_t{number} * part_;
-    sums_.Put(begin, base::AsBytes(bytes_).subspan(begin, std::min<uint64_t>(part_, bytes_.size() - begin)));
+    stored_->sums.Put(
+        begin, base::AsBytes(stored_->bytes).subspan(begin, std::min<uint64_t>(part_, stored_->bytes.size() - begin)));
     kept_[number] = true;
     return absl::OkStatus();
   }
   std::vector<bool> Kept() override { return kept_; }
   absl::Status ReadKept(uint64_t offset, base::MutableByteSpan out) const override {
-    std::ranges::copy(base::AsBytes(bytes_).subspan(offset, out.size()), out.begin());
+    std::ranges::copy(base::AsBytes(stored_->bytes).subspan(offset, out.size()), out.begin());
     return absl::OkStatus();
   }
 
+  std::shared_ptr<const object::BlobView> View() const override;
+  // Ends it; without the room that was not used.
+  std::shared_ptr<const Stored> Take() {
+    stored_->charge.ShrinkTo(stored_->bytes.size());
+    return std::move(stored_);
+  }
+
  private:
-  friend class ToyView;
-  Charge charge_;
-  std::string bytes_;
-  object::GrainSums sums_;
+  std::shared_ptr<Stored> stored_;
   uint32_t part_ = 0;
   std::vector<bool> kept_;
 };
 
 class ToyView final : public object::BlobView {
  public:
-  explicit ToyView(ToyBlob& blob)
-      : charge_(std::move(blob.charge_)), bytes_(std::move(blob.bytes_)), grains_(std::move(blob.sums_).Take()) {
-    charge_.ShrinkTo(bytes_.size());
-  }
-  uint64_t size() const override { return bytes_.size(); }
+  explicit ToyView(std::shared_ptr<const Stored> stored) : stored_(std::move(stored)) {}
+  uint64_t size() const override { return stored_->bytes.size(); }
   absl::Status Read(uint64_t offset, base::MutableByteSpan out) const override {
-    if (offset > bytes_.size() || out.size() > bytes_.size() - offset) {
+    if (offset > stored_->bytes.size() || out.size() > stored_->bytes.size() - offset) {
       return base::Error(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", "bytes {}+{} of an object of {}", offset,
-                         out.size(), bytes_.size());
+                         out.size(), stored_->bytes.size());
     }
-    if (!out.empty()) std::memcpy(out.data(), bytes_.data() + offset, out.size());
+    if (!out.empty()) std::memcpy(out.data(), stored_->bytes.data() + offset, out.size());
     return absl::OkStatus();
   }
-  std::span<const uint32_t> grains() const override { return grains_; }
-  base::ByteSpan MemoryAt(uint64_t offset) const override { return base::AsBytes(bytes_).subspan(offset); }
+  std::span<const uint32_t> grains() const override { return stored_->sums.grains(); }
+  base::ByteSpan MemoryAt(uint64_t offset) const override { return base::AsBytes(stored_->bytes).subspan(offset); }
 
  private:
-  Charge charge_;
-  const std::string bytes_;
-  const std::vector<uint32_t> grains_;
+  const std::shared_ptr<const Stored> stored_;
 };
+
+std::shared_ptr<const object::BlobView> ToyBlob::View() const { return std::make_shared<const ToyView>(stored_); }
 
 // Who holds a view holds the bytes, so there is nothing to remove, to pin or to find again.
 class ToyBackend final : public object::Backend {
@@ -134,7 +145,7 @@ class ToyBackend final : public object::Backend {
   }
   absl::StatusOr<std::shared_ptr<const object::BlobView>> Seal(std::unique_ptr<object::Blob> blob,
                                                                const object::ObjectInfo&) override {
-    return std::make_shared<const ToyView>(static_cast<ToyBlob&>(*blob));
+    return std::make_shared<const ToyView>(static_cast<ToyBlob&>(*blob).Take());
   }
   absl::Status Remove(const object::ObjectId&, object::Epoch) override { return absl::OkStatus(); }
   absl::Status SetPinned(const object::ObjectId&, object::Epoch, bool) override { return absl::OkStatus(); }
