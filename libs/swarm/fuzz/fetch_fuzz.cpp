@@ -99,6 +99,10 @@ void Step(swarm::FetchMachine& machine, const Parts& parts, base::ByteReader& in
       now += std::chrono::milliseconds(in.U16());
       break;
     default:
+      if ((what & 16) != 0) {
+        machine.Want({in.U8() % 5U, in.U8()}, now);
+        break;
+      }
       (what & 8) != 0 ? machine.OnWanted(1, now) : machine.OnBytes(1, now);
   }
 }
@@ -112,6 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   swarm::FetchRequest request{.id = {"n", "k"},
                               .parents = {{.node = "a", .address = "a:1", .ticket = "t"}},
                               .destination = std::make_shared<Checked>(parts->object)};
+  if (size > 0 && (data[size - 1] & 1) != 0) request.wanted = std::vector<swarm::PieceRun>{{1, 1}};
   swarm::FetchMachine machine(std::move(request), {}, parts->metrics, 1, now);
   while (in.ok() && !in.rest().empty() && !machine.result()) {
     machine.Advance(now);

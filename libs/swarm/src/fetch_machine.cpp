@@ -11,6 +11,8 @@ namespace {
 
 using absl::StatusCode;
 
+constexpr PieceRun kAllPieces{0, UINT32_MAX};
+
 // These say that asking again cannot help.
 bool IsFinal(const absl::Status& why) {
   constexpr std::array<std::string_view, 6> kFinal = {"PROTOCOL_VERSION", "BAD_TICKET",  "TICKET_EXPIRED",
@@ -20,29 +22,10 @@ bool IsFinal(const absl::Status& why) {
 
 }  // namespace
 
-absl::StatusOr<PieceRun> PiecesOf(const ByteRange& range, const Manifest& manifest) {
-  const auto outside = [&] {
-    return base::Error(StatusCode::kOutOfRange, "BAD_RANGE", "no byte of the range is within the object's {}",
-                       manifest.size);
-  };
-  if (!range.first && !range.last) return base::InvalidArgument("BAD_RANGE", "a range without first and last byte");
-  if (range.first && range.last && *range.last < *range.first) {
-    return base::InvalidArgument("BAD_RANGE", "a range that ends at {}, before its first byte {}", *range.last,
-                                 *range.first);
-  }
-  if (manifest.size == 0) return outside();
-  uint64_t first = 0;
-  uint64_t last = manifest.size - 1;
-  if (range.first) {
-    first = *range.first;
-    if (range.last) last = std::min(last, *range.last);
-  } else {
-    if (*range.last == 0) return outside();
-    first = manifest.size - std::min(manifest.size, *range.last);
-  }
-  if (first >= manifest.size) return outside();
-  const auto first_piece = static_cast<uint32_t>(first / manifest.piece_length);
-  return PieceRun{first_piece, static_cast<uint32_t>(last / manifest.piece_length) - first_piece + 1};
+PieceRun PiecesOf(const object::ByteRun& bytes, uint32_t piece_length) {
+  const uint64_t first = bytes.offset / piece_length;
+  const uint64_t last = (bytes.offset + bytes.length - 1) / piece_length;
+  return {.first = static_cast<uint32_t>(first), .count = static_cast<uint32_t>(last - first + 1)};
 }
 
 FetchMachine::FetchMachine(FetchRequest request, const FetcherOptions& options, Metrics& metrics, uint64_t seed,
@@ -91,6 +74,23 @@ void FetchMachine::RemoveParent(const std::string& node) {
   parents_.erase(parent->id);
 }
 
+void FetchMachine::Want(PieceRun pieces, Now now) {
+  if (result_) return;
+  if (!ledger_) {
+    if (request_.wanted) request_.wanted->push_back(pieces);
+    return;
+  }
+  const bool was_idle = idle();
+  ledger_->Want(pieces);
+  changed_ = true;
+  if (!was_idle || idle()) return;
+  // Nobody was to give anything until now.
+  progress_ = now;
+  for (auto& [id, parent] : parents_) {
+    if (parent.phase == FetchParent::Phase::kWaiting) parent.dial_at = now;
+  }
+}
+
 void FetchMachine::Disconnect(FetchParent& parent) {
   if (!parent.connected()) return;
   for (const Flight& flight : std::exchange(parent.flights, {})) ledger_->End(flight);
@@ -126,7 +126,7 @@ void FetchMachine::OnConnected(ParentId id, Now now) {
              .epoch = request_.epoch,
              .node_epoch = parent->spec.node_epoch,
              .piece_length = request_.piece_length,
-             .super_seeding = !request_.range && !request_.streaming && (!ledger_ || ledger_->held().empty())}));
+             .super_seeding = !request_.wanted && !request_.streaming && (!ledger_ || ledger_->held().empty())}));
 }
 
 void FetchMachine::OnClosed(ParentId id, const absl::Status& why, Now now) {
@@ -220,12 +220,9 @@ absl::Status FetchMachine::HandleManifest(FetchParent& parent, const ControlFram
 absl::Status FetchMachine::Adopt(Manifest manifest, Now now) {
   manifest_ = std::make_shared<const Manifest>(std::move(manifest));
   const uint32_t pieces = manifest_->piece_count();
-  PieceRun wanted{0, pieces};
-  if (request_.range) {
-    LARDER_ASSIGN_OR_RETURN(wanted, PiecesOf(*request_.range, *manifest_));
-  }
   const bool resumes = request_.held && request_.held->size() == pieces;
-  ledger_.emplace(manifest_, *request_.destination, resumes ? *request_.held : PieceSet(pieces), wanted);
+  ledger_.emplace(manifest_, *request_.destination, resumes ? *request_.held : PieceSet(pieces));
+  for (const PieceRun& run : request_.wanted.value_or(std::vector{kAllPieces})) ledger_->Want(run);
   LARDER_RETURN_IF_ERROR(request_.destination->Prepare(manifest_, ledger_->map()));
   progress_ = accompanied_ = now;
   if (ledger_->complete()) Finish(absl::OkStatus());

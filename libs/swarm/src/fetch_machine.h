@@ -42,6 +42,7 @@ class FetchMachine {
 
   void AddParent(Parent parent, base::MonotonicTime now);
   void RemoveParent(const std::string& node);
+  void Want(PieceRun pieces, base::MonotonicTime now);
   void Cancel(const absl::Status& why) { Finish(why); }
 
   void OnConnected(ParentId id, base::MonotonicTime now);
@@ -81,6 +82,8 @@ class FetchMachine {
   void Do(Action::Kind kind, ParentId parent, std::string text = {}) {
     actions_.push_back({.kind = kind, .parent = parent, .text = std::move(text)});
   }
+  // All that is wanted is here, and the object is not.
+  bool idle() const { return ledger_ && ledger_->satisfied() && !ledger_->complete(); }
   FetchParent* Find(ParentId id);
   FetchParent* FindNode(const std::string& node);
   void Disconnect(FetchParent& parent);
@@ -116,7 +119,7 @@ class FetchMachine {
   void Finish(absl::Status status);
   std::string WhyEach() const;
 
-  const FetchRequest request_;
+  FetchRequest request_;
   const FetcherOptions options_;
   Metrics& metrics_;
   std::mt19937_64 random_;

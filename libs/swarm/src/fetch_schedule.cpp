@@ -35,7 +35,8 @@ void FetchMachine::Advance(Now now) {
   if (now >= next_sample_) SampleRates(now);
   const bool somebody =
       std::ranges::any_of(parents_, [](const auto& entry) { return entry.second.phase != FetchParent::Phase::kOut; });
-  if (!somebody && !request_.more_parents_may_come) {
+  if (idle()) progress_ = now;
+  if (!somebody && !request_.more_parents_may_come && !idle()) {
     Finish(base::Error(StatusCode::kUnavailable, "NO_PARENTS", "nobody is left to fetch {}/{} from: {}", request_.id.ns,
                        request_.id.key, WhyEach()));
     return;
@@ -52,9 +53,10 @@ void FetchMachine::Advance(Now now) {
 
 base::Deadline FetchMachine::next() const {
   if (result_) return base::kNoDeadline;
-  base::Deadline next = std::min<base::Deadline>(next_sample_, base::DeadlineAfter(progress_, options_.no_progress));
+  base::Deadline next = base::kNoDeadline;
+  if (!idle()) next = std::min<base::Deadline>(next_sample_, base::DeadlineAfter(progress_, options_.no_progress));
   for (const auto& [id, parent] : parents_) {
-    if (parent.phase == FetchParent::Phase::kWaiting) next = std::min<base::Deadline>(next, parent.dial_at);
+    if (parent.phase == FetchParent::Phase::kWaiting && !idle()) next = std::min<base::Deadline>(next, parent.dial_at);
     next = std::min(next, parent.StallAt(options_.stall));
   }
   if (const base::Deadline all = AskAllAt(); all > advanced_) next = std::min(next, all);
@@ -83,6 +85,7 @@ void FetchMachine::ForgivePauses(Now now) {
 }
 
 void FetchMachine::DialDue(Now now) {
+  if (idle()) return;
   auto connected = std::ranges::count_if(parents_, [](const auto& entry) { return entry.second.connected(); });
   for (auto& [id, parent] : parents_) {
     if (parent.phase != FetchParent::Phase::kWaiting || parent.dial_at > now) continue;

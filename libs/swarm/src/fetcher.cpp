@@ -20,6 +20,9 @@ class LoopFetch final : public Fetch {
   void RemoveParent(std::string node) override {
     Change([node = std::move(node)](FetchMachine& machine, base::MonotonicTime) { machine.RemoveParent(node); });
   }
+  void Want(PieceRun pieces) override {
+    Change([pieces](FetchMachine& machine, base::MonotonicTime now) { machine.Want(pieces, now); });
+  }
   void Cancel() override {
     Change([](FetchMachine& machine, base::MonotonicTime) {
       machine.Cancel(base::Error(absl::StatusCode::kCancelled, "CANCELLED", "the fetch was cancelled"));

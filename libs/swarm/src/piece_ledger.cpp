@@ -8,24 +8,28 @@
 
 namespace larder::swarm {
 
-PieceLedger::PieceLedger(std::shared_ptr<const Manifest> manifest, Destination& destination, PieceSet held,
-                         PieceRun wanted)
+PieceLedger::PieceLedger(std::shared_ptr<const Manifest> manifest, Destination& destination, PieceSet held)
     : manifest_(std::move(manifest)),
       destination_(destination),
-      range_(wanted),
+      to_fetch_(manifest_->piece_count()),
       held_(std::move(held)),
       wanted_(manifest_->piece_count()),
       map_(std::make_shared<PieceMap>(held_)),
-      flying_(manifest_->piece_count()) {
-  for (uint32_t i = 0; i < wanted.count; ++i) {
-    if (!held_.Has(wanted.first + i)) wanted_.Add(wanted.first + i);
+      flying_(manifest_->piece_count()) {}
+
+void PieceLedger::Want(PieceRun pieces) {
+  for (uint32_t piece = pieces.first; piece < to_fetch_.size() && pieces.Has(piece); ++piece) {
+    if (to_fetch_.Has(piece)) continue;
+    to_fetch_.Add(piece);
+    if (held_.Has(piece)) continue;
+    wanted_.Add(piece);
+    ++left_;
   }
-  left_ = wanted_.count();
 }
 
 uint32_t PieceLedger::FirstMissing() const {
-  uint32_t piece = range_.first;
-  while (piece < range_.first + range_.count && held_.Has(piece)) ++piece;
+  uint32_t piece = to_fetch_.NextFrom(0);
+  while (piece < to_fetch_.size() && held_.Has(piece)) piece = to_fetch_.NextFrom(piece + 1);
   return piece;
 }
 

@@ -31,16 +31,19 @@ struct Flight {
 // kept, and the next one goes on from there. One thread.
 class PieceLedger {
  public:
-  // `wanted`: those to fetch, of which `held` are verified already.
-  PieceLedger(std::shared_ptr<const Manifest> manifest, Destination& destination, PieceSet held, PieceRun wanted);
+  // `held` are verified already; none is to be fetched yet.
+  PieceLedger(std::shared_ptr<const Manifest> manifest, Destination& destination, PieceSet held);
+  // These are to be fetched, too, as far as there are such.
+  void Want(PieceRun pieces);
 
   const Manifest& manifest() const { return *manifest_; }
   const std::shared_ptr<PieceMap>& map() const { return map_; }
-  // Neither verified nor under way.
+  // Of those to fetch, what is neither verified nor under way.
   const PieceSet& wanted() const { return wanted_; }
   const PieceSet& held() const { return held_; }
-  bool complete() const { return left_ == 0; }
-  // The first that is not verified, of those to fetch.
+  bool complete() const { return held_.full(); }  // the object is
+  bool satisfied() const { return left_ == 0; }   // what is to be fetched
+  // The first that is not verified, of those to fetch; as many as there are, if all are.
   uint32_t FirstMissing() const;
 
   // The pieces are under way from now on: the run, or less of it, where a later piece has begun already. Others are
@@ -78,7 +81,7 @@ class PieceLedger {
 
   const std::shared_ptr<const Manifest> manifest_;
   Destination& destination_;
-  const PieceRun range_;
+  PieceSet to_fetch_;
   PieceSet held_;
   PieceSet wanted_;
   uint32_t left_ = 0;  // to fetch, not verified

@@ -411,16 +411,6 @@ TEST(FetchMachine, ReadersGetTheFirstPiecesFirst) {
   for (uint32_t i = 0; i < 8; ++i) EXPECT_EQ(swarm.asked[i].get.run.first, i);
 }
 
-TEST(FetchMachine, RangesFetchOnlyTheirOwnPieces) {
-  SimulatedSwarm swarm(SomeBytes(4 * kMiB), kPiece, 1);
-  swarm.Add({.node = "a"});
-  swarm.Begin({.range = ByteRange{.first = kPiece + 1, .last = 2 * kPiece}});
-  swarm.Run();
-  ASSERT_THAT(swarm.result()->status, IsOk());
-  EXPECT_THAT(swarm.result()->held.Runs(), ElementsAre(PieceRun{1, 2}));
-  EXPECT_EQ(swarm.sent["a"], 2 * kPiece);
-}
-
 TEST(FetchMachine, ResumesFromWhatIsHeld) {
   SimulatedSwarm swarm(SomeBytes(4 * kMiB), kPiece, 1);
   PieceSet held(16);
@@ -546,10 +536,9 @@ TEST(FetchMachine, WhoWantsNotAllOrSomethingFirstTakesNoPartInSuperSeeding) {
     SimulatedSwarm swarm(SomeBytes(5 * kMiB), kPiece, 1);
     swarm.Add({.node = "a"});
     FetchRequest request{.streaming = streaming};
-    if (!streaming) request.range = ByteRange{.first = 0, .last = 1};
+    if (!streaming) request.wanted = {{.first = 0, .count = 1}};
     swarm.Begin(request);
-    swarm.Run();
-    ASSERT_THAT(swarm.result()->status, IsOk());
+    swarm.Run(seconds(1));
     EXPECT_FALSE(swarm.opens["a"].super_seeding);
   }
   SimulatedSwarm resumed(SomeBytes(5 * kMiB), kPiece, 1);
@@ -577,25 +566,12 @@ TEST(FetchMachine, SurvivesEachFaultOfAParentThatSuperSeeds) {
   }
 }
 
-TEST(PiecesOf, KnowsTheThreeForms) {
-  const Manifest manifest = ManifestOf(SomeBytes(2 * kPiece + 100), kPiece);
-  const auto pieces = [&](std::optional<uint64_t> first, std::optional<uint64_t> last) {
-    return PiecesOf({.first = first, .last = last}, manifest);
-  };
-  using base::IsOkAndHolds;
-  EXPECT_THAT(pieces(0, 0), IsOkAndHolds(PieceRun{0, 1}));
-  EXPECT_THAT(pieces(kPiece - 1, kPiece), IsOkAndHolds(PieceRun{0, 2}));
-  EXPECT_THAT(pieces(kPiece, 1 << 30), IsOkAndHolds(PieceRun{1, 2}));
-  EXPECT_THAT(pieces(2 * kPiece + 99, {}), IsOkAndHolds(PieceRun{2, 1}));
-  EXPECT_THAT(pieces({}, 100), IsOkAndHolds(PieceRun{2, 1}));
-  EXPECT_THAT(pieces({}, 101), IsOkAndHolds(PieceRun{1, 2}));
-  EXPECT_THAT(pieces({}, 1 << 30), IsOkAndHolds(PieceRun{0, 3}));
-  const auto outside = StatusIs(absl::StatusCode::kOutOfRange, "BAD_RANGE");
-  EXPECT_THAT(pieces(2 * kPiece + 100, {}), outside);
-  EXPECT_THAT(pieces({}, 0), outside);
-  EXPECT_THAT(PiecesOf({.first = 0}, ManifestOf("")), outside);
-  EXPECT_THAT(pieces(2, 1), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_RANGE"));
-  EXPECT_THAT(pieces({}, {}), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_RANGE"));
+TEST(PiecesOf, AreThoseThatHoldTheBytes) {
+  EXPECT_EQ(PiecesOf({.offset = 0, .length = 1}, kPiece), (PieceRun{0, 1}));
+  EXPECT_EQ(PiecesOf({.offset = kPiece - 1, .length = 1}, kPiece), (PieceRun{0, 1}));
+  EXPECT_EQ(PiecesOf({.offset = kPiece - 1, .length = 2}, kPiece), (PieceRun{0, 2}));
+  EXPECT_EQ(PiecesOf({.offset = kPiece, .length = kPiece}, kPiece), (PieceRun{1, 1}));
+  EXPECT_EQ(PiecesOf({.offset = kPiece, .length = 2 * kPiece + 1}, kPiece), (PieceRun{1, 3}));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Whole transfers between servers and fetchers, over loopback.
 #include <fcntl.h>
 
+#include <future>
+
 #include "larder/base/file.h"
 #include "larder/base/sockets.h"
 #include "larder/base/status.h"
@@ -179,17 +181,29 @@ TEST(Loopback, ACancelledFetchIsResumedFromItsPieces) {
   EXPECT_EQ(child.Value("larder_transfer_pieces_total{result=\"ok\"}") - before, 80 - first.held.count());
 }
 
-TEST(Loopback, TheLastBytesAreARange) {
+TEST(Loopback, WishesAreHeardOnTheWay) {
   const std::string bytes = SomeBytes(4 * kMiB + 10);
   TestParent parent("node-a");
   parent.source.Add(kObject, kEpoch, Sealed(bytes, kPiece));
   TestChild child;
   const auto destination = std::make_shared<TestDestination>();
   FetchRequest request = RequestFor(destination, {parent.Offer(kObject, kEpoch)});
-  request.range = ByteRange{.last = 11};
-  const FetchResult result = child.Run(request);
-  ASSERT_THAT(result.status, IsOk());
-  EXPECT_THAT(result.held.Runs(), ElementsAre(PieceRun{15, 2}));
+  request.wanted = std::vector<PieceRun>{{15, 2}};
+  std::promise<void> first;
+  std::promise<void> second;
+  destination->on_verified = [&, verified = 0](uint32_t) mutable {
+    ++verified;
+    if (verified == 2) first.set_value();
+    if (verified == 3) second.set_value();
+  };
+  const std::shared_ptr<Fetch> fetch = child.Begin(request);
+  first.get_future().wait();
+  fetch->Want({3, 1});
+  second.get_future().wait();
+  fetch->Cancel();
+  const FetchResult result = child.Await();
+  EXPECT_THAT(result.status, StatusIs(absl::StatusCode::kCancelled, "CANCELLED"));
+  EXPECT_THAT(result.held.Runs(), ElementsAre(PieceRun{3, 1}, PieceRun{15, 2}));
   EXPECT_EQ(destination->bytes.substr(bytes.size() - 11), bytes.substr(bytes.size() - 11));
 }
 

@@ -15,6 +15,7 @@ constexpr uint32_t kSize = 1000;
 
 class Ledger : public testing::Test {
  protected:
+  Ledger() { ledger_.Want({0, UINT32_MAX}); }
   static std::vector<std::byte> Sample() {
     std::vector<std::byte> bytes;
     for (uint32_t i = 0; i < kSize; ++i) bytes.push_back(static_cast<std::byte>(i * 7 + 1));
@@ -37,7 +38,7 @@ class Ledger : public testing::Test {
   const std::vector<std::byte> bytes_ = Sample();
   std::vector<std::byte> place_ = std::vector<std::byte>(kSize, std::byte{0xEE});
   MemoryDestination destination_{place_};
-  PieceLedger ledger_{ManifestOf(bytes_), destination_, PieceSet(1), PieceRun{0, 1}};
+  PieceLedger ledger_{ManifestOf(bytes_), destination_, PieceSet(1)};
 };
 
 TEST_F(Ledger, OthersAreToldThatAPieceArrivesOnlyIfItsGiverHasIt) {
@@ -79,7 +80,8 @@ TEST_F(Ledger, ADuplicateIsCopiedToAPlaceInSeveralRanges) {
   ranges.range_sizes = {1, 333, 97};
   const auto manifest = ManifestOf(bytes_);
   ASSERT_THAT(ranges.Prepare(manifest, nullptr), base::IsOk());
-  PieceLedger ledger(manifest, ranges, PieceSet(1), PieceRun{0, 1});
+  PieceLedger ledger(manifest, ranges, PieceSet(1));
+  ledger.Want({0, 1});
   const Flight original = ledger.Begin({0, 1}, 1);
   Flight duplicate = ledger.BeginDuplicate(0, 2, original);
   const auto room = ledger.Room(duplicate, {.piece = 0}, 0, kSize);

@@ -48,6 +48,10 @@ class SimulatedSwarm {
   // Before Begin, or while it runs.
   Parent Add(SimulatedParent parent);
   void Begin(FetchRequest request = {}, FetcherOptions options = {});
+  void Want(PieceRun pieces) {
+    machine_->Want(pieces, now_);
+    Settle();
+  }
   // Goes on until the fetch is over, or `time` has passed.
   void Run(base::Duration time = std::chrono::minutes(10));
   void At(base::Duration time, std::function<void()> event) { Schedule(begin_ + time, std::move(event)); }

@@ -19,6 +19,7 @@ class ScriptedFetcher final : public swarm::Fetcher {
   struct Begun final : swarm::Fetch {
     void AddParent(swarm::Parent parent) override { request.parents.push_back(std::move(parent)); }
     void RemoveParent(std::string) override {}
+    void Want(swarm::PieceRun pieces) override { wanted.push_back(pieces); }
     void Cancel() override { cancelled = true; }
 
     std::vector<std::string> Parents() const {
@@ -28,6 +29,15 @@ class ScriptedFetcher final : public swarm::Fetcher {
     }
     // A parent of a sealed object with these bytes, all of which come; or only some of its pieces.
     absl::Status Send(std::string_view bytes, uint32_t piece_length, uint32_t pieces = UINT32_MAX) {
+      const absl::Status begun = Open(bytes, piece_length);
+      if (!begun.ok()) return begun;
+      for (uint32_t piece = 0; piece < std::min(pieces, manifest->piece_count()); ++piece) {
+        if (const absl::Status sent = SendPiece(bytes, piece); !sent.ok()) return sent;
+      }
+      return absl::OkStatus();
+    }
+    // Its list of pieces comes; none of them.
+    absl::Status Open(std::string_view bytes, uint32_t piece_length) {
       object::GrainSums sums;
       sums.Append(base::AsBytes(bytes));
       manifest = std::make_shared<const swarm::Manifest>(
@@ -36,12 +46,11 @@ class ScriptedFetcher final : public swarm::Fetcher {
       const absl::Status prepared = request.destination->Prepare(manifest, map);
       if (!prepared.ok()) return prepared;
       held = swarm::PieceSet(manifest->piece_count());
-      for (uint32_t piece = 0; piece < std::min(pieces, manifest->piece_count()); ++piece) {
-        if (request.held && request.held->size() == held.size() && request.held->Has(piece)) {
-          held.Add(piece);
-          map->Set(piece, swarm::PieceMap::State::kHeld);
-          continue;
-        }
+      return absl::OkStatus();
+    }
+    // One of them, unless it was there before.
+    absl::Status SendPiece(std::string_view bytes, uint32_t piece) {
+      if (!request.held || request.held->size() != held.size() || !request.held->Has(piece)) {
         ++sent;
         const uint64_t end = manifest->OffsetOf(piece) + manifest->SizeOf(piece);
         for (uint64_t at = manifest->OffsetOf(piece); at < end;) {
@@ -51,9 +60,9 @@ class ScriptedFetcher final : public swarm::Fetcher {
         }
         const absl::Status verified = request.destination->Verified(piece);
         if (!verified.ok()) return verified;
-        held.Add(piece);
-        map->Set(piece, swarm::PieceMap::State::kHeld);
       }
+      held.Add(piece);
+      map->Set(piece, swarm::PieceMap::State::kHeld);
       return absl::OkStatus();
     }
     void End(absl::Status status) {
@@ -75,6 +84,7 @@ class ScriptedFetcher final : public swarm::Fetcher {
     swarm::PieceSet held;                  // those that came, now or before
     uint32_t sent = 0;                     // now
     std::shared_ptr<swarm::PieceMap> map;  // of what has come
+    std::vector<swarm::PieceRun> wanted;   // since it began
     bool cancelled = false;
   };
 

@@ -12,6 +12,7 @@
 #include "larder/base/bytes.h"
 #include "larder/base/clock.h"
 #include "larder/base/digest.h"
+#include "larder/object/byte_range.h"
 #include "larder/object/ids.h"
 #include "larder/swarm/assign.h"
 #include "larder/swarm/manifest.h"
@@ -61,14 +62,8 @@ struct Parent {
   Distance distance = Distance::kElsewhere;
 };
 
-// Bytes of an object: A-B (both inclusive), A- (no `last`), -N (the last N: no `first`).
-struct ByteRange {
-  std::optional<uint64_t> first;
-  std::optional<uint64_t> last;
-};
-// The pieces that hold them. OUT_OF_RANGE (BAD_RANGE) if none of them are within the object, INVALID_ARGUMENT
-// (BAD_RANGE) for a range that says nothing.
-absl::StatusOr<PieceRun> PiecesOf(const ByteRange& range, const Manifest& manifest);
+// The pieces that hold these bytes, of which there is one at least.
+PieceRun PiecesOf(const object::ByteRun& bytes, uint32_t piece_length);
 
 struct FetchRequest {
   object::ObjectId id;
@@ -78,17 +73,19 @@ struct FetchRequest {
   std::optional<base::Sha256Digest> manifest;  // its digest as the tracker knows it; none: the first parent's is taken
   uint32_t piece_length = 0;  // that of this manifest: parents with copies in other pieces make it; 0: not known
   std::shared_ptr<Destination> destination;
-  std::optional<PieceSet> held;    // pieces verified before, which lie in the destination; another size: taken for none
-  std::optional<ByteRange> range;  // only the pieces that hold these bytes
-  bool streaming = false;          // the first pieces first
+  std::optional<PieceSet> held;  // pieces verified before, which lie in the destination; another size: taken for none
+  // Only these pieces, and what Fetch::Want adds; none: all.
+  std::optional<std::vector<PieceRun>> wanted;
+  bool streaming = false;  // the first pieces first
   // While nobody is left to be asked: wait for AddParent, up to the time without progress, instead of failing at once.
   bool more_parents_may_come = false;
 };
 
 // What became of a fetch.
 struct FetchResult {
-  // OK: all wanted pieces are verified. UNAVAILABLE (NO_PROGRESS, NO_PARENTS) naming each parent and why; CANCELLED
-  // (CANCELLED); OUT_OF_RANGE (BAD_RANGE); the destination's errors.
+  // OK: all pieces of the object are verified; a fetch that has all that is wanted, and not all, goes on, and asks for
+  // nothing. UNAVAILABLE (NO_PROGRESS, NO_PARENTS) naming each parent and why, while anything is wanted; CANCELLED
+  // (CANCELLED); the destination's errors.
   absl::Status status;
   std::shared_ptr<const Manifest> manifest;  // null if none was learned
   PieceSet held;                             // verified: what a later fetch may begin with
@@ -111,6 +108,8 @@ class Fetch {
   // A node that is known already takes the new address, ticket and epoch, and is tried again.
   virtual void AddParent(Parent parent) = 0;
   virtual void RemoveParent(std::string node) = 0;
+  // These pieces, too, as far as there are such. Who had nothing to give is asked again at once.
+  virtual void Want(PieceRun pieces) = 0;
   // Ends it with CANCELLED; what is verified stays.
   virtual void Cancel() = 0;
 };

@@ -14,6 +14,7 @@ namespace larder::swarm {
 struct PieceRun {
   uint32_t first = 0;
   uint32_t count = 0;
+  bool Has(uint32_t piece) const { return piece >= first && piece - first < count; }
   bool operator==(const PieceRun&) const = default;
 };
 
