@@ -21,17 +21,21 @@ namespace {
 constexpr base::Duration kTicketLife = std::chrono::hours(1);
 constexpr base::Duration kRoomWait = std::chrono::seconds(2);
 
+constexpr swarm::PieceRun kAllPieces{0, UINT32_MAX};
+
 // Where a fetch puts an object: the peer's own memory or file.
 class CopyDestination final : public swarm::Destination {
  public:
   CopyDestination(std::shared_ptr<IncomingCopy> copy, std::shared_ptr<ArrivingCopies::Offer> offer,
-                  const ObjectInfo& info, std::shared_ptr<std::atomic<uint64_t>> verified)
+                  const ObjectInfo& info, std::shared_ptr<std::atomic<uint64_t>> verified,
+                  std::function<void(uint32_t)> kept)
       : copy_(std::move(copy)),
         offer_(std::move(offer)),
         size_(info.size),
         piece_length_(info.meta.piece_length),
         digest_(info.digest),
-        verified_(std::move(verified)) {}
+        verified_(std::move(verified)),
+        kept_(std::move(kept)) {}
 
   absl::Status Prepare(const std::shared_ptr<const swarm::Manifest>& manifest,
                        const std::shared_ptr<swarm::PieceMap>& pieces) override {
@@ -46,7 +50,9 @@ class CopyDestination final : public swarm::Destination {
   base::MutableByteSpan At(uint64_t offset, uint64_t size) override { return copy_->At(offset, size); }
   absl::Status Verified(uint32_t piece) override {
     verified_->fetch_add(1);
-    return copy_->Keep(piece);
+    LARDER_RETURN_IF_ERROR(copy_->Keep(piece));
+    kept_(piece);
+    return absl::OkStatus();
   }
 
  private:
@@ -56,12 +62,8 @@ class CopyDestination final : public swarm::Destination {
   const uint32_t piece_length_;
   const base::Digest digest_;
   const std::shared_ptr<std::atomic<uint64_t>> verified_;
+  const std::function<void(uint32_t)> kept_;
 };
-
-absl::Status Busy() {
-  return base::Error(absl::StatusCode::kResourceExhausted, "FETCHES_BUSY",
-                     "too many reads wait for objects of other nodes already: wait for some of them");
-}
 
 swarm::PieceSet PiecesOf(const std::vector<bool>& parts) {
   swarm::PieceSet pieces(static_cast<uint32_t>(parts.size()));
@@ -87,39 +89,23 @@ absl::Status Stopping() {
 
 Fetches::~Fetches() { Stop(); }
 
-void Fetches::Bring(object::SessionId session, const ObjectId& id, base::Deadline deadline, Brought done) {
-  absl::Status refused;
-  FlightPtr begun;
-  {
-    base::MutexLock lock(mutex_);
-    const auto waiting = waiting_.find(session);
-    if (stopped_) {
-      refused = Stopping();
-    } else if ((!flights_.contains(id) && flights_.size() >= kMostFlights) ||
-               (waiting != waiting_.end() && waiting->second >= kMostWaiting)) {
-      refused = Busy();
-    } else {
-      FlightPtr& flight = flights_[id];
-      if (flight == nullptr) {
-        flight = begun = std::make_shared<Flight>();
-        flight->id = id;
-        flight->begun = flight->needed = parts_.clock.Now();
-        flight->locating = true;
-        Tell(*flight);
-      }
-      ++waiting_[session];
-      flight->waiters.push_back({session, deadline, std::move(done)});
-    }
-  }
-  if (!refused.ok()) return done(refused);
-  if (begun != nullptr) Locate(begun);
-}
-
 void Fetches::Outdate(const ObjectId& id) {
   locations_.Forget(id);
   {
     base::MutexLock lock(mutex_);
-    if (const auto flight = flights_.find(id); flight != flights_.end()) flight->second->outdated = true;
+    const auto change = [](Flight& flight) {
+      flight.outdated = true;
+      ++flight.changes;
+    };
+    if (const auto found = flights_.find(id); found != flights_.end()) {
+      Flight& flight = *found->second;
+      change(flight);
+      if (WaitsForParts(flight)) flight.ask_at = parts_.clock.Now();
+    }
+    const auto [begin, end] = ended_.equal_range(id);
+    for (auto it = begin; it != end; ++it) {
+      if (const FlightPtr flight = it->second.lock()) change(*flight);
+    }
   }
   parts_.peer.DropParked(id);
 }
@@ -176,9 +162,15 @@ void Fetches::Meet(const ObjectId& id, std::vector<SwarmMember> members) {
 }
 
 void Fetches::Locate(const FlightPtr& flight) {
-  parts_.registry.Locate({flight->id}, [this, flight](const absl::StatusOr<std::vector<ClusterObject>>& found) {
-    OnLocated(flight, found);
-  });
+  uint64_t changes = 0;
+  {
+    base::MutexLock lock(mutex_);
+    changes = flight->changes;
+  }
+  parts_.registry.Locate({flight->id},
+                         [this, flight, changes](const absl::StatusOr<std::vector<ClusterObject>>& found) {
+                           OnLocated(flight, changes, found);
+                         });
 }
 
 HolderView Fetches::ViewOf(const Flight& flight) const {
@@ -188,21 +180,28 @@ HolderView Fetches::ViewOf(const Flight& flight) const {
           .waited = parts_.clock.Now() - flight.begun};
 }
 
-void Fetches::OnLocated(const FlightPtr& flight, const absl::StatusOr<std::vector<ClusterObject>>& found) {
+void Fetches::OnLocated(const FlightPtr& flight, uint64_t changes,
+                        const absl::StatusOr<std::vector<ClusterObject>>& found) {
   absl::Status status = found.status();
   // Who was said to have it a moment ago has it still, mostly.
   std::optional<ClusterObject> object = found.ok() ? found->front() : locations_.Find(flight->id);
-  if (found.ok()) locations_.Put(*object);
   uint64_t attempt = 0;
   bool begin = false;
+  std::vector<Answer> answers;
   {
     base::MutexLock lock(mutex_);
+    const bool news = found.ok() && flight->changes == changes;
+    if (news) locations_.Put(*object);
     flight->locating = false;
     flight->ask_at = base::kNoDeadline;
     if (flight->phase == Phase::kOver || flight->phase == Phase::kSealing) return;
     if (status.ok() || (object && flight->phase == Phase::kAsking)) {
       const auto choice = Update(*flight, *object);
       status = choice.status();
+      if (choice.ok() && news) flight->outdated = false;
+      if (choice.ok()) Judge(*flight, answers);
+      LendReady(*flight, answers);
+      if (flight->outdated && WaitsForParts(*flight)) flight->ask_at = parts_.clock.Now();
       if (choice.ok() && flight->phase == Phase::kAsking && !choice->ask.empty()) {
         begin = flight->has_turn;
         flight->phase = begin ? Phase::kMakingRoom : Phase::kQueued;
@@ -211,10 +210,12 @@ void Fetches::OnLocated(const FlightPtr& flight, const absl::StatusOr<std::vecto
     } else if (flight->phase != Phase::kAsking) {
       // It goes on with whom it knows.
       flight->ask_at = parts_.clock.Now() + kAskAgain;
-      return;
+      if (flight->outdated) RefuseParts(*flight, status, answers);
+      status = absl::OkStatus();
     }
     attempt = flight->attempt;
   }
+  Give(answers);
   if (!status.ok()) return Finish(flight, attempt, status);
   begin ? MakeRoom(flight) : BeginQueued();
 }
@@ -236,7 +237,6 @@ absl::StatusOr<HolderChoice> Fetches::Update(Flight& flight, const ClusterObject
                        flight.id.key);
   }
   flight.copies = found.copies;
-  flight.outdated = false;
   if (flight.info.tracked != found.info.tracked) {
     // The first answer; or it was replaced meanwhile, and nobody wants the rest of the old one.
     if (flight.fetch != nullptr) flight.fetch->Cancel();
@@ -248,6 +248,7 @@ absl::StatusOr<HolderChoice> Fetches::Update(Flight& flight, const ClusterObject
     flight.asked.clear();
     flight.refused.clear();
     flight.failing.clear();
+    JudgeAnew(flight);
     Tell(flight);
   }
   AddArriving(flight);
@@ -345,11 +346,19 @@ void Fetches::Keep(const FlightPtr& flight, uint64_t attempt, IncomingCopy& copy
     base::MutexLock lock(mutex_);
     if (flight->attempt != attempt || flight->outdated) return;
   }
-  if (came || std::ranges::count(copy.kept(), true) > 0) copy.Park();
+  if (!came && std::ranges::count(copy.kept(), true) == 0) return;
+  copy.Park();
+  bool outdated = false;
+  {
+    base::MutexLock lock(mutex_);
+    outdated = flight->outdated;
+  }
+  if (outdated) parts_.peer.DropParked(flight->id);  // since it was looked at
 }
 
-bool Fetches::Prepare(Flight& flight, uint64_t attempt, const std::shared_ptr<IncomingCopy>& copy,
+bool Fetches::Prepare(const FlightPtr& shared, uint64_t attempt, const std::shared_ptr<IncomingCopy>& copy,
                       std::shared_ptr<ArrivingCopies::Offer>& offer, swarm::FetchRequest& request) {
+  Flight& flight = *shared;
   if (flight.attempt != attempt || flight.phase != Phase::kMakingRoom) return false;
   flight.phase = Phase::kFetching;
   flight.asked.clear();
@@ -358,11 +367,17 @@ bool Fetches::Prepare(Flight& flight, uint64_t attempt, const std::shared_ptr<In
   request.piece_length = flight.info.meta.piece_length;
   request.parents = NewParents(flight, ChooseHolders(ViewOf(flight)).ask);
   request.held = PiecesOf(copy->kept());
+  flight.copy = copy;
+  if (request.held->size() == flight.here.size()) flight.here = *request.held;
+  if (!flight.wants_all) request.wanted = flight.wished.Runs();
+  request.streaming = !flight.wants_all;
   flight.verified_before = request.held->count();
   flight.verified = std::make_shared<std::atomic<uint64_t>>(flight.verified_before);
   flight.stuck_since.reset();
   offer = parts_.arriving.Make(flight.id, request.epoch, copy);
-  request.destination = std::make_shared<CopyDestination>(copy, offer, flight.info, flight.verified);
+  request.destination =
+      std::make_shared<CopyDestination>(copy, offer, flight.info, flight.verified,
+                                        [this, shared, attempt](uint32_t piece) { OnPiece(shared, attempt, piece); });
   return true;
 }
 
@@ -371,11 +386,15 @@ void Fetches::Begin(const FlightPtr& flight, uint64_t attempt, const std::shared
   std::shared_ptr<ArrivingCopies::Offer> offer;
   bool wanted = false;
   absl::Status none;
+  std::vector<Answer> answers;
   {
     base::MutexLock lock(mutex_);
-    wanted = Prepare(*flight, attempt, copy, offer, request);
+    wanted = Prepare(flight, attempt, copy, offer, request);
+    if (wanted) LendReady(*flight, answers);
     if (wanted && request.parents.empty()) none = Nobody(*flight);
+    if (!none.ok()) flight->copy = nullptr;
   }
+  Give(answers);
   if (!wanted || !none.ok()) Keep(flight, attempt, *copy, false);
   if (!wanted) return;
   if (!none.ok()) return Finish(flight, attempt, none);
@@ -388,6 +407,9 @@ void Fetches::Begin(const FlightPtr& flight, uint64_t attempt, const std::shared
   base::MutexLock lock(mutex_);
   if (flight->attempt == attempt && flight->phase == Phase::kFetching) {
     flight->fetch = std::move(fetch);
+    // What was wished for meanwhile.
+    for (const swarm::PieceRun& pieces : flight->wished.Runs()) flight->fetch->Want(pieces);
+    if (flight->wants_all) flight->fetch->Want(kAllPieces);
     AskNew(*flight, ChooseHolders(ViewOf(*flight)));  // who was met meanwhile
   } else {
     fetch->Cancel();
@@ -432,7 +454,7 @@ bool Fetches::Watch(Flight& flight, base::MonotonicTime now) {
   const bool came = std::exchange(flight.verified_before, verified) != verified;
   if (came) flight.failing.clear();
   Tell(flight);
-  if (came || !IsStuck(flight)) {
+  if (came || IsIdle(flight) || !IsStuck(flight)) {
     flight.stuck_since.reset();
     return false;
   }
@@ -450,6 +472,7 @@ void Fetches::OnFetched(const FlightPtr& flight, uint64_t attempt, const std::sh
     base::MutexLock lock(mutex_);
     complete = result.status.ok() && flight->attempt == attempt && flight->phase == Phase::kFetching;
     if (complete) flight->phase = Phase::kSealing;
+    if (flight->copy == copy) flight->copy = nullptr;
   }
   if (!complete) {
     offer->Moved(nullptr);
@@ -482,9 +505,11 @@ std::vector<Fetches::Waiter> Fetches::End(Flight& flight) {
   flight.fetch = nullptr;
   if (flight.has_turn) --under_way_;
   if (parts_.board != nullptr) parts_.board->Erase(flight.id);
+  flight.copy = nullptr;
   for (const Waiter& waiter : flight.waiters) Leave(waiter);
   std::vector<Waiter> waiters = std::exchange(flight.waiters, {});
-  flights_.erase(flight.id);
+  const auto ending = flights_.extract(flight.id);
+  ended_.emplace(flight.id, ending.mapped());
   return waiters;
 }
 
@@ -495,7 +520,7 @@ void Fetches::Finish(const FlightPtr& flight, uint64_t attempt, const absl::Stat
     if (flight->attempt != attempt || flight->phase == Phase::kOver) return;
     waiters = End(*flight);
   }
-  for (const Waiter& waiter : waiters) waiter.done(status);
+  for (const Waiter& waiter : waiters) status.ok() ? waiter.done(std::nullopt) : waiter.done(status);
   BeginQueued();
 }
 
@@ -525,6 +550,7 @@ void Fetches::Tick() {
   {
     base::MutexLock lock(mutex_);
     const base::MonotonicTime now = parts_.clock.Now();
+    std::erase_if(ended_, [](const auto& ended) { return ended.second.expired(); });
     for (const auto& [id, flight] : flights_) {
       const auto overdue =
           std::ranges::stable_partition(flight->waiters, [now](const Waiter& waiter) { return waiter.deadline > now; });
@@ -533,7 +559,7 @@ void Fetches::Tick() {
       flight->waiters.erase(overdue.begin(), overdue.end());
       if (!flight->waiters.empty()) {
         flight->needed = now;
-      } else if (!flight->has_turn || now - flight->needed >= kLinger) {
+      } else if (!flight->has_turn || now - flight->needed >= LingerOf(*flight)) {
         unwanted.push_back(flight);
         continue;
       }

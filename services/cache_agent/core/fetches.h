@@ -53,6 +53,9 @@ class Fetches {
   // too many wait; FAILED_PRECONDITION (NO_MANIFEST): what comes could not be verified. What the registry and the peer
   // say.
   using Brought = object::Done<absl::Status>;
+  // The same for some of its bytes: a lease on them; none: all of it was sealed here. Also OUT_OF_RANGE (BAD_RANGE),
+  // INVALID_ARGUMENT (BAD_RANGE), as the object is now; errors of IncomingCopy::Lend.
+  using Lent = object::Done<absl::StatusOr<std::optional<object::ReadGrant>>>;
 
   // Fetched at once; others wait for their turn.
   static constexpr size_t kAtOnce = 64;
@@ -63,6 +66,10 @@ class Fetches {
   static constexpr size_t kMostMembers = 2 * swarm::kMaxParents;
   // A fetch that nobody waits for any more goes on for so long.
   static constexpr base::Duration kLinger = std::chrono::seconds(5);
+  // The same, of parts that are all here; no longer at all where others wait for their turn.
+  static constexpr base::Duration kIdle = std::chrono::seconds(1);
+  // Pieces that come behind those of a session that reads on where it left off.
+  static constexpr uint32_t kReadAhead = 8;
   // Between two questions where an object is, while its parents give nothing.
   static constexpr base::Duration kAskAgain = std::chrono::milliseconds(500);
   // When none of them gave anything for so long, the reads fail; kMayComeBack, where one was seen since.
@@ -73,6 +80,9 @@ class Fetches {
 
   void Bring(object::SessionId session, const object::ObjectId& id, base::Deadline deadline, Brought done)
       LARDER_EXCLUDES(mutex_);
+  // Brings only what is missing of the pieces that hold these bytes, unless they are most of the object's.
+  void BringRange(object::SessionId session, const object::ObjectId& id, const object::ByteRange& range,
+                  base::Deadline deadline, Lent done) LARDER_EXCLUDES(mutex_);
   // Those of the session are not answered any more.
   void Forget(object::SessionId session) LARDER_EXCLUDES(mutex_);
   // Ends waits that are over, and asks again. To be called a few times a second.
@@ -90,7 +100,16 @@ class Fetches {
   struct Waiter {
     object::SessionId session;
     base::Deadline deadline;
-    Brought done;
+    std::optional<object::ByteRange> range;  // none: all bytes
+    Lent done;
+    // What it waits for, as the object is known: nothing before Judge; then these bytes, or all.
+    bool judged = false;
+    std::optional<object::ByteRun> bytes;
+  };
+  // Somebody's answer, to be given under no lock.
+  struct Answer {
+    Lent done;
+    absl::StatusOr<std::optional<object::ReadGrant>> lent;
   };
   enum class Phase : uint8_t { kAsking, kQueued, kMakingRoom, kFetching, kSealing, kOver };
   // A parent, as the cluster knew its copy when it was asked.
@@ -115,20 +134,51 @@ class Fetches {
     RefusedBy failing;  // tried again; since the last piece came
     std::optional<base::MonotonicTime> stuck_since;
     std::shared_ptr<swarm::Fetch> fetch;
+    std::shared_ptr<object::IncomingCopy> copy;  // that may lend; null: none, or it is about to be sealed or parked
+    swarm::PieceSet here;                        // pieces of it
+    bool wants_all = false;
+    swarm::PieceSet wished;  // by those who want parts
+    // Who wanted some last, and the piece behind them.
+    object::SessionId last_reader;
+    uint32_t last_end = 0;
     std::shared_ptr<std::atomic<uint64_t>> verified;  // pieces of it, with those that were kept
     uint64_t verified_before = 0;                     // at the last Tick
     uint64_t attempt = 0;                             // counts fetches: what comes of an earlier one means nothing
     bool outdated = false;  // what comes of it may be of what is no more; until the cluster says otherwise
+    uint64_t changes = 0;   // of the object, since: an answer to a question from before one says nothing of it
     bool locating = false;
     base::Deadline ask_at = base::kNoDeadline;  // where it is, again
   };
   using FlightPtr = std::shared_ptr<Flight>;
 
   void Locate(const FlightPtr& flight) LARDER_EXCLUDES(mutex_);
-  void OnLocated(const FlightPtr& flight, const absl::StatusOr<std::vector<ClusterObject>>& found)
+  // `changes`: as many as when it was asked.
+  void OnLocated(const FlightPtr& flight, uint64_t changes, const absl::StatusOr<std::vector<ClusterObject>>& found)
       LARDER_EXCLUDES(mutex_);
-  // What the cluster says now, and whom to ask. An error: it is over.
+  // What the cluster says, and whom to ask. An error: it is over.
   absl::StatusOr<HolderChoice> Update(Flight& flight, const ClusterObject& found) LARDER_REQUIRES(mutex_);
+
+  // ---- fetch_ranges.cpp: what readers wait for
+  void Add(const object::ObjectId& id, Waiter waiter) LARDER_EXCLUDES(mutex_);
+  // Looks what it is that those wait for who came since the last time, and wishes for it.
+  void Judge(Flight& flight, std::vector<Answer>& answers) LARDER_REQUIRES(mutex_);
+  // False: it waits no more.
+  bool JudgeOne(Flight& flight, Waiter& waiter, std::vector<Answer>& answers) LARDER_REQUIRES(mutex_);
+  void Wish(Flight& flight, swarm::PieceRun pieces) LARDER_REQUIRES(mutex_);
+  // Another object than it was: all are judged anew.
+  void JudgeAnew(Flight& flight) LARDER_REQUIRES(mutex_);
+  // Serves those whose pieces are here.
+  void LendReady(Flight& flight, std::vector<Answer>& answers) LARDER_REQUIRES(mutex_);
+  // Nobody can say whether it is still the same: those who wait for parts end with `why`.
+  void RefuseParts(Flight& flight, const absl::Status& why, std::vector<Answer>& answers) LARDER_REQUIRES(mutex_);
+  void OnPiece(const FlightPtr& flight, uint64_t attempt, uint32_t piece) LARDER_EXCLUDES(mutex_);
+  // All that anybody wished for is here, and not all.
+  bool IsIdle(const Flight& flight) const LARDER_REQUIRES(mutex_);
+  // How long it goes on without anybody.
+  base::Duration LingerOf(const Flight& flight) const LARDER_REQUIRES(mutex_);
+  static bool WaitsForParts(const Flight& flight);
+  static void Give(const std::vector<Answer>& answers);
+
   // What the peer managers are told of it.
   void Tell(const Flight& flight) const LARDER_REQUIRES(mutex_);
   // Puts what arrives at others behind the `copies` that are known.
@@ -144,7 +194,7 @@ class Fetches {
   void BeginQueued() LARDER_EXCLUDES(mutex_);
   void MakeRoom(const FlightPtr& flight) LARDER_EXCLUDES(mutex_);
   // False: that attempt is over.
-  bool Prepare(Flight& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy,
+  bool Prepare(const FlightPtr& shared, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy,
                std::shared_ptr<ArrivingCopies::Offer>& offer, swarm::FetchRequest& request) LARDER_REQUIRES(mutex_);
   void Begin(const FlightPtr& flight, uint64_t attempt, const std::shared_ptr<object::IncomingCopy>& copy)
       LARDER_EXCLUDES(mutex_);
@@ -170,6 +220,8 @@ class Fetches {
   LocationCache locations_;
   mutable base::Mutex mutex_;
   std::map<object::ObjectId, FlightPtr> flights_ LARDER_GUARDED_BY(mutex_);
+  // Those that ended, whose copy may still be parked; some are gone.
+  std::multimap<object::ObjectId, std::weak_ptr<Flight>> ended_ LARDER_GUARDED_BY(mutex_);
   std::deque<FlightPtr> queue_ LARDER_GUARDED_BY(mutex_);                  // for their turn; some are over
   size_t under_way_ LARDER_GUARDED_BY(mutex_) = 0;                         // those that have it
   std::map<object::SessionId, size_t> waiting_ LARDER_GUARDED_BY(mutex_);  // reads, by session; none is 0

@@ -49,6 +49,12 @@ void GrantedPeer::Get(SessionId session, const std::string& key, base::Deadline 
   inner().Get(session, key, deadline, std::move(done));
 }
 
+void GrantedPeer::GetRange(SessionId session, const std::string& key, const object::ByteRange& range,
+                           base::Deadline deadline, Done<absl::StatusOr<object::ReadGrant>> done) {
+  if (absl::Status may = May(session, Verb::kGet); !may.ok()) return done(std::move(may));
+  inner().GetRange(session, key, range, deadline, std::move(done));
+}
+
 void GrantedPeer::Stat(SessionId session, const std::string& key, Done<absl::StatusOr<object::ObjectStat>> done) {
   if (absl::Status may = May(session, Verb::kGet); !may.ok()) return done(std::move(may));
   inner().Stat(session, key, std::move(done));

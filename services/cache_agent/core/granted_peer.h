@@ -22,6 +22,8 @@ class GrantedPeer final : public object::PeerDecorator {
               object::Done<absl::StatusOr<object::CreateGrant>> done) override;
   void Get(object::SessionId session, const std::string& key, base::Deadline deadline,
            object::Done<absl::StatusOr<object::ReadGrant>> done) override;
+  void GetRange(object::SessionId session, const std::string& key, const object::ByteRange& range,
+                base::Deadline deadline, object::Done<absl::StatusOr<object::ReadGrant>> done) override;
   void Stat(object::SessionId session, const std::string& key,
             object::Done<absl::StatusOr<object::ObjectStat>> done) override;
   void List(object::SessionId session, const object::ListRequest& request,

@@ -122,19 +122,27 @@ absl::Status MeteredPeer::Discard(SessionId session, LeaseId lease, Epoch epoch)
   return Timed(Op::kDiscard, [&] { return inner().Discard(session, lease, epoch); });
 }
 
+Done<absl::StatusOr<ReadGrant>> MeteredPeer::TimedRead(Done<absl::StatusOr<ReadGrant>> done) {
+  return [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<ReadGrant> grant) {
+    const Tier tier = grant.ok() ? TierOf(grant->info.tier) : Tier::kNone;
+    metrics_.Done(Op::kGet, tier, grant.status().code(), clock_.Now() - begun);
+    if (grant.ok() && !grant->brought) {
+      metrics_.Hit(tier, grant->info.size);
+    } else if (grant.ok() || base::Reason(grant.status()) == "NO_OBJECT") {
+      metrics_.Miss();
+    }
+    done(std::move(grant));
+  };
+}
+
 void MeteredPeer::Get(SessionId session, const std::string& key, base::Deadline deadline,
                       Done<absl::StatusOr<ReadGrant>> done) {
-  inner().Get(session, key, deadline,
-              [this, begun = clock_.Now(), done = std::move(done)](absl::StatusOr<ReadGrant> grant) {
-                const Tier tier = grant.ok() ? TierOf(grant->info.tier) : Tier::kNone;
-                metrics_.Done(Op::kGet, tier, grant.status().code(), clock_.Now() - begun);
-                if (grant.ok() && !grant->brought) {
-                  metrics_.Hit(tier, grant->info.size);
-                } else if (grant.ok() || base::Reason(grant.status()) == "NO_OBJECT") {
-                  metrics_.Miss();
-                }
-                done(std::move(grant));
-              });
+  inner().Get(session, key, deadline, TimedRead(std::move(done)));
+}
+
+void MeteredPeer::GetRange(SessionId session, const std::string& key, const object::ByteRange& range,
+                           base::Deadline deadline, Done<absl::StatusOr<ReadGrant>> done) {
+  inner().GetRange(session, key, range, deadline, TimedRead(std::move(done)));
 }
 
 void MeteredPeer::Release(SessionId session, LeaseId lease) {

@@ -28,6 +28,8 @@ class MeteredPeer final : public object::PeerDecorator {
   absl::Status Discard(object::SessionId session, object::LeaseId lease, object::Epoch epoch) override;
   void Get(object::SessionId session, const std::string& key, base::Deadline deadline,
            object::Done<absl::StatusOr<object::ReadGrant>> done) override;
+  void GetRange(object::SessionId session, const std::string& key, const object::ByteRange& range,
+                base::Deadline deadline, object::Done<absl::StatusOr<object::ReadGrant>> done) override;
   void Release(object::SessionId session, object::LeaseId lease) override;
   absl::StatusOr<std::vector<object::LeaseId>> Renew(object::SessionId session) override;
   void Stat(object::SessionId session, const std::string& key,
@@ -47,6 +49,9 @@ class MeteredPeer final : public object::PeerDecorator {
   // `done`, timed from now on as the answer of such a request.
   template <typename T>
   object::Done<T> Timed(Op op, object::Done<T> done);
+
+  // `done`, timed from now on as the answer of a read.
+  object::Done<absl::StatusOr<object::ReadGrant>> TimedRead(object::Done<absl::StatusOr<object::ReadGrant>> done);
 
   const base::Clock& clock_;
   RequestMetrics metrics_;

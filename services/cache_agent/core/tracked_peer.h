@@ -75,6 +75,9 @@ class TrackedPeer final : public object::PeerDecorator {
   // What is not here, and other nodes have, is brought here first.
   void Get(object::SessionId session, const std::string& key, base::Deadline deadline,
            object::Done<absl::StatusOr<object::ReadGrant>> done) override;
+  // The same, of these bytes.
+  void GetRange(object::SessionId session, const std::string& key, const object::ByteRange& range,
+                base::Deadline deadline, object::Done<absl::StatusOr<object::ReadGrant>> done) override;
   // The cluster's; without it, what this node has, and without a placement.
   void Stat(object::SessionId session, const std::string& key,
             object::Done<absl::StatusOr<object::ObjectStat>> done) override;
@@ -133,8 +136,9 @@ class TrackedPeer final : public object::PeerDecorator {
   void OnCopyTold(const object::ObjectInfo& info, const absl::Status& told);
   // With the name of its list of pieces, by which others know that they are given the right one.
   object::ObjectInfo WithManifest(object::ObjectInfo info);
-  void GetOrBring(object::SessionId session, const std::string& key, base::Deadline deadline, int tries,
-                  const object::Done<absl::StatusOr<object::ReadGrant>>& done);
+  // No range: all of it.
+  void GetOrBring(object::SessionId session, const std::string& key, const std::optional<object::ByteRange>& range,
+                  base::Deadline deadline, int tries, const object::Done<absl::StatusOr<object::ReadGrant>>& done);
   void Mark(const object::ObjectInfo& info, const object::TrackedAs& tracked) LARDER_EXCLUDES(mutex_);
   // What went by itself.
   void OnGone(const std::vector<object::ObjectInfo>& gone);

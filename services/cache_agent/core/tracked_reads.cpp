@@ -39,11 +39,16 @@ void TrackedPeer::FetchBy(swarm::Fetcher& fetcher, const swarm::TicketSigner& ti
 
 void TrackedPeer::Get(SessionId session, const std::string& key, base::Deadline deadline,
                       Done<absl::StatusOr<ReadGrant>> done) {
-  GetOrBring(session, key, deadline, kTries, done);
+  GetOrBring(session, key, std::nullopt, deadline, kTries, done);
 }
 
-void TrackedPeer::GetOrBring(SessionId session, const std::string& key, base::Deadline deadline, int tries,
-                             const Done<absl::StatusOr<ReadGrant>>& done) {
+void TrackedPeer::GetRange(SessionId session, const std::string& key, const object::ByteRange& range,
+                           base::Deadline deadline, Done<absl::StatusOr<ReadGrant>> done) {
+  GetOrBring(session, key, range, deadline, kTries, done);
+}
+
+void TrackedPeer::GetOrBring(SessionId session, const std::string& key, const std::optional<object::ByteRange>& range,
+                             base::Deadline deadline, int tries, const Done<absl::StatusOr<ReadGrant>>& done) {
   inner().Get(session, key, deadline, [=, this](absl::StatusOr<ReadGrant> grant) {
     const std::optional<ObjectId> id = IdOf(session, key);
     if (grant.ok() || fetches_ == nullptr || !id || base::Reason(grant.status()) != "NO_OBJECT") {
@@ -57,10 +62,14 @@ void TrackedPeer::GetOrBring(SessionId session, const std::string& key, base::De
                       "little room",
                       key, kTries));
     }
-    fetches_->Bring(session, *id, deadline, [=, this](const absl::Status& brought) {
-      if (!brought.ok()) return done(brought);
-      GetOrBring(session, key, deadline, tries - 1, done);
-    });
+    const Fetches::Lent lent = [=, this](absl::StatusOr<std::optional<ReadGrant>> part) {
+      if (!part.ok()) return done(part.status());
+      if (*part) return done(**std::move(part));
+      GetOrBring(session, key, range, deadline, tries - 1, done);
+    };
+    range ? fetches_->BringRange(session, *id, *range, deadline, lent)
+          : fetches_->Bring(session, *id, deadline,
+                            [lent](const absl::Status& brought) { brought.ok() ? lent(std::nullopt) : lent(brought); });
   });
 }
 

@@ -51,6 +51,8 @@ class GrantedPeerTest : public testing::Test {
     check(Verb::kPut, answer);
     peer_.Get(session, "k", base::kNoDeadline, keep);
     check(Verb::kGet, answer);
+    peer_.GetRange(session, "k", {.last = 1}, base::kNoDeadline, keep);
+    check(Verb::kGet, answer);
     peer_.Stat(session, "k", keep);
     check(Verb::kGet, answer);
     peer_.List(session, {}, keep);

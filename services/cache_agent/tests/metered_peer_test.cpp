@@ -58,6 +58,17 @@ TEST_F(MeteredPeerTest, GetsAreHitsByTierOrMissesOrNeither) {
   EXPECT_THAT(text, HasSubstr("larder_agent_requests_total{op=\"get\",code=\"NOT_FOUND\"} 2\n"));
 }
 
+TEST_F(MeteredPeerTest, RangesCountAsGets) {
+  EXPECT_CALL(*inner_, Get(kSession, "k", _, _)).WillOnce([](auto, auto&, auto, auto done) {
+    done(ReadGrant{.info = {.tier = "hot"}, .brought = true, .partial = true});
+  });
+  bool answered = false;
+  peer_.GetRange(kSession, "k", {.last = 1}, base::kNoDeadline, [&](auto grant) { answered = grant->partial; });
+  EXPECT_TRUE(answered);
+  EXPECT_THAT(Metrics(), HasSubstr("larder_agent_misses_total 1\n"));
+  EXPECT_THAT(Metrics(), HasSubstr("larder_agent_requests_total{op=\"get\",code=\"OK\"} 1\n"));
+}
+
 TEST_F(MeteredPeerTest, TotalsAddUpWhatWasCounted) {
   EXPECT_EQ(peer_.totals().requests[static_cast<size_t>(Op::kGet)].ok, 0u);
   EXPECT_THAT(Get(ReadGrant{.info = {.size = 10, .tier = "warm"}}), IsOk());
