@@ -162,6 +162,12 @@ absl::StatusOr<std::unique_ptr<object::ObjectReader>> Client::Get(const std::str
       true, [&](object::Channel& channel, base::Deadline deadline) { return channel.Get(key, deadline); });
 }
 
+absl::StatusOr<std::unique_ptr<object::ObjectReader>> Client::GetRange(const std::string& key,
+                                                                       const object::ByteRange& range) {
+  return Run<absl::StatusOr<std::unique_ptr<object::ObjectReader>>>(
+      true, [&](object::Channel& channel, base::Deadline deadline) { return channel.GetRange(key, range, deadline); });
+}
+
 absl::StatusOr<object::SealResult> Client::Put(const object::CreateRequest& request, base::ByteSpan bytes) {
   return Run<absl::StatusOr<object::SealResult>>(
       MayRepeat(request),

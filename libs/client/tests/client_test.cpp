@@ -27,6 +27,7 @@ struct Script {
   int redialed = 0;
   int called = 0;
   base::Deadline deadline;  // of the last call
+  object::ByteRange range;  // that was asked for
 
   static absl::Status Next(std::deque<absl::Status>& steps) {
     if (steps.empty()) return absl::OkStatus();
@@ -44,6 +45,11 @@ class ScriptedChannel final : public object::Channel {
     return Step(deadline);
   }
   absl::StatusOr<std::unique_ptr<object::ObjectReader>> Get(const std::string&, base::Deadline deadline) override {
+    return Step(deadline);
+  }
+  absl::StatusOr<std::unique_ptr<object::ObjectReader>> GetRange(const std::string&, const object::ByteRange& range,
+                                                                 base::Deadline deadline) override {
+    script_.range = range;
     return Step(deadline);
   }
   absl::StatusOr<object::SealResult> Put(const object::CreateRequest&, base::ByteSpan,
@@ -159,6 +165,15 @@ TEST_F(ClientTest, ConnectsAnewByItselfAfterARestart) {
   EXPECT_EQ(script_.dialed, 2);
   EXPECT_EQ(script_.called, 2);
   EXPECT_TRUE(waits_.empty()) << "a restarted agent is there at once";
+}
+
+TEST_F(ClientTest, ARangeIsAskedForAsAnyRead) {
+  auto client = Connect();
+  ASSERT_THAT(client.status(), IsOk());
+  script_.calls = {Lost(), base::Error(absl::StatusCode::kOutOfRange, "BAD_RANGE", "beyond")};
+  EXPECT_THAT((*client)->GetRange("k", {.last = 5}).status(), StatusIs(absl::StatusCode::kOutOfRange, "BAD_RANGE"));
+  EXPECT_EQ(script_.called, 2);
+  EXPECT_EQ(script_.range, (object::ByteRange{.last = 5}));
 }
 
 TEST_F(ClientTest, RepeatsOnlyWhatIsSafeToRepeat) {

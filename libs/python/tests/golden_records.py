@@ -16,7 +16,7 @@ OPS = {
     name: number
     for number, name in enumerate(
         "HELLO CREATE WINDOW WRITE SEAL PUT DISCARD GET READ RELEASE RENEW UNMAPPED STAT LIST DELETE PIN PING EXTENTS"
-        " BATCH REVOKE LAPSED".split(),
+        " BATCH REVOKE LAPSED GET_RANGE".split(),
         1,
     )
 }
@@ -51,6 +51,7 @@ REQUESTS = {
     "PING": "",
     "EXTENTS": "lease:u64 from:u32",
     "BATCH": "items:[ITEM]",
+    "GET_RANGE": "flags:u32 wait_ms:u32 key:str first:u64 last:u64",
 }
 REPLIES = {
     "HELLO": "session:u64 token:16 lease_ttl_ms:u32 inline_limit:u32 piece_limit:u32 namespace:str node:str"
@@ -73,6 +74,7 @@ REPLIES = {
     "PING": "",
     "EXTENTS": "total:u32 extents:[EXTENT]",
     "BATCH": "answers:[ANSWER]",
+    "GET_RANGE": "lease:u64 object:OBJECT form:u8",
 }
 NOTICES = {"REVOKE": "segments:[u32]", "LAPSED": "leases:[u64]"}
 REFUSAL = "reason:str message:str"
@@ -80,6 +82,7 @@ REFUSAL = "reason:str message:str"
 CASES = {
     ("request", "WRITE"): ("kind", ("bytes:rest", "offset:u64 length:u32", "offset:u64 length:u32")),
     ("reply", "GET"): ("form", ("bytes:rest", "total:u32 extents:[EXTENT]", "")),
+    ("reply", "GET_RANGE"): ("form", ("bytes:rest", "total:u32 extents:[EXTENT]", "")),
 }
 KINDS = {"request": REQUESTS, "reply": REPLIES, "notice": NOTICES}
 

@@ -38,6 +38,12 @@ absl::StatusOr<ByteRange> ParseRange(std::string_view text) {
   return ByteRange{.first = *first, .last = last.value_or(UINT64_MAX)};
 }
 
+object::ByteRange BytesOf(const ByteRange& range) {
+  if (range.from_end) return {.last = range.first};
+  if (range.last == UINT64_MAX) return {.first = range.first};
+  return {.first = range.first, .last = range.last};
+}
+
 absl::StatusOr<Extent> ExtentOf(const ByteRange& range, uint64_t size) {
   if (range.from_end) {
     const uint64_t length = std::min(range.first, size);

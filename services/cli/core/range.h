@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "larder/object/byte_range.h"
+
 namespace larder::cli {
 
 // A part of an object as --range says it: "A-B" both included, "A-" to the end, "-N" the last N bytes.
@@ -14,6 +16,9 @@ struct ByteRange {
 };
 // INVALID_ARGUMENT (BAD_RANGE). Pure.
 absl::StatusOr<ByteRange> ParseRange(std::string_view text);
+
+// The same, as a client asks for it. Pure.
+object::ByteRange BytesOf(const ByteRange& range);
 
 struct Extent {
   uint64_t offset = 0;

@@ -43,6 +43,12 @@ TEST(Range, AnEndBeyondTheObjectsIsTheObjects) {
   EXPECT_EXTENT(Of("0-18446744073709551615", 10), 0u, 10u);
 }
 
+TEST(Range, IsAskedForAsItWasSaid) {
+  EXPECT_EQ(BytesOf(*ParseRange("2-5")), (object::ByteRange{.first = 2, .last = 5}));
+  EXPECT_EQ(BytesOf(*ParseRange("7-")), (object::ByteRange{.first = 7}));
+  EXPECT_EQ(BytesOf(*ParseRange("-3")), (object::ByteRange{.last = 3}));
+}
+
 TEST(Range, ABeginningBeyondTheObjectIsOutOfRange) {
   EXPECT_THAT(ExtentOf(*ParseRange("10-"), 10), StatusIs(absl::StatusCode::kOutOfRange));
   EXPECT_THAT(ExtentOf(*ParseRange("0-"), 0), StatusIs(absl::StatusCode::kOutOfRange));

@@ -73,9 +73,14 @@ absl::StatusOr<Extent> WhatToExport(const object::ObjectInfo& info, const Option
   return Extent{.offset = 0, .length = info.size};
 }
 
+absl::StatusOr<std::unique_ptr<object::ObjectReader>> Open(client::Client& client, const std::string& key,
+                                                           const Options& options) {
+  return options.range ? client.GetRange(key, BytesOf(*options.range)) : client.Get(key);
+}
+
 absl::Status ExportToFile(Context& context, client::Client& client, const std::string& key, Directory directory,
                           const std::string& name, const Options& options) {
-  LARDER_ASSIGN_OR_RETURN(const std::unique_ptr<object::ObjectReader> reader, client.Get(key));
+  LARDER_ASSIGN_OR_RETURN(const std::unique_ptr<object::ObjectReader> reader, Open(client, key, options));
   LARDER_ASSIGN_OR_RETURN(const Extent extent, WhatToExport(reader->info(), options));
   LARDER_ASSIGN_OR_RETURN(
       const std::unique_ptr<Destination> file,
@@ -86,7 +91,7 @@ absl::Status ExportToFile(Context& context, client::Client& client, const std::s
 }
 
 absl::Status ExportToStdout(Context& context, client::Client& client, const std::string& key, const Options& options) {
-  LARDER_ASSIGN_OR_RETURN(const std::unique_ptr<object::ObjectReader> reader, client.Get(key));
+  LARDER_ASSIGN_OR_RETURN(const std::unique_ptr<object::ObjectReader> reader, Open(client, key, options));
   LARDER_ASSIGN_OR_RETURN(const Extent extent, WhatToExport(reader->info(), options));
   return Deliver(context, *reader, extent, options, [&](base::ByteSpan bytes) { return context.out.Bytes(bytes); });
 }

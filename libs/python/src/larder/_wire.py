@@ -64,6 +64,7 @@ class Op(enum.IntEnum):
     BATCH = 19
     REVOKE = 20
     LAPSED = 21
+    GET_RANGE = 22
 
 
 class Form(enum.IntEnum):

@@ -161,7 +161,7 @@ class Client {
   }
   void Learn(const Header& header, base::ByteSpan payload) {
     base::ByteReader in(payload);
-    if (header.op != Op::kCreate && header.op != Op::kGet) return;
+    if (header.op != Op::kCreate && header.op != Op::kGet && header.op != Op::kGetRange) return;
     lease_ = in.U64();
     if (header.op == Op::kCreate) epoch_ = in.U64();
     Require(in.ok());

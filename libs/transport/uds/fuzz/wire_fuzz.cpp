@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "src/messages.h"
 #include "src/wire.h"
 
 // Any bytes as any record, seen from both ends: nothing but a typed error may come of them, and what decodes encodes to
@@ -63,6 +64,15 @@ void Batches(base::ByteSpan payload) {
   }
 }
 
+void Ranges(base::ByteSpan payload) {
+  ByteReader in(payload);
+  const GetRangeRequest request = TakeGetRange(in);
+  if (!in.done()) return;
+  ByteWriter out;
+  PutGetRange(out, request);
+  RequireSame(out, payload);
+}
+
 void Lists(base::ByteSpan payload) {
   ByteReader in(payload);
   const Unmapped unmapped = TakeUnmapped(in);
@@ -101,6 +111,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   uds::Extents(payload);
   uds::Batches(payload);
   uds::Lists(payload);
+  uds::Ranges(payload);
   if (header->code != 0) (void)uds::TakeError(header->code, payload).ok();
   return 0;
 }

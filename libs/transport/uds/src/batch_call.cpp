@@ -32,7 +32,7 @@ void BatchCall::Send() {
   std::vector<size_t> indices = std::exchange(indices_, {});
   if (failed_.ok()) {
     const auto count = static_cast<uint16_t>(indices.size());
-    const auto request = link_.BeginBatch(count, items_.bytes(), op_ == Op::kGet, deadline_);
+    const auto request = link_.BeginBatch(count, items_.bytes(), op_ == Op::kGet || op_ == Op::kGetRange, deadline_);
     if (request.ok()) flying_.push_back({.request = *request, .indices = std::move(indices)});
     failed_ = request.status();
   }

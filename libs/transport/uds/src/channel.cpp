@@ -35,6 +35,12 @@ absl::StatusOr<std::unique_ptr<object::ObjectReader>> UdsChannel::Get(const std:
   return OpenReader(line_, key, deadline);
 }
 
+absl::StatusOr<std::unique_ptr<object::ObjectReader>> UdsChannel::GetRange(const std::string& key,
+                                                                           const object::ByteRange& range,
+                                                                           base::Deadline deadline) {
+  return OpenRangeReader(line_, key, range, deadline);
+}
+
 std::vector<absl::StatusOr<std::unique_ptr<object::ObjectReader>>> UdsChannel::GetMany(
     std::span<const std::string> keys, base::Deadline deadline) {
   return OpenReaders(line_, keys, deadline);

@@ -21,6 +21,10 @@ absl::StatusOr<std::unique_ptr<object::ObjectWriter>> OpenWriter(const Line& lin
                                                                  base::Deadline until = base::kNoDeadline);
 absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(const Line& line, const std::string& key,
                                                                  base::Deadline deadline);
+// Channel::GetRange.
+absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenRangeReader(const Line& line, const std::string& key,
+                                                                      const object::ByteRange& range,
+                                                                      base::Deadline deadline);
 // Channel::GetMany, in BATCHes.
 std::vector<absl::StatusOr<std::unique_ptr<object::ObjectReader>>> OpenReaders(const Line& line,
                                                                                std::span<const std::string> keys,
@@ -36,6 +40,8 @@ class UdsChannel final : public object::Channel {
   absl::StatusOr<std::unique_ptr<object::ObjectWriter>> Create(const object::CreateRequest& request,
                                                                base::Deadline deadline) override;
   absl::StatusOr<std::unique_ptr<object::ObjectReader>> Get(const std::string& key, base::Deadline deadline) override;
+  absl::StatusOr<std::unique_ptr<object::ObjectReader>> GetRange(const std::string& key, const object::ByteRange& range,
+                                                                 base::Deadline deadline) override;
   absl::StatusOr<object::SealResult> Put(const object::CreateRequest& request, base::ByteSpan bytes,
                                          base::Deadline deadline) override;
   std::vector<absl::StatusOr<std::unique_ptr<object::ObjectReader>>> GetMany(std::span<const std::string> keys,

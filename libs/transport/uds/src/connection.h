@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "larder/object/registries.h"
 #include "src/caller.h"
 #include "src/event_loop.h"
+#include "src/messages.h"
 #include "src/socket.h"
 #include "src/wire.h"
 
@@ -139,6 +141,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Put(const Request& header, base::ByteReader& in);
   void Discard(const Request& header, base::ByteReader& in);
   void Get(const Request& header, base::ByteReader& in);
+  void GetRange(const Request& header, base::ByteReader& in);
+  // Asks the peer for what `range` says, or all, and answers.
+  void BeginGet(const Request& header, const GetRequest& get, const std::optional<object::ByteRange>& range);
   void Read(const Request& header, base::ByteReader& in);
   void List(const Request& header, base::ByteReader& in);
   void ReplyList(const Request& header, const object::ListPage& page);

@@ -16,7 +16,8 @@ using object::LeaseId;
 namespace {
 
 bool InBatch(Op op) {
-  return op == Op::kPut || op == Op::kGet || op == Op::kRelease || op == Op::kStat || op == Op::kDelete;
+  return op == Op::kPut || op == Op::kGet || op == Op::kGetRange || op == Op::kRelease || op == Op::kStat ||
+         op == Op::kDelete;
 }
 
 }  // namespace
@@ -41,6 +42,8 @@ void Connection::Handle(const Request& header, base::ByteSpan payload) {
       return Discard(header, in);
     case Op::kGet:
       return Get(header, in);
+    case Op::kGetRange:
+      return GetRange(header, in);
     case Op::kRead:
       return Read(header, in);
     case Op::kList:

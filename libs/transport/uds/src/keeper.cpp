@@ -100,7 +100,7 @@ void Keeper::End(Lease& lease) {
     const std::shared_ptr<Session> held = std::move(lease.session);
     if (session_ == nullptr) return;
     session = session_;
-    if (lease.kind == Lease::Kind::kRead && held == session) ending = Ending(lease);
+    if (lease.kind != Lease::Kind::kCreate && held == session) ending = Ending(lease);
     unwanted = segments_.Trim();
   }
   if (!ending.empty()) Release(*session, ending);
@@ -128,6 +128,19 @@ void Keeper::SendReleases(base::Duration waited) {
     has_releases_.store(false, std::memory_order_relaxed);
   }
   if (session != nullptr && !ending.empty()) Release(*session, ending);
+}
+
+void Keeper::Regained(Lease& lease, const std::shared_ptr<Session>& session, object::LeaseId id) {
+  {
+    base::MutexLock lock(mutex_);
+    // Another thread of the reader's may have it by now; where the session has ended, it has ended with it.
+    if (lease.session == nullptr && session_ == session) {
+      lease.session = session;
+      lease.id = id;
+      return;
+    }
+  }
+  session->Release(id);
 }
 
 bool Keeper::IsHeld(const Lease& lease) {

@@ -21,7 +21,11 @@ struct ReleaseGroup {
 
 // A lease of this client's; part of the reader or writer that it belongs to, which outlives its being held.
 struct Lease {
-  enum class Kind { kRead, kCreate };
+  enum class Kind {
+    kRead,
+    kRange,  // a read lease that its reader, and not the keeper, asks for again: it may take as long as a fetch
+    kCreate,
+  };
   Kind kind = Kind::kRead;
   std::string_view key;  // the owner's
   object::Epoch epoch;
@@ -70,12 +74,14 @@ class Keeper {
   void End(Lease& lease) LARDER_EXCLUDES(mutex_);
   struct Grip {
     std::shared_ptr<Session> session;
-    object::LeaseId lease;
+    object::LeaseId lease;  // of kRange: none if it was lost
   };
   // Where a reader's bytes are to be asked for now. Waits for the next agent, at most for the reconnect window and
   // until `deadline`; UNAVAILABLE or DEADLINE_EXCEEDED then, or why the object cannot be had again: ABORTED
   // (EPOCH_STALE), NOT_FOUND (NO_OBJECT).
   absl::StatusOr<Grip> GripOf(Lease& lease, base::Deadline deadline) LARDER_EXCLUDES(mutex_);
+  // A lost lease of a reader's is had again; if it is not wanted (any more), it is released.
+  void Regained(Lease& lease, const std::shared_ptr<Session>& session, object::LeaseId id) LARDER_EXCLUDES(mutex_);
   bool IsHeld(const Lease& lease) LARDER_EXCLUDES(mutex_);
   // Releases that have waited for others of their group for so long go out now: before what may need their memory, all.
   void SendReleases(base::Duration waited = {}) LARDER_EXCLUDES(mutex_);

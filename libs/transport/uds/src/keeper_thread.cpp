@@ -122,7 +122,7 @@ base::Duration Keeper::Pause(int failures, base::Duration first) const {
 
 bool Keeper::HasOrphans() const {
   return std::ranges::any_of(leases_, [](const Lease* lease) {
-    return lease->kind == Lease::Kind::kRead && lease->session == nullptr && lease->verdict.ok();
+    return lease->kind != Lease::Kind::kCreate && lease->session == nullptr && lease->verdict.ok();
   });
 }
 
@@ -206,6 +206,7 @@ absl::StatusOr<Keeper::Grip> Keeper::GripOf(Lease& lease, base::Deadline deadlin
       mutex_.Lock();
     }
     if (!lease.verdict.ok()) return lease.verdict;
+    if (lease.kind == Lease::Kind::kRange && session_ != nullptr && !session_->link.lost()) return Grip{session_, {}};
     const base::MonotonicTime now = steady_clock::now();
     if (now >= until || now >= deadline || stopping_) return GaveUp(now >= deadline);
     if (try_until_ < until) {

@@ -85,6 +85,17 @@ GetRequest TakeGet(base::ByteReader& in) {
   return {.flags = in.U32(), .wait_ms = in.U32(), .key = std::string(in.Str())};
 }
 
+void PutGetRange(base::ByteWriter& out, const GetRangeRequest& request) {
+  PutGet(out, request.get);
+  out.U64(request.range.first.value_or(UINT64_MAX)).U64(request.range.last.value_or(UINT64_MAX));
+}
+GetRangeRequest TakeGetRange(base::ByteReader& in) {
+  GetRangeRequest request{.get = TakeGet(in), .range = {.first = in.U64(), .last = in.U64()}};
+  if (request.range.first == UINT64_MAX) request.range.first.reset();
+  if (request.range.last == UINT64_MAX) request.range.last.reset();
+  return request;
+}
+
 void PutGetAnswer(base::ByteWriter& out, const GetAnswer& answer) {
   out.U64(answer.lease.value);
   PutObject(out, answer.info);

@@ -89,6 +89,15 @@ struct GetRequest {
 void PutGet(base::ByteWriter& out, const GetRequest& get);
 GetRequest TakeGet(base::ByteReader& in);
 
+// GET of some bytes. A number of 2^64-1 stands for none: `first` of the last bytes, `last` of those to the end.
+struct GetRangeRequest {
+  GetRequest get;
+  object::ByteRange range;
+};
+void PutGetRange(base::ByteWriter& out, const GetRangeRequest& request);
+GetRangeRequest TakeGetRange(base::ByteReader& in);
+
+// GET's, and GET_RANGE's.
 struct GetAnswer {
   object::LeaseId lease;
   object::ObjectInfo info;

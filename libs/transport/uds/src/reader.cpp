@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <functional>
+#include <optional>
 
 #include "larder/base/status.h"
 #include "src/batch_call.h"
@@ -11,8 +13,10 @@ constexpr int kTries = 4;  // of one READ that finds its lease lost every time
 
 class UdsReader final : public object::ObjectReader {
  public:
-  UdsReader(const Line& line, object::LeaseId lease, object::ObjectInfo info, std::shared_ptr<ReleaseGroup> group)
-      : keeper_(line.keeper), info_(std::move(info)), leased_(lease.value != 0) {
+  // `range`: what it was asked for, if not all.
+  UdsReader(const Line& line, object::LeaseId lease, object::ObjectInfo info, std::shared_ptr<ReleaseGroup> group,
+            const std::optional<object::ByteRange>& range)
+      : keeper_(line.keeper), info_(std::move(info)), range_(range), leased_(lease.value != 0) {
     lease_.key = info_.id.key;
     lease_.epoch = info_.epoch;
     lease_.id = lease;
@@ -38,11 +42,14 @@ class UdsReader final : public object::ObjectReader {
 
  private:
   absl::Status FetchExtents(ExtentList& list, base::Deadline deadline);
+  // Asks for the range anew, in `session`: its lease was lost.
+  absl::Status Reopen(const std::shared_ptr<Session>& session, base::Deadline deadline);
   // One READ, where the bytes are now to be had; its answer.
   absl::StatusOr<Reply> Ask(uint64_t offset, uint32_t length, base::Deadline deadline);
 
   const std::shared_ptr<Keeper> keeper_;
   const object::ObjectInfo info_;
+  const std::optional<object::ByteRange> range_;
   const bool leased_;
   Lease lease_;
   Form form_ = Form::kInline;
@@ -50,18 +57,75 @@ class UdsReader final : public object::ObjectReader {
   Mapped mapped_;
 };
 
+// One GET_RANGE. It goes in a BATCH: an agent that does not know it says NOT_IN_BATCH, and the connection lives.
+absl::Status AskForRange(Session& session, const std::string& key, const object::ByteRange& range, uint32_t flags,
+                         base::Deadline deadline,
+                         const std::function<void(base::ByteSpan payload, const Record& record)>& take) {
+  std::optional<absl::Status> refused;
+  BatchCall batch(session.link, Op::kGetRange, AnswerBy(deadline),
+                  [&](size_t, uint32_t code, base::ByteSpan payload, const Record& record) {
+                    refused = code != 0 ? TakeError(code, payload) : absl::OkStatus();
+                    if (code == 0) take(payload, record);
+                  });
+  base::ByteWriter request;
+  PutGetRange(request, {.get = {.flags = flags, .wait_ms = WaitMs(deadline), .key = key}, .range = range});
+  batch.Add(0, request.bytes());
+  const absl::Status ended = batch.Finish();
+  return refused.value_or(ended);
+}
+
+bool IsOldAgent(const absl::Status& answer) { return base::Reason(answer) == "NOT_IN_BATCH"; }
+
+absl::Status UdsReader::Reopen(const std::shared_ptr<Session>& session, base::Deadline deadline) {
+  const std::string& key = info_.id.key;
+  GetAnswer answer;
+  absl::Status malformed;
+  const auto take = [&](base::ByteSpan payload, const Record&) {
+    base::ByteReader in(payload);
+    answer = TakeGetAnswer(in);
+    malformed = Finished(in, "GET's reply");
+  };
+  const absl::Status got = AskForRange(*session, key, *range_, kGetNoDescriptors, deadline, take);
+  if (IsOldAgent(got)) {
+    base::ByteWriter get;
+    PutGet(get, {.flags = kGetNoDescriptors, .wait_ms = WaitMs(deadline), .key = key});
+    LARDER_ASSIGN_OR_RETURN(const Reply reply, session->link.Call(Op::kGet, get.bytes(), AnswerBy(deadline)));
+    take(reply.payload, {});
+  } else if (!got.ok()) {
+    return base::Annotate(got, fmt::format("'{}' (epoch {})", key, info_.epoch.value));
+  }
+  LARDER_RETURN_IF_ERROR(malformed);
+  // Another agent's epochs are others; what was sealed is the same.
+  const bool same = answer.info.size == info_.size && answer.info.digest == info_.digest;
+  if (same && answer.lease.value != 0) {
+    keeper_->Regained(lease_, session, answer.lease);
+    return absl::OkStatus();
+  }
+  if (answer.lease.value != 0) session->Release(answer.lease);
+  return base::Error(absl::StatusCode::kAborted, "EPOCH_STALE",
+                     "'{}' was read in epoch {}, epoch {} has taken its place: get it again", key, info_.epoch.value,
+                     answer.info.epoch.value);
+}
+
 absl::StatusOr<Reply> UdsReader::Ask(uint64_t offset, uint32_t length, base::Deadline deadline) {
   for (int tries = 1;; ++tries) {
-    LARDER_ASSIGN_OR_RETURN(const Keeper::Grip grip, keeper_->GripOf(lease_, deadline));
-    base::ByteWriter request;
-    PutRead(request, {.lease = grip.lease, .offset = offset, .length = length});
-    absl::StatusOr<Reply> reply = grip.session->link.Call(Op::kRead, request.bytes(), deadline);
+    LARDER_ASSIGN_OR_RETURN(Keeper::Grip grip, keeper_->GripOf(lease_, deadline));
+    absl::StatusOr<Reply> reply;
+    if (grip.lease.value == 0) {
+      const absl::Status reopened = Reopen(grip.session, deadline);
+      if (reopened.ok()) continue;
+      reply = reopened;
+    } else {
+      base::ByteWriter request;
+      PutRead(request, {.lease = grip.lease, .offset = offset, .length = length});
+      reply = grip.session->link.Call(Op::kRead, request.bytes(), deadline);
+    }
     const std::string reason = base::Reason(reply.status());
     const bool going = reason == "STOPPING";  // what it says is all that is to come
     if (reply.ok() || tries == kTries || (reason != "CONNECTION_LOST" && reason != "LEASE_LOST" && !going))
       return reply;
     if (going) grip.session->link.Break();
-    if (reason == "LEASE_LOST") keeper_->Lapsed(*grip.session, {grip.lease});
+    if (reason == "LEASE_LOST" && grip.lease.value != 0) keeper_->Lapsed(*grip.session, {grip.lease});
   }
 }
 
@@ -99,6 +163,7 @@ absl::Status UdsReader::Fill(GetAnswer& answer, const Record& record, base::Dead
   }
   if (form_ == Form::kStream) {
     piece_ = lease_.session->welcome.inline_limit;
+    if (range_) lease_.kind = Lease::Kind::kRange;
     return keeper_->Hold(lease_);
   }
   LARDER_RETURN_IF_ERROR(FetchExtents(answer.shared, deadline));
@@ -134,7 +199,8 @@ absl::Status UdsReader::FetchExtents(ExtentList& list, base::Deadline deadline) 
 
 absl::StatusOr<std::unique_ptr<object::ObjectReader>> TakeReader(const Line& line, base::ByteSpan payload,
                                                                  const Record& record, base::Deadline deadline,
-                                                                 std::shared_ptr<ReleaseGroup> group) {
+                                                                 std::shared_ptr<ReleaseGroup> group,
+                                                                 const std::optional<object::ByteRange>& range = {}) {
   base::ByteReader in(payload);
   GetAnswer answer = TakeGetAnswer(in);
   LARDER_RETURN_IF_ERROR(Finished(in, "GET's reply"));
@@ -142,7 +208,7 @@ absl::StatusOr<std::unique_ptr<object::ObjectReader>> TakeReader(const Line& lin
     return BadRecord("a GET that holds nothing, or too much");
   }
   answer.info.id.ns = line.session->welcome.ns;
-  auto reader = std::make_unique<UdsReader>(line, answer.lease, std::move(answer.info), std::move(group));
+  auto reader = std::make_unique<UdsReader>(line, answer.lease, std::move(answer.info), std::move(group), range);
   LARDER_RETURN_IF_ERROR(reader->Fill(answer, record, deadline));
   return reader;
 }
@@ -159,6 +225,21 @@ absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenReader(const Line& lin
     const auto payload = std::make_shared<const std::vector<std::byte>>(std::move(reply.payload));
     const Record record{.memory = {payload, payload->data()}, .payload = *payload};
     auto reader = TakeReader(line, *payload, record, deadline, nullptr);
+    if (base::Reason(reader.status()) != "NO_SEGMENT" || attempt == 2) return reader;
+  }
+}
+
+absl::StatusOr<std::unique_ptr<object::ObjectReader>> OpenRangeReader(const Line& line, const std::string& key,
+                                                                      const object::ByteRange& range,
+                                                                      base::Deadline deadline) {
+  for (int attempt = 0;; ++attempt) {
+    absl::StatusOr<std::unique_ptr<object::ObjectReader>> reader;
+    const absl::Status got = AskForRange(*line.session, key, range, attempt < 2 ? 0 : kGetNoDescriptors, deadline,
+                                         [&](base::ByteSpan payload, const Record& record) {
+                                           reader = TakeReader(line, payload, record, deadline, nullptr, range);
+                                         });
+    if (IsOldAgent(got)) return OpenReader(line, key, deadline);
+    if (!got.ok()) return got;
     if (base::Reason(reader.status()) != "NO_SEGMENT" || attempt == 2) return reader;
   }
 }

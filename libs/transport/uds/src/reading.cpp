@@ -17,15 +17,27 @@ constexpr size_t kMaxMapped = 65536;  // segments a client is believed to have; 
 void Connection::Get(const Request& header, base::ByteReader& in) {
   const GetRequest get = TakeGet(in);
   if (auto bad = Finished(in, "GET"); !bad.ok()) return Malformed(header, bad);
-  auto work = [self = shared_from_this(), header, flags = get.flags, key = get.key,
+  BeginGet(header, get, std::nullopt);
+}
+
+void Connection::GetRange(const Request& header, base::ByteReader& in) {
+  const GetRangeRequest request = TakeGetRange(in);
+  if (auto bad = Finished(in, "GET_RANGE"); !bad.ok()) return Malformed(header, bad);
+  BeginGet(header, request.get, request.range);
+}
+
+void Connection::BeginGet(const Request& header, const GetRequest& get, const std::optional<object::ByteRange>& range) {
+  auto work = [self = shared_from_this(), header, flags = get.flags, key = get.key, range,
                deadline = DeadlineOf(get.wait_ms)] {
-    self->peer_.Get(self->session_, key, deadline, [self, header, flags](absl::StatusOr<object::ReadGrant> grant) {
+    const auto answer = [self, header, flags](absl::StatusOr<object::ReadGrant> grant) {
       if (grant.ok()) {
         self->SendObject(header, flags, *std::move(grant));
       } else {
         self->Reply(header, grant.status());
       }
-    });
+    };
+    range ? self->peer_.GetRange(self->session_, key, *range, deadline, answer)
+          : self->peer_.Get(self->session_, key, deadline, answer);
   };
   peer_.blocks() ? Offload(header, work) : work();
 }
@@ -44,7 +56,7 @@ void Connection::SendObject(const Request& header, uint32_t flags, object::ReadG
     }
     // Descriptors are short, or the client has too many: the bytes can still be streamed.
   }
-  if (grant.view->size() > kInlineLimit) {
+  if (grant.partial || grant.view->size() > kInlineLimit) {
     PutGetAnswer(out, {.lease = grant.lease, .info = std::move(grant.info), .form = Form::kStream});
     return Reply(header, out.bytes());
   }

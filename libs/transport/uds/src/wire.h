@@ -35,6 +35,7 @@ enum class Op : uint16_t {
   kBatch = 19,
   kRevoke = 20,  // the agent's own
   kLapsed = 21,  // the agent's own
+  kGetRange = 22,
 };
 
 inline constexpr size_t kHeaderSize = 32;

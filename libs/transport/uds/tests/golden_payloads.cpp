@@ -12,6 +12,12 @@ using base::ByteWriter;
 
 // ---- requests
 
+// Of a range; the largest number stands for none.
+std::optional<uint64_t> BoundOf(const Json& number) {
+  const auto bound = number.get<uint64_t>();
+  return bound == UINT64_MAX ? std::nullopt : std::optional(bound);
+}
+
 void EncodeRequest(Op op, const Json& f, ByteWriter& out) {
   const std::vector<std::byte> bytes = FromHex(f.value("bytes", ""));
   switch (op) {
@@ -36,6 +42,9 @@ void EncodeRequest(Op op, const Json& f, ByteWriter& out) {
       return PutCreationLease(out, CreationLeaseOf(f));
     case Op::kGet:
       return PutGet(out, {.flags = f["flags"], .wait_ms = f["wait_ms"], .key = f["key"]});
+    case Op::kGetRange:
+      return PutGetRange(out, {.get = {.flags = f["flags"], .wait_ms = f["wait_ms"], .key = f["key"]},
+                               .range = {.first = BoundOf(f["first"]), .last = BoundOf(f["last"])}});
     case Op::kRead:
       return PutRead(out, {.lease = {f["lease"]}, .offset = f["offset"], .length = f["length"]});
     case Op::kRelease:
@@ -97,6 +106,14 @@ Json DecodeRequest(Op op, ByteReader& in) {
     case Op::kGet: {
       const GetRequest get = TakeGet(in);
       return {{"flags", get.flags}, {"wait_ms", get.wait_ms}, {"key", get.key}};
+    }
+    case Op::kGetRange: {
+      const GetRangeRequest request = TakeGetRange(in);
+      return {{"flags", request.get.flags},
+              {"wait_ms", request.get.wait_ms},
+              {"key", request.get.key},
+              {"first", request.range.first.value_or(UINT64_MAX)},
+              {"last", request.range.last.value_or(UINT64_MAX)}};
     }
     case Op::kRead: {
       const ReadRequest read = TakeRead(in);
@@ -160,7 +177,8 @@ void EncodeReply(Op op, const Json& f, ByteWriter& out) {
     case Op::kSeal:
     case Op::kPut:
       return PutSealed(out, SealedOf(f["sealed"]));
-    case Op::kGet: {
+    case Op::kGet:
+    case Op::kGetRange: {
       const std::vector<std::byte> bytes = FromHex(f.value("bytes", ""));
       GetAnswer answer{.lease = {f["lease"]}, .info = ObjectOf(f["object"]), .form = f["form"], .bytes = bytes};
       if (answer.form == Form::kShared) answer.shared = ExtentsOf(f);
@@ -219,7 +237,8 @@ Json DecodeReply(Op op, ByteReader& in) {
     case Op::kSeal:
     case Op::kPut:
       return {{"sealed", SealedJson(TakeSealed(in))}};
-    case Op::kGet: {
+    case Op::kGet:
+    case Op::kGetRange: {
       const GetAnswer answer = TakeGetAnswer(in);
       Json json = {{"lease", answer.lease.value}, {"object", ObjectJson(answer.info)}, {"form", answer.form}};
       if (answer.form == Form::kInline) json["bytes"] = ToHex(answer.bytes);
@@ -304,6 +323,8 @@ std::optional<std::string_view> OpName(Op op) {
       return "REVOKE";
     case Op::kLapsed:
       return "LAPSED";
+    case Op::kGetRange:
+      return "GET_RANGE";
   }
   return std::nullopt;
 }

@@ -37,6 +37,7 @@ TEST_F(Hostile, EveryOperationCutShortAtEveryByteIsRefusedOrAnswered) {
       {Op::kPut, put},
       {Op::kDiscard, base::ByteWriter().U64(1).U64(2)},
       {Op::kGet, base::ByteWriter().U32(0).U32(0).Str("k")},
+      {Op::kGetRange, base::ByteWriter().U32(0).U32(0).Str("k").U64(0).U64(9)},
       {Op::kRead, base::ByteWriter().U64(1).U64(0).U32(10)},
       {Op::kUnmapped, base::ByteWriter().U64(0).U16(1).U32(5)},
       {Op::kStat, base::ByteWriter().Str("k")},

@@ -49,6 +49,11 @@ class Client {
   absl::StatusOr<std::unique_ptr<object::ObjectWriter>> Create(const object::CreateRequest& request);
   // A sealed object; NOT_FOUND (NO_OBJECT).
   absl::StatusOr<std::unique_ptr<object::ObjectReader>> Get(const std::string& key);
+  // The same, by who reads only these bytes: of what lies on another node no more need come here. Other bytes may be
+  // OUT_OF_RANGE to the reader. OUT_OF_RANGE (BAD_RANGE) for a range of none of the object's bytes, if it is found
+  // before all is here: compare with info().size, too.
+  absl::StatusOr<std::unique_ptr<object::ObjectReader>> GetRange(const std::string& key,
+                                                                 const object::ByteRange& range);
   // Create, write and seal in one; small objects in one round trip.
   absl::StatusOr<object::SealResult> Put(const object::CreateRequest& request, base::ByteSpan bytes);
   // Many at once, answered in the order asked; one failure fails no neighbour. Small objects that came together lie in
