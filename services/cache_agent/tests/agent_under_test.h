@@ -41,7 +41,8 @@ class Agent {
     return *std::move(connected);
   }
   std::string Metrics() { return process_.metrics().Render(); }
-  // Until no client is connected, as /metrics has it; false after ten seconds. An agent hears of an end when its loop comes to it.
+  // Until no client is connected, as /metrics has it; false after ten seconds. An agent hears of an end when its loop
+  // comes to it.
   bool AwaitNoConnection() {
     const base::Deadline until = InTenSeconds();
     while (Metrics().find("larder_agent_connections 0\n") == std::string::npos) {
