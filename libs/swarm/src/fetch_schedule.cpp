@@ -70,11 +70,11 @@ bool FetchMachine::Alone() const {
 }
 
 base::Deadline FetchMachine::AskAllAt() const {
-  const bool idle = std::ranges::any_of(parents_, [](const auto& entry) {
+  const bool some_rests = std::ranges::any_of(parents_, [](const auto& entry) {
     const FetchParent& parent = entry.second;
     return parent.phase == FetchParent::Phase::kOpen && parent.super_seeds && parent.flights.empty();
   });
-  if (!idle || ledger_->wanted().empty()) return base::kNoDeadline;
+  if (!some_rests || ledger_->wanted().empty()) return base::kNoDeadline;
   return Alone() ? base::DeadlineAfter(accompanied_, kAlone) : base::DeadlineAfter(progress_, kStarved);
 }
 
