@@ -22,7 +22,7 @@ void Connection::Get(const Request& header, base::ByteReader& in) {
 
 void Connection::GetRange(const Request& header, base::ByteReader& in) {
   const GetRangeRequest request = TakeGetRange(in);
-  if (auto bad = Finished(in, "GET_RANGE"); !bad.ok()) return Malformed(header, bad);
+  if (auto bad = Finished(in, "GET of a range"); !bad.ok()) return Malformed(header, bad);
   BeginGet(header, request.get, request.range);
 }
 
