@@ -82,6 +82,16 @@ void SinglePeer::State::Incoming::Seal(uint32_t crc32c, Done<absl::StatusOr<Obje
                             base::FormatDigest(base::Crc32cDigest(blob->crc32c())),
                             base::FormatDigest(base::Crc32cDigest(crc32c))));
   }
+  bool damaged = false;
+  {
+    base::MutexLock lock(state.mutex_);
+    damaged = holding->damaged;
+  }
+  if (damaged) {
+    return done(base::Error(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH",
+                            "the bytes of '{}' that came were damaged since, as a reader found: nothing was published",
+                            info.id.key));
+  }
   Calls calls;
   state.SealCopy(std::make_shared<Incoming>(std::move(*this)), done, calls);
   calls.Run();
@@ -96,10 +106,12 @@ void SinglePeer::State::Receive(const ObjectInfo& info, base::Deadline deadline,
   copy->info.pinned = false;                                      // which is for those who were asked to keep it
   copy->holding = MakeHolding(info.id.ns);
   IncomingPtr parked;
+  bool known = false;  // which parts are there
   {
     base::MutexLock lock(mutex_);
     copy->info.epoch = Epoch{next_epoch_++};
     parked = TakeParked(info.id);
+    if (parked != nullptr) known = !std::exchange(parked->holding->damaged, false) && !parked->came.empty();
   }
   const auto same = [&info](const ObjectInfo& other) {
     return info.tracked && other.tracked == info.tracked && other.size == info.size &&
@@ -112,7 +124,8 @@ void SinglePeer::State::Receive(const ObjectInfo& info, base::Deadline deadline,
   copy->blob = std::move(parked->blob);
   copy->holding = std::move(parked->holding);
   copy->view = std::move(parked->view);
-  copy->came = copy->parts = copy->blob->Kept();
+  // What was kept before a restart, or by a disk that lies, is read to be believed.
+  copy->came = copy->parts = known ? std::move(parked->came) : copy->blob->Kept();
   done(std::move(copy));
 }
 

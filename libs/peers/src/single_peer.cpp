@@ -398,8 +398,11 @@ void SinglePeer::State::ReportDamage(SessionId session, LeaseId lease) {
     base::MutexLock lock(mutex_);
     const auto read = reads_.find(lease);
     if (read == reads_.end() || !sessions_.Holds(session, lease)) return;
-    // What came is looked at again when the copy goes on; to come to that, it has to be asked for anew.
-    if (read->second->partial) gone = TakeParked(read->second->info.id);
+    // A copy that comes is not to be sealed, and looked at again when it goes on; a parked one is asked for anew.
+    if (read->second->partial) {
+      read->second->holding->damaged = true;
+      gone = TakeParked(read->second->info.id);
+    }
     damaged = Find(read->second->info.id);
     // What took its place meanwhile is another matter.
     if (damaged == nullptr || damaged->info.epoch != read->second->info.epoch) return;

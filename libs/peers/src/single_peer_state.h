@@ -50,6 +50,7 @@ class SinglePeer::State {
   struct Holding {
     ByteQuota::Charge charge;
     uint64_t readers = 0;            // read leases, of it or of the copy that it was
+    bool damaged = false;            // a reader found it so, while it was a copy that comes
     base::MonotonicTime keep_until;  // not evicted before: somebody looked it up, or had it before a restart
     base::MonotonicTime ask_again;   // whether it may go; not before
     ClockQueue<SealedPtr>::Place place;

@@ -11,8 +11,6 @@ namespace {
 
 using absl::StatusCode;
 
-constexpr PieceRun kAllPieces{0, UINT32_MAX};
-
 // These say that asking again cannot help.
 bool IsFinal(const absl::Status& why) {
   constexpr std::array<std::string_view, 6> kFinal = {"PROTOCOL_VERSION", "BAD_TICKET",  "TICKET_EXPIRED",
@@ -76,7 +74,11 @@ void FetchMachine::RemoveParent(const std::string& node) {
 
 void FetchMachine::Want(PieceRun pieces, Now now) {
   if (result_) return;
+  // Who wants all shares it with others by what is rare, and reads nothing first.
+  const bool all = pieces.first == 0 && pieces.count >= (ledger_ ? manifest_->piece_count() : kAllPieces.count);
+  if (all) request_.streaming = false;
   if (!ledger_) {
+    if (all) request_.wanted.reset();
     if (request_.wanted) request_.wanted->push_back(pieces);
     return;
   }
@@ -192,6 +194,9 @@ absl::Status FetchMachine::HandleFrame(FetchParent& parent, const ControlFrame& 
 
 absl::Status FetchMachine::HandleManifest(FetchParent& parent, const ControlFrame& frame, Now now) {
   if (parent.phase != FetchParent::Phase::kOpening) return BadFrame("a second MANIFEST");
+  const bool holds_all = (frame.header.flags & kFlagged) != 0;
+  const bool super_seeds = (frame.header.flags & kSuperSeeding) != 0;
+  if (holds_all && super_seeds) return BadFrame("a MANIFEST of two kinds");
   LARDER_ASSIGN_OR_RETURN(Manifest manifest, DecodeManifest(frame.payload));
   const base::Sha256Digest digest = ManifestDigest(manifest);
   if (digest != (manifest_ != nullptr ? manifest_digest_ : request_.manifest.value_or(digest))) {
@@ -210,8 +215,8 @@ absl::Status FetchMachine::HandleManifest(FetchParent& parent, const ControlFram
   parent.round_trip = now - parent.opened;
   const uint32_t pieces = manifest_->piece_count();
   parent.held.reset();
-  if ((frame.header.flags & kFlagged) == 0) parent.held = PieceSet(pieces);
-  parent.super_seeds = (frame.header.flags & kSuperSeeding) != 0;
+  if (!holds_all) parent.held = PieceSet(pieces);
+  parent.super_seeds = super_seeds;
   parent.arriving = PieceSet(pieces);
   changed_ = true;
   return absl::OkStatus();

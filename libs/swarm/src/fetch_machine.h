@@ -134,7 +134,6 @@ class FetchMachine {
   bool paused_ = false;  // and whether a parent was paused then
   Now next_sample_;
   Now accompanied_;       // when it last had a parent that does not super-seed
-  bool starved_ = false;  // nothing came from anybody, though super-seeders have it
   bool changed_ = false;  // something that pieces may be asked for again
   std::vector<Action> actions_;
   std::optional<FetchResult> result_;

@@ -188,8 +188,9 @@ void FetchMachine::AssignPieces(Now now) {
   }
   const bool alone = Alone();
   if (!alone) accompanied_ = now;
-  starved_ = starved_ || (!alone && now >= AskAllAt());
-  if (!starved_ && now - accompanied_ < kAlone) return;
+  // Only now: once something comes, what others are about to have is theirs to give.
+  const bool starved = !alone && now >= AskAllAt();
+  if (!starved && now - accompanied_ < kAlone) return;
   while (!AssignOnce(true, now)) {
   }
 }

@@ -70,6 +70,23 @@ TEST(FetchWishes, OfAllThereIsEndIt) {
   EXPECT_EQ(swarm.sent["a"], swarm.bytes().size());
 }
 
+TEST(FetchWishes, WhoComesToWantAllReadsNothingFirst) {
+  for (const bool early : {true, false}) {
+    SimulatedSwarm swarm(SomeBytes(16 * kMiB), kPiece, 1);
+    swarm.Add({.node = "a"});
+    swarm.Begin({.wanted = {{{0, 1}}}, .streaming = true});
+    if (!early) swarm.Run(seconds(1));
+    swarm.Want(kAllPieces);
+    swarm.Run();
+    ASSERT_TRUE(swarm.result().has_value());
+    EXPECT_THAT(swarm.result()->status, IsOk());
+    EXPECT_EQ(swarm.opens["a"].super_seeding, early);
+    std::vector<uint32_t> order;
+    for (const auto& asked : swarm.asked) order.push_back(asked.get.run.first);
+    EXPECT_FALSE(std::ranges::is_sorted(order)) << "else everybody asks for the same ones first";
+  }
+}
+
 TEST(FetchWishes, WithNoneLeftNoPatienceRunsOut) {
   SimulatedSwarm swarm(SomeBytes(4 * kMiB), kPiece, 1);
   swarm.Add({.node = "a", .fault = Fault::kDie, .after = kPiece + 100 * kKiB});

@@ -38,6 +38,19 @@ TEST(WholeSwarm, EachPieceLeavesTheAuthorOnceAndSpreadsInTime) {
   }
 }
 
+// Where a piece takes long to leave, children wait for their first ones longer than a child that gets nothing is to
+// wait.
+TEST(WholeSwarm, OnSlowLinksToo) {
+  for (const int children : {7, 15}) {
+    const WholeSwarm::Options options = {.children = children, .rate = 12e6};
+    WholeSwarm swarm(options);
+    SCOPED_TRACE(testing::Message() << children << " children");
+    Finish(swarm, options);
+    EXPECT_LE(swarm.sent(), 1.1);
+    EXPECT_GE(swarm.bound() / Seconds(swarm.took()), 0.75);
+  }
+}
+
 // By plain rules a child's choice is its own, but what arrives at others counts.
 TEST(WholeSwarm, WithoutSuperSeedingWhatArrivesAtOthersIsAskedOfThem) {
   for (uint64_t seed = 1; seed <= 10; ++seed) {

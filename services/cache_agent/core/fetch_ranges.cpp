@@ -115,7 +115,7 @@ bool Fetches::JudgeOne(Flight& flight, Waiter& waiter, std::vector<Answer>& answ
   waiter.judged = true;
   if (!bytes || pieces.count > all / 2) {
     flight.wants_all = true;
-    if (flight.fetch != nullptr) flight.fetch->Want({0, all});
+    if (flight.fetch != nullptr) flight.fetch->Want(swarm::kAllPieces);
     return true;
   }
   waiter.bytes = bytes;

@@ -21,8 +21,6 @@ namespace {
 constexpr base::Duration kTicketLife = std::chrono::hours(1);
 constexpr base::Duration kRoomWait = std::chrono::seconds(2);
 
-constexpr swarm::PieceRun kAllPieces{0, UINT32_MAX};
-
 // Where a fetch puts an object: the peer's own memory or file.
 class CopyDestination final : public swarm::Destination {
  public:
@@ -202,7 +200,10 @@ void Fetches::OnLocated(const FlightPtr& flight, uint64_t changes,
       if (choice.ok()) Judge(*flight, answers);
       LendReady(*flight, answers);
       if (flight->outdated && WaitsForParts(*flight)) flight->ask_at = parts_.clock.Now();
-      if (choice.ok() && flight->phase == Phase::kAsking && !choice->ask.empty()) {
+      if (choice.ok() && flight->phase == Phase::kAsking && flight->waiters.empty()) {
+        // All were refused: nothing is made room for, and the next Tick ends it, or asks for who comes before.
+        flight->ask_at = parts_.clock.Now();
+      } else if (choice.ok() && flight->phase == Phase::kAsking && !choice->ask.empty()) {
         begin = flight->has_turn;
         flight->phase = begin ? Phase::kMakingRoom : Phase::kQueued;
         if (!begin) queue_.push_back(flight);
@@ -409,7 +410,7 @@ void Fetches::Begin(const FlightPtr& flight, uint64_t attempt, const std::shared
     flight->fetch = std::move(fetch);
     // What was wished for meanwhile.
     for (const swarm::PieceRun& pieces : flight->wished.Runs()) flight->fetch->Want(pieces);
-    if (flight->wants_all) flight->fetch->Want(kAllPieces);
+    if (flight->wants_all) flight->fetch->Want(swarm::kAllPieces);
     AskNew(*flight, ChooseHolders(ViewOf(*flight)));  // who was met meanwhile
   } else {
     fetch->Cancel();

@@ -114,7 +114,7 @@ TEST_P(RangeReadsTest, AWholeReadAfterARangeUsesItsPieces) {
   ExpectPiece(part, 1);
   Read whole = GetLater();
   EXPECT_THAT(fetcher_.fetches, SizeIs(1));
-  EXPECT_THAT(fetch().wanted.back(), (PieceRun{0, 5}));
+  EXPECT_EQ(fetch().wanted.back(), swarm::kAllPieces);
   for (const uint32_t piece : {0U, 2U, 3U, 4U}) Send(piece);
   EXPECT_EQ(fetch().sent, 5u);
   fetch().End(absl::OkStatus());
@@ -184,6 +184,19 @@ TEST_P(RangeReadsTest, ABadRangeEndsOnlyWhoAskedForIt) {
   AnswerLocate(std::vector{On({"b"})});
   EXPECT_THAT(bad.Get(), kBadRange);
   EXPECT_THAT(RangeLater({.first = 2, .last = 1}).Get(), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_RANGE"));
+  ASSERT_THAT(fetch().Open(Bytes(), kPiece), IsOk());
+  Send(1);
+  ExpectPiece(good, 1);
+}
+
+TEST_P(RangeReadsTest, ABadRangeAloneMakesNoRoomAndBringsNothing) {
+  Read bad = RangeLater({.first = 5 * kPiece});
+  AnswerLocate(std::vector{On({"b"})});
+  EXPECT_THAT(bad.Get(), kBadRange);
+  EXPECT_THAT(fetcher_.fetches, IsEmpty());
+  Read good = RangeLater(InPiece(1, 1));
+  Pass(milliseconds(50));
+  AnswerLocate(std::vector{On({"b"})});
   ASSERT_THAT(fetch().Open(Bytes(), kPiece), IsOk());
   Send(1);
   ExpectPiece(good, 1);

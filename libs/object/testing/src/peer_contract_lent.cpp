@@ -199,4 +199,36 @@ TEST_P(PeerContract, PastItsTimeToLiveNothingIsLentOfACopyNorKept) {
   ExpectNothingLeft();
 }
 
+TEST_P(PeerContract, ACopyThatAReaderFoundDamagedIsNotSealed) {
+  const std::vector<std::byte> bytes = SampleBytes(3 * kMiB);
+  Caller caller = Open();
+  {
+    LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("k", bytes)));
+    Fill(*copy, bytes, 4);
+    LARDER_ASSERT_OK_AND_ASSIGN(const ReadGrant grant, copy->Lend(caller.session(), {0, 1}));
+    peer().ReportDamage(caller.session(), grant.lease);
+    Fill(*copy, bytes);
+    EXPECT_THAT(Seal(*copy, bytes).status(), StatusIs(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH"));
+  }
+  EXPECT_THAT(caller.Stat("k").status(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  caller.Close();
+  ExpectNothingLeft();
+}
+
+TEST_P(PeerContract, PartsOfACopyThatAReaderFoundDamagedAreLookedAtWhenItGoesOn) {
+  const std::vector<std::byte> bytes = SampleBytes(3 * kMiB);
+  Caller caller = Open();
+  {
+    LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("k", bytes)));
+    Fill(*copy, bytes, 4);
+    LARDER_ASSERT_OK_AND_ASSIGN(const ReadGrant grant, copy->Lend(caller.session(), {0, 1}));
+    peer().ReportDamage(caller.session(), grant.lease);
+    copy->Park();
+  }
+  LARDER_ASSERT_OK_AND_ASSIGN(const CopyPtr copy, Receive(peer(), Told("k", bytes)));
+  EXPECT_EQ(std::ranges::count(copy->kept(), true), 4) << "they are well";
+  Fill(*copy, bytes);
+  EXPECT_THAT(Seal(*copy, bytes), IsOk());
+}
+
 }  // namespace larder::object

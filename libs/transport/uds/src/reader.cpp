@@ -122,7 +122,7 @@ absl::StatusOr<Reply> UdsReader::Ask(uint64_t offset, uint32_t length, base::Dea
     }
     const std::string reason = base::Reason(reply.status());
     const bool going = reason == "STOPPING";  // what it says is all that is to come
-    if (reply.ok() || tries == kTries || (reason != "CONNECTION_LOST" && reason != "LEASE_LOST" && !going))
+    if (reply.ok() || tries >= kTries || (reason != "CONNECTION_LOST" && reason != "LEASE_LOST" && !going))
       return reply;
     if (going) grip.session->link.Break();
     if (reason == "LEASE_LOST" && grip.lease.value != 0) keeper_->Lapsed(*grip.session, {grip.lease});

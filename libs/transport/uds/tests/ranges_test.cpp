@@ -312,6 +312,20 @@ TEST_F(RangesAtClient, WhoseLeaseLapsedAreAskedForAnew) {
   EXPECT_THAT(read.get(), base::IsOkAndHolds("abc"));
 }
 
+// A lease that is lost each time is asked for so often and no more.
+TEST_F(RangesAtClient, WhoseLeaseIsLostEachTimeFailTheRead) {
+  std::optional<AgentEnd> agent;
+  auto channel = Dial(agent);
+  auto reader = Open(*channel, *agent);
+  auto read = ReadLater(*reader);
+  agent->Refuse(agent->Expect(Op::kRead), absl::StatusCode::kAborted, "LEASE_LOST");
+  for (uint64_t lease = 12; lease < 14; ++lease) {
+    agent->Answers(ExpectRange(*agent, kGetNoDescriptors), {Stream(lease, 3)});
+    agent->Refuse(agent->Expect(Op::kRead), absl::StatusCode::kAborted, "LEASE_LOST");
+  }
+  EXPECT_THAT(read.get().status(), StatusIs(absl::StatusCode::kAborted, "LEASE_LOST"));
+}
+
 // Both ask; one lease is enough.
 TEST_F(RangesAtClient, OfTwoLeasesForOneReaderOneIsReleased) {
   std::optional<AgentEnd> agent;

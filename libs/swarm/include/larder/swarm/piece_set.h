@@ -17,6 +17,8 @@ struct PieceRun {
   bool Has(uint32_t piece) const { return piece >= first && piece - first < count; }
   bool operator==(const PieceRun&) const = default;
 };
+// However many there are.
+inline constexpr PieceRun kAllPieces{0, UINT32_MAX};
 
 // Some of an object's pieces: a bitmap. Plain data; piece numbers must be below size().
 class PieceSet {
