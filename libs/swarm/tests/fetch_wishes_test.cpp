@@ -91,8 +91,8 @@ TEST(FetchWishes, WithNoneLeftNoPatienceRunsOut) {
   SimulatedSwarm swarm(SomeBytes(4 * kMiB), kPiece, 1);
   swarm.Add({.node = "a", .fault = Fault::kDie, .after = kPiece + 100 * kKiB});
   swarm.Begin({.wanted = {{{1, 1}}}});
-  swarm.Run(seconds(1));
-  swarm.machine().RemoveParent("a");
+  swarm.At(seconds(1), [&] { swarm.machine().RemoveParent("a"); });
+  swarm.At(minutes(2), [] {});  // looks again
   swarm.Run(minutes(5));
   EXPECT_FALSE(swarm.result().has_value()) << "nobody is needed, and nothing is awaited";
   EXPECT_EQ(swarm.machine().next(), base::kNoDeadline);
@@ -107,14 +107,18 @@ TEST(FetchWishes, AParentThatHungUpMeanwhileIsDialledAtOnceForTheNext) {
   SimulatedSwarm swarm(SomeBytes(4 * kMiB), kPiece, 1);
   const Parent parent = swarm.Add({.node = "a", .fault = Fault::kHangUp, .after = kPiece + 100 * kKiB});
   swarm.Begin({.wanted = {{{1, 1}}}}, {.first_redial = seconds(40), .longest_redial = seconds(40)});
-  swarm.Run(seconds(1));
-  swarm.machine().OnClosed(1, absl::UnavailableError("closed"), swarm.time());
+  swarm.At(seconds(1), [&] { swarm.machine().OnClosed(1, absl::UnavailableError("closed"), swarm.time()); });
+  swarm.At(minutes(2), [] {});  // looks again
   swarm.Run(minutes(5));
   EXPECT_THAT(swarm.dials, SizeIs(1)) << "nothing is wanted of it";
   swarm.Want({2, 1});
   swarm.Run(seconds(1));
   EXPECT_THAT(swarm.dials, SizeIs(2));
   EXPECT_THAT(Held(swarm).Runs(), ElementsAre(PieceRun{1, 2}));
+  swarm.machine().OnClosed(1, absl::UnavailableError("closed"), swarm.time());
+  swarm.Want({4, 1});
+  swarm.Run(seconds(1));
+  EXPECT_THAT(swarm.dials, SizeIs(3)) << "though its time had not come";
 }
 
 // Whatever is wanted, whenever, and whatever parents do: it comes, and nothing else.
