@@ -329,6 +329,7 @@ TEST_F(Nodes, WhereTheTimeOfASlowProposalWentIsTold) {
 
 TEST_F(Nodes, OfASlowProposalThatFailedItIsToldHowLongItWaitedForTheLoop) {
   Watched alone(network_.For({1}), base::Duration(1));
+  ASSERT_THAT(Read(*alone.node), IsOk()) << "it leads: else the proposal is refused at once";
   alone.log.hold = true;
   alone.node->Propose("1", [&](const absl::StatusOr<std::string>&) { alone.log.go_on.set_value(); });
   alone.log.begun.get_future().wait();
