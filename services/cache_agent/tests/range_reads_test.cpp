@@ -325,10 +325,12 @@ TEST_P(RangeReadsTest, WhoHungUpWhileNothingWasWantedIsNoReasonToGiveUp) {
   Read read = BeginRange(InPiece(1, 1));
   Send(1);
   ASSERT_TRUE(read.ready());
+  Pass(milliseconds(50));
   fetch().Fail("b", base::Error(absl::StatusCode::kUnavailable, "DISCONNECTED", "closed"), false);
   Pass(milliseconds(600));
   Read next = RangeLater(InPiece(2, 2));
-  Pass(milliseconds(100));
+  Pass(milliseconds(50));
+  Pass(kMayComeBack + seconds(1));
   EXPECT_FALSE(next.ready());
   Send(2);
   ExpectPiece(next, 2);
