@@ -480,7 +480,7 @@ class FakeAgent:
         return self._object(fields.text()).record()
 
     def _list(self, connection, request, fields):
-        prefix, after, limit = fields.text(), fields.text(), fields.take("I")
+        prefix, after, limit = fields.text(), fields.text(), fields.take("I") & 0x7FFFFFFF
         keys = sorted(key for key in self.objects if key.startswith(prefix) and key > after)
         page = keys[: min(limit, 100)]
         records = b"".join(self.objects[key].record() for key in page)

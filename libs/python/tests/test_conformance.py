@@ -8,8 +8,10 @@ import threading
 import unittest
 import uuid
 import warnings
+from unittest import mock
 
 import larder
+from larder import _wire
 from content import KIB, MIB, pattern
 from fake_agent import PATIENCE, FakeAgent
 
@@ -281,6 +283,12 @@ class ConformanceTest(unittest.TestCase):
         self.assertEqual([info.key for info in self.client.list(self.key("list/"), limit=7)], keys[:7])
         after = self.client.list(self.key("list/"), after=keys[1200])
         self.assertEqual([info.key for info in after], keys[1201:])
+
+    def test_a_list_may_be_of_this_node_alone(self):
+        self.client.put(self.key("here"), b"x")
+        with mock.patch.object(_wire, "list_", wraps=_wire.list_) as asked:
+            self.assertEqual([info.key for info in self.client.list(self.key("here"), local=True)], [self.key("here")])
+        asked.assert_called_once_with(self.key("here"), "", 1000, True)
 
     def test_create_many_and_get_many_keep_the_order_and_mix_sizes(self):
         items = {self.key(str(i)): pattern(size, i) for i, size in enumerate(SIZES * 5)}

@@ -74,7 +74,9 @@ REQUESTS = {
     "RENEW": lambda f: b"",
     "UNMAPPED": lambda f: _wire.unmapped(f["segments"], f["earlier_bytes"]),
     "STAT": lambda f: _wire.key(f["key"]),
-    "LIST": lambda f: _wire.list_(f["prefix"], f["after"], f["limit"]),
+    "LIST": lambda f: _wire.list_(
+        f["prefix"], f["after"], f["limit"] & ~_wire.LIST_LOCAL, f["limit"] > _wire.LIST_LOCAL
+    ),
     "DELETE": lambda f: _wire.key(f["key"]),
     "PIN": lambda f: _wire.pin(f["pinned"], f["key"]),
     "PING": lambda f: b"",

@@ -16,6 +16,7 @@ MAX_EXTENTS = 64  # a record's most, so also its most descriptors
 MAX_BATCH = 64  # items
 NO_LIMIT = 0xFFFFFFFF  # of a wait, in ms
 GET_NO_DESCRIPTORS = 1
+LIST_LOCAL = 1 << 31  # in the limit: only what the node has
 UNAVAILABLE = 14
 
 _HEADER = struct.Struct("<4sHHQIIQ")
@@ -320,8 +321,8 @@ def key(name: str) -> bytes:
     return _str(name)
 
 
-def list_(prefix: str, after: str, limit: int) -> bytes:
-    return _str(prefix) + _str(after) + _U32.pack(limit)
+def list_(prefix: str, after: str, limit: int, local: bool = False) -> bytes:
+    return _str(prefix) + _str(after) + _U32.pack(limit | (LIST_LOCAL if local else 0))
 
 
 def pin(pinned: bool, name: str) -> bytes:

@@ -197,15 +197,18 @@ class Client:
         except errors.NotFound:
             return False
 
-    def list(self, prefix: str = "", *, after: str = "", limit: Optional[int] = None) -> List[ObjectInfo]:
-        """Sealed objects whose keys start with `prefix` and are above `after`, by key; at most `limit`."""
+    def list(
+        self, prefix: str = "", *, after: str = "", limit: Optional[int] = None, local: bool = False
+    ) -> List[ObjectInfo]:
+        """Sealed objects whose keys start with `prefix` and are above `after`, by key; at most `limit`. The cluster's,
+        or (`local`) what this node has."""
         for text in (prefix, after):
             _check_utf8(text)
         found: list[ObjectInfo] = []
         more = True
         while more and (limit is None or len(found) < limit):
             page = _LIST_PAGE if limit is None else min(_LIST_PAGE, limit - len(found))
-            more, objects = self._transport.list_page(prefix, after, page, self._deadline(None))
+            more, objects = self._transport.list_page(prefix, after, page, local, self._deadline(None))
             if not objects:
                 break
             found += objects

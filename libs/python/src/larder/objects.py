@@ -122,9 +122,9 @@ class Transport(Protocol):
         ...
 
     def list_page(
-        self, prefix: str, after: str, limit: int, deadline: Optional[float]
+        self, prefix: str, after: str, limit: int, local: bool, deadline: Optional[float]
     ) -> tuple[bool, list[ObjectInfo]]:
-        """Objects by key, those above `after`, and whether there are more."""
+        """Objects by key, those above `after`, and whether there are more; `local`: only what this node has."""
 
     def delete(self, key: str, deadline: Optional[float]) -> None:
         ...

@@ -108,9 +108,9 @@ class Transport:
         return _wire.decode_object(self._ask(Op.STAT, _wire.key(key), deadline))
 
     def list_page(
-        self, prefix: str, after: str, limit: int, deadline: Optional[float]
+        self, prefix: str, after: str, limit: int, local: bool, deadline: Optional[float]
     ) -> tuple[bool, list[ObjectInfo]]:
-        return _wire.decode_list(self._ask(Op.LIST, _wire.list_(prefix, after, limit), deadline))
+        return _wire.decode_list(self._ask(Op.LIST, _wire.list_(prefix, after, limit, local), deadline))
 
     def delete(self, key: str, deadline: Optional[float]) -> None:
         first = True

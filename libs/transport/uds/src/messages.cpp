@@ -122,10 +122,14 @@ void PutExtentsRequest(base::ByteWriter& out, const ExtentsRequest& extents) {
 ExtentsRequest TakeExtentsRequest(base::ByteReader& in) { return {.lease = {in.U64()}, .from = in.U32()}; }
 
 void PutList(base::ByteWriter& out, const object::ListRequest& list) {
-  out.Str(list.prefix).Str(list.after).U32(list.limit);
+  out.Str(list.prefix).Str(list.after).U32((list.local ? kListLocal : 0) | (list.limit & ~kListLocal));
 }
 object::ListRequest TakeList(base::ByteReader& in) {
-  return {.prefix = std::string(in.Str()), .after = std::string(in.Str()), .limit = in.U32()};
+  object::ListRequest list{.prefix = std::string(in.Str()), .after = std::string(in.Str())};
+  const uint32_t limit = in.U32();
+  list.limit = limit & ~kListLocal;
+  list.local = (limit & kListLocal) != 0;
+  return list;
 }
 
 void PutListHead(base::ByteWriter& out, bool more, uint16_t objects) { out.U8(more ? 1 : 0).U16(objects); }

@@ -123,6 +123,8 @@ struct ExtentsRequest {
 void PutExtentsRequest(base::ByteWriter& out, const ExtentsRequest& extents);
 ExtentsRequest TakeExtentsRequest(base::ByteReader& in);
 
+// In a LIST's limit: only what the node has. An agent that does not know it refuses such a limit.
+inline constexpr uint32_t kListLocal = 1u << 31;
 void PutList(base::ByteWriter& out, const object::ListRequest& list);
 object::ListRequest TakeList(base::ByteReader& in);
 // LIST's answer before its objects.

@@ -55,7 +55,10 @@ void EncodeRequest(Op op, const Json& f, ByteWriter& out) {
     case Op::kDelete:
       return (void)out.Str(f["key"].get<std::string>());
     case Op::kList:
-      return PutList(out, {.prefix = f["prefix"], .after = f["after"], .limit = f["limit"]});
+      return PutList(out, {.prefix = f["prefix"],
+                           .after = f["after"],
+                           .limit = f["limit"].get<uint32_t>() & ~kListLocal,
+                           .local = f["limit"] > kListLocal});
     case Op::kPin:
       return PutPin(out, {.pinned = f["pinned"] == 1, .key = f["key"]});
     case Op::kExtents:
@@ -130,7 +133,7 @@ Json DecodeRequest(Op op, ByteReader& in) {
       return {{"key", std::string(in.Str())}};
     case Op::kList: {
       const object::ListRequest list = TakeList(in);
-      return {{"prefix", list.prefix}, {"after", list.after}, {"limit", list.limit}};
+      return {{"prefix", list.prefix}, {"after", list.after}, {"limit", list.limit + (list.local ? kListLocal : 0)}};
     }
     case Op::kPin: {
       const PinRequest pin = TakePin(in);

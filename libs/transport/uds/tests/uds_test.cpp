@@ -35,6 +35,12 @@ class LatePeer final : public object::PeerDecorator {
             object::Done<absl::StatusOr<object::SealResult>> done) override {
     late_.Submit([=, this] { inner().Seal(session, lease, epoch, request, done); });
   }
+  // Names what it was asked for, and lists nothing.
+  void List(object::SessionId, const object::ListRequest& request,
+            object::Done<absl::StatusOr<object::ListPage>> done) override {
+    done(base::Error(absl::StatusCode::kAborted, "ASKED", "{} of '{}' after '{}'{}", request.limit, request.prefix,
+                     request.after, request.local ? ", here" : ""));
+  }
 
  private:
   base::ThreadPool late_{"late", 1};
@@ -115,6 +121,16 @@ TEST_F(Uds, APeerMayAnswerASealLater) {
   const std::vector<std::byte> answer = Ask(Op::kSeal, seal);
   base::ByteReader in(answer);
   EXPECT_EQ(TakeSealed(in).info.id.key, "k");
+}
+
+TEST_F(Uds, AListIsAskedForAsTheCallerMeantIt) {
+  auto channel = *Dial(dir_.path().string(), {});
+  const auto asked = [&](const object::ListRequest& request) {
+    return std::string(channel->List(request, base::kNoDeadline).status().message());
+  };
+  EXPECT_EQ(asked({}), "1000 of '' after ''");
+  EXPECT_EQ(asked({.prefix = "a/", .after = "a/b", .limit = 3, .local = true}), "3 of 'a/' after 'a/b', here");
+  EXPECT_EQ(asked({.limit = 0, .local = true}), "0 of '' after '', here");
 }
 
 // Its pieces and the SEAL are on their way together.
