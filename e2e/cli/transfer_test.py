@@ -122,7 +122,8 @@ class Transfer(CliCase):
         self.ok("export", self.key(), "-O", path, "--overwrite")
         self.assertEqual(pathlib.Path(path).read_bytes(), b"new")
         self.fails(2, "export", self.key(), "-O", "none/f", says="none")
-        self.fails(2, "export", self.key(), "-O", str(self.dir), "--overwrite", says="not a regular file")
+        self.fails(2, "export", self.key(), "-O", str(self.dir), says="not a regular file")
+        self.fails(2, "export", self.key(), "-O", "/dev/null", "--overwrite", says="not a regular file")
         self.assertEqual(os.listdir(self.dir), ["f"])
 
     def test_a_source_that_changes_meanwhile_makes_no_object(self):

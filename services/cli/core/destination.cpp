@@ -64,11 +64,11 @@ absl::StatusOr<std::unique_ptr<Destination>> Destination::Create(Directory direc
   struct stat there = {};
   // Early, so that nothing is fetched in vain; Publish decides.
   if (::fstatat(file->directory_.fd(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0) {
-    if (!overwrite) return file->Exists();
     if (!S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode)) {
       return base::InvalidArgument("NOT_A_FILE", "{} is not a regular file (name a file, or use -O - and redirect it)",
                                    file->Path());
     }
+    if (!overwrite) return file->Exists();
   }
   LARDER_RETURN_IF_ERROR(file->MakeTemporary());
   LARDER_RETURN_IF_ERROR(file->Reserve(size));
