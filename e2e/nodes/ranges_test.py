@@ -71,5 +71,19 @@ class Ranges(Nodes):
         )
 
 
+class RangesOfWhatComes(Nodes):
+    def test_a_range_does_not_wait_for_those_who_read_all(self):
+        self.begin("--pieces-rate-out=1MiB")
+        bytes_ = sample(64 * MIB)
+        self.ok("a", "import", "-", "--key", "k", stdin=bytes_)
+        export = self.begin_export("b", "k")
+        self.until(lambda: self.received("b") > 0, "it comes")
+        begin = 45 * MIB + 7
+        self.assertEqual(self.ok("b", "export", "k", "--range", f"{begin}-{begin + 99}"), bytes_[begin : begin + 100])
+        self.assertLess(self.received("b"), 16 * MIB, "what was asked for already, and its piece")
+        export.kill()
+        export.communicate()
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -53,6 +53,9 @@ class Chooser {
     return copies;
   }
 
+  bool Leads(uint32_t piece) const {
+    return piece < view_.lead_end || (view_.urgent != nullptr && view_.urgent->Has(piece));
+  }
   uint32_t Coming(uint32_t piece) const {
     uint32_t coming = 0;
     for (uint32_t parent = 0; parent < free_.size(); ++parent) coming += Awaits(parent, piece) ? 1 : 0;
@@ -71,11 +74,12 @@ class Chooser {
     for (uint32_t piece = left_.NextFrom(0); piece < left_.size(); piece = left_.NextFrom(piece + 1)) {
       const uint32_t first = piece - piece % view_.run_length;
       const uint32_t copies = Copies(piece) + Coming(piece);
+      const uint32_t lead = Leads(piece) ? piece : std::numeric_limits<uint32_t>::max();
       if (!blocks.empty() && blocks.back().first == first) {
+        blocks.back().lead = std::min(blocks.back().lead, lead);
         blocks.back().copies = std::min(blocks.back().copies, copies);
         continue;
       }
-      const uint32_t lead = piece < view_.lead_end ? piece : std::numeric_limits<uint32_t>::max();
       blocks.push_back({.first = first, .lead = lead, .copies = copies, .tie = Mixed(view_.seed ^ Mixed(first))});
     }
     std::ranges::sort(blocks, {}, [](const Block& block) { return std::tie(block.lead, block.copies, block.tie); });

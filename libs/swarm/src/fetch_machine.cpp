@@ -79,11 +79,11 @@ void FetchMachine::Want(PieceRun pieces, Now now) {
   if (all) request_.streaming = false;
   if (!ledger_) {
     if (all) request_.wanted.reset();
-    if (request_.wanted) request_.wanted->push_back(pieces);
+    if (!all) urgent_.push_back(pieces);
     return;
   }
   const bool was_idle = idle();
-  ledger_->Want(pieces);
+  ledger_->Want(pieces, !all);
   changed_ = true;
   if (!was_idle || idle()) return;
   // Nobody was to give anything until now.
@@ -228,6 +228,7 @@ absl::Status FetchMachine::Adopt(Manifest manifest, Now now) {
   const bool resumes = request_.held && request_.held->size() == pieces;
   ledger_.emplace(manifest_, *request_.destination, resumes ? *request_.held : PieceSet(pieces));
   for (const PieceRun& run : request_.wanted.value_or(std::vector{kAllPieces})) ledger_->Want(run);
+  for (const PieceRun& run : std::exchange(urgent_, {})) ledger_->Want(run, true);
   LARDER_RETURN_IF_ERROR(request_.destination->Prepare(manifest_, ledger_->map()));
   progress_ = accompanied_ = now;
   if (ledger_->complete()) Finish(absl::OkStatus());

@@ -129,6 +129,7 @@ class FetchMachine {
   std::shared_ptr<const Manifest> manifest_;
   base::Sha256Digest manifest_digest_{};
   std::optional<PieceLedger> ledger_;
+  std::vector<PieceRun> urgent_;  // wanted before there was a ledger
   Now progress_;
   Now advanced_;         // when Advance was last called,
   bool paused_ = false;  // and whether a parent was paused then

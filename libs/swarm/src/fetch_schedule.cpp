@@ -214,6 +214,7 @@ bool FetchMachine::AssignOnce(bool all, Now now) {
                                       .parents = parents,
                                       .run_length = (pieces + kRunsPerObject - 1) / kRunsPerObject,
                                       .lead_end = request_.streaming ? ledger_->FirstMissing() + kLeadPieces : 0,
+                                      .urgent = &ledger_->urgent(),
                                       .in_flight = in_flight,
                                       .seed = random_()})) {
     FetchParent& parent = *open[assignment.parent];

@@ -14,11 +14,13 @@ PieceLedger::PieceLedger(std::shared_ptr<const Manifest> manifest, Destination& 
       to_fetch_(manifest_->piece_count()),
       held_(std::move(held)),
       wanted_(manifest_->piece_count()),
+      urgent_(manifest_->piece_count()),
       map_(std::make_shared<PieceMap>(held_)),
       flying_(manifest_->piece_count()) {}
 
-void PieceLedger::Want(PieceRun pieces) {
+void PieceLedger::Want(PieceRun pieces, bool urgent) {
   for (uint32_t piece = pieces.first; piece < to_fetch_.size() && pieces.Has(piece); ++piece) {
+    if (urgent) urgent_.Add(piece);
     if (to_fetch_.Has(piece)) continue;
     to_fetch_.Add(piece);
     if (held_.Has(piece)) continue;

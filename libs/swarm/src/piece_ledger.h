@@ -33,13 +33,15 @@ class PieceLedger {
  public:
   // `held` are verified already; none is to be fetched yet.
   PieceLedger(std::shared_ptr<const Manifest> manifest, Destination& destination, PieceSet held);
-  // These are to be fetched, too, as far as there are such.
-  void Want(PieceRun pieces);
+  // These are to be fetched, too, as far as there are such; `urgent`: before all others.
+  void Want(PieceRun pieces, bool urgent = false);
 
   const Manifest& manifest() const { return *manifest_; }
   const std::shared_ptr<PieceMap>& map() const { return map_; }
   // Of those to fetch, what is neither verified nor under way.
   const PieceSet& wanted() const { return wanted_; }
+  // Of those that are wanted or were, the urgent ones.
+  const PieceSet& urgent() const { return urgent_; }
   const PieceSet& held() const { return held_; }
   bool complete() const { return held_.full(); }  // the object is
   bool satisfied() const { return left_ == 0; }   // what is to be fetched
@@ -84,6 +86,7 @@ class PieceLedger {
   PieceSet to_fetch_;
   PieceSet held_;
   PieceSet wanted_;
+  PieceSet urgent_;
   uint32_t left_ = 0;  // to fetch, not verified
   const std::shared_ptr<PieceMap> map_;
   std::vector<uint8_t> flying_;  // flights per piece

@@ -26,6 +26,7 @@ struct Drawn {
   explicit Drawn(uint64_t seed) : random(seed) {
     const uint32_t size = 1 + Below(40);
     wanted = RandomSet(size, 1 + Below(3));
+    urgent = RandomSet(size, 3);
     const uint32_t count = Below(6);
     held.reserve(count);
     arriving.reserve(count);
@@ -41,6 +42,7 @@ struct Drawn {
             .parents = parents,
             .run_length = 1 + Below(5),
             .lead_end = Below(2) == 0 ? 0 : Below(size),
+            .urgent = Below(2) == 0 ? nullptr : &urgent,
             .seed = random()};
     if (count == 0) return;
     for (uint32_t piece = 0; piece < size; ++piece) {
@@ -59,6 +61,7 @@ struct Drawn {
 
   std::mt19937_64 random;
   PieceSet wanted;
+  PieceSet urgent;
   std::vector<PieceSet> held;
   std::vector<PieceSet> arriving;
   std::vector<AssignView::Parent> parents;
@@ -193,6 +196,27 @@ TEST(Assign, TakesTheLeadInOrderBeforeWhatIsRarer) {
   EXPECT_THAT(Assign({.wanted = &wanted, .parents = parents, .lead_end = 2, .seed = 1}),
               ElementsAre(Assignment{.run = {0, 1}}, Assignment{.run = {1, 1}},
                           testing::Field(&Assignment::run, testing::Field(&PieceRun::first, testing::Ge(4)))));
+}
+
+TEST(Assign, TakesWhatIsUrgentInOrderBeforeTheRest) {
+  const PieceSet wanted = PieceSet::All(40);
+  const PieceSet urgent = SetOf(40, {9, 33});
+  const std::vector<AssignView::Parent> parents = {{.free = 3}};
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const auto chosen = Assign({.wanted = &wanted, .parents = parents, .lead_end = 1, .urgent = &urgent, .seed = seed});
+    EXPECT_THAT(chosen, ElementsAre(Assignment{.run = {0, 1}}, Assignment{.run = {9, 1}}, Assignment{.run = {33, 1}}));
+  }
+}
+
+TEST(Assign, TakesARunFirstOfWhichOneIsUrgent) {
+  const PieceSet wanted = PieceSet::All(40);
+  const PieceSet urgent = SetOf(40, {18});
+  const std::vector<AssignView::Parent> parents = {{.free = 4}};
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const auto chosen =
+        Assign({.wanted = &wanted, .parents = parents, .run_length = 4, .urgent = &urgent, .seed = seed});
+    EXPECT_THAT(chosen, ElementsAre(Assignment{.run = {16, 4}}));
+  }
 }
 
 TEST(Assign, AsksTheNearestThenTheOneWithTheMostRoom) {

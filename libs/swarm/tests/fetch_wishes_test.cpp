@@ -87,6 +87,25 @@ TEST(FetchWishes, WhoComesToWantAllReadsNothingFirst) {
   }
 }
 
+// Whether all is known to be wanted before, and whether the list of pieces is.
+TEST(FetchWishes, WhatSomebodyWaitsForComesBeforeTheRestOfAll) {
+  for (const bool late : {false, true}) {
+    SimulatedSwarm swarm(SomeBytes(16 * kMiB), kPiece, 1);
+    swarm.Add({.node = "a", .rate = 10e6});
+    swarm.Begin({});
+    if (late) swarm.Run(milliseconds(300));
+    const size_t before = swarm.asked.size();
+    swarm.Want({50, 2});
+    swarm.Run();
+    ASSERT_TRUE(swarm.result().has_value());
+    EXPECT_THAT(swarm.result()->status, IsOk());
+    EXPECT_EQ(before > 0, late);
+    EXPECT_EQ(swarm.asked.at(before).get.run.first, 50);
+    EXPECT_EQ(swarm.asked.at(before + 1).get.run.first, 51);
+    EXPECT_EQ(swarm.sent["a"], swarm.bytes().size());
+  }
+}
+
 TEST(FetchWishes, WithNoneLeftNoPatienceRunsOut) {
   SimulatedSwarm swarm(SomeBytes(4 * kMiB), kPiece, 1);
   swarm.Add({.node = "a", .fault = Fault::kDie, .after = kPiece + 100 * kKiB});
