@@ -56,6 +56,11 @@ class Scripts(unittest.TestCase):
             listed, {path.stem.removesuffix("_test") for path in ROOT.glob("e2e/kube/scenarios/*_test.py")}
         )
 
+    # They are run only now and then: code that changes under them would not be noticed.
+    def test_every_mutant_can_be_made(self):
+        done = run("mutants", "--check")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_the_cluster_knows_which_networks_overlap(self):
         cases = {
             ("10.244.0.0/16", "10.244.3.0/24"): True,

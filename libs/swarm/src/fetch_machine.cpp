@@ -117,6 +117,11 @@ void FetchMachine::Fail(FetchParent& parent, const absl::Status& why, bool final
        .failure = {.node = parent.spec.node, .node_epoch = parent.spec.node_epoch, .why = why, .final = final}});
 }
 
+bool FetchMachine::HasSome() const {
+  if (ledger_) return !ledger_->held().empty();
+  return request_.held && !request_.held->empty();
+}
+
 void FetchMachine::OnConnected(ParentId id, Now now) {
   FetchParent* parent = Find(id);
   if (parent == nullptr || parent->phase != FetchParent::Phase::kDialling) return;
@@ -124,11 +129,10 @@ void FetchMachine::OnConnected(ParentId id, Now now) {
   parent->last_byte = parent->opened = now;
   Do(Action::Kind::kSend, id,
      Encode(HelloFrame{.transfer_class = request_.transfer_class, .ticket = parent->spec.ticket}) +
-         Encode(OpenFrame{
-             .epoch = request_.epoch,
-             .node_epoch = parent->spec.node_epoch,
-             .piece_length = request_.piece_length,
-             .super_seeding = !request_.wanted && !request_.streaming && (!ledger_ || ledger_->held().empty())}));
+         Encode(OpenFrame{.epoch = request_.epoch,
+                          .node_epoch = parent->spec.node_epoch,
+                          .piece_length = request_.piece_length,
+                          .super_seeding = !request_.wanted && !request_.streaming && !HasSome()}));
 }
 
 void FetchMachine::OnClosed(ParentId id, const absl::Status& why, Now now) {

@@ -97,6 +97,8 @@ class FetchMachine {
   void EndFlight(FetchParent& parent, uint32_t request, bool cancel);
   void CancelAll(FetchParent& parent);
   void PieceVerified(uint32_t piece);
+  // Verified pieces, maybe of an earlier fetch.
+  bool HasSome() const;
   void ForgivePauses(Now now);
   void DialDue(Now now);
   void CheckStall(FetchParent& parent, Now now);
