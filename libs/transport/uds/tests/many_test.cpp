@@ -37,7 +37,7 @@ class ManyAtOnce : public ScriptedTest {
   // Answers BATCHes of GETs, all inline, with each object's key for its bytes, until `count` items came.
   void AnswerKeys(size_t count) {
     for (size_t done = 0; done < count;) {
-      Request batch;
+      ScriptedRequest batch;
       const std::vector<Item> items = agent().ExpectBatch(batch);
       std::vector<Answer> answers;
       for (const Item& item : items) answers.push_back({item.number, 0, InlineObject("k", 1, KeyOf(item))});
@@ -54,7 +54,7 @@ TEST_F(ManyAtOnce, EachKeyGetsItsOwnAnswerInWhateverOrderAndFormItComes) {
   Slab one = MakeSlab('a'), two = MakeSlab('b');
   const std::vector<std::string> keys = {"inline", "missing", "two", "one", "stream"};
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
-  Request batch;
+  ScriptedRequest batch;
   const std::vector<Item> items = agent().ExpectBatch(batch);
   ASSERT_EQ(items.size(), keys.size());
   for (size_t i = 0; i < keys.size(); ++i) EXPECT_EQ(KeyOf(items[i]), keys[i]);
@@ -79,8 +79,8 @@ TEST_F(ManyAtOnce, EachKeyGetsItsOwnAnswerInWhateverOrderAndFormItComes) {
 TEST_F(ManyAtOnce, ARecordHoldsWhatFitsAndSeveralAreOnTheirWay) {
   const std::vector<std::string> keys = Keys(300);
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
-  std::vector<Request> batches(4);
-  for (Request& batch : batches) EXPECT_EQ(agent().ExpectBatch(batch).size(), kMaxBatch);
+  std::vector<ScriptedRequest> batches(4);
+  for (ScriptedRequest& batch : batches) EXPECT_EQ(agent().ExpectBatch(batch).size(), kMaxBatch);
   for (size_t b = 4; b > 0; --b) {  // the last first
     std::vector<Answer> answers;
     for (uint16_t i = kMaxBatch; i > 0; --i) {
@@ -102,7 +102,7 @@ TEST_F(ManyAtOnce, PutsGoTogetherAsFarAsTheyFitARecordAndOthersAlone) {
                                                 {.request = {.key = "c"}, .bytes = base::AsBytes(half)},
                                                 {.request = {.key = "d"}, .bytes = base::AsBytes(small)}};
   auto put = Beside([&] { return channel_->PutMany(puts, base::kNoDeadline); });
-  Request first, second;
+  ScriptedRequest first, second;
   std::vector<Item> items = agent().ExpectBatch(first);
   ASSERT_EQ(items.size(), 2u) << "a third does not fit";
   base::ByteReader in = items[1].in();
@@ -127,7 +127,7 @@ TEST_F(ManyAtOnce, PutsGoTogetherAsFarAsTheyFitARecordAndOthersAlone) {
 TEST_F(ManyAtOnce, APutThatMayNotWaitWithTheOthersIsAskedAlone) {
   const std::vector<object::PutRequest> puts = {{.request = {.key = "a"}}, {.request = {.key = "b"}}};
   auto put = Beside([&] { return channel_->PutMany(puts, base::kNoDeadline); });
-  Request batch;
+  ScriptedRequest batch;
   ASSERT_EQ(agent().ExpectBatch(batch).size(), 2u);
   agent().Answers(batch, {{0, 8, ErrorText("TOO_MANY_WAITING")}, {1, 0, SealedAs("b", 2)}});
   agent().Reply(agent().Expect(Op::kPut), SealedAs("a", 3));
@@ -139,7 +139,7 @@ TEST_F(ManyAtOnce, APutThatMayNotWaitWithTheOthersIsAskedAlone) {
 TEST_F(ManyAtOnce, WhatWasAnsweredBeforeTheConnectionWasLostIsKept) {
   const std::vector<std::string> keys = {"a", "b", "c"};
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
-  Request batch;
+  ScriptedRequest batch;
   agent().ExpectBatch(batch);
   agent().Answers(batch, {{1, 0, InlineObject("b", 1, "bb")}});
   agent().Close();
@@ -157,7 +157,7 @@ TEST_F(ManyAtOnce, AnswersOfNoItemEndTheConnection) {
     auto channel = Dial(agent);
     const std::vector<std::string> keys = {"a"};
     auto got = Beside([&] { return channel->GetMany(keys, base::kNoDeadline); });
-    Request batch;
+    ScriptedRequest batch;
     agent->ExpectBatch(batch);
     agent->Answers(batch, answers);
     EXPECT_THAT(got.get()[0].status(), StatusIs(absl::StatusCode::kInvalidArgument, "BAD_RECORD"));
@@ -169,7 +169,7 @@ TEST_F(ManyAtOnce, ReadersReleasedTogetherCostOneRecord) {
   Slab slab = MakeSlab('a');
   const std::vector<std::string> keys = Keys(10);
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
-  Request batch;
+  ScriptedRequest batch;
   agent().ExpectBatch(batch);
   std::vector<Answer> answers;
   for (uint16_t i = 0; i < 10; ++i) {
@@ -191,7 +191,7 @@ TEST_F(ManyAtOnce, ReleasesThatWaitForTheirGroupGoOutBeforeWhatMayNeedTheMemory)
   Slab slab = MakeSlab('a');
   const std::vector<std::string> keys = Keys(2);
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
-  Request batch;
+  ScriptedRequest batch;
   agent().ExpectBatch(batch);
   agent().Answers(batch,
                   {{0, 0, SharedObject(100, keys[0], 1, {slab.Extent(true, 0, 10)})},
@@ -221,7 +221,7 @@ TEST_F(ManyAtOnce, AClientThatCannotSendReadsMeanwhile) {
   auto got = Beside([&] { return channel_->GetMany(keys, base::kNoDeadline); });
   const std::string bytes(60'000, 'x');
   for (size_t done = 0; done < keys.size();) {
-    Request batch;
+    ScriptedRequest batch;
     const std::vector<Item> items = agent().ExpectBatch(batch);
     for (const Item& item : items) agent().Answers(batch, {{item.number, 0, InlineObject("k", 1, bytes)}});
     done += items.size();

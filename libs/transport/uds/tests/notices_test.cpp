@@ -27,7 +27,7 @@ base::ByteWriter LeaseIds(std::vector<object::LeaseId> ids) {
 class Notices : public ScriptedTest {
  protected:
   static std::vector<uint32_t> ExpectUnmapped(AgentEnd& agent) {
-    const Request unmapped = agent.Expect(Op::kUnmapped);
+    const ScriptedRequest unmapped = agent.Expect(Op::kUnmapped);
     base::ByteReader in = unmapped.in();
     return TakeUnmapped(in).segments;
   }
@@ -104,7 +104,7 @@ TEST_F(Notices, AReaderWhoseLeaseLapsedHasItAgainIfTheEpochIsTheSame) {
   Slab slab = MakeSlab('a');
   auto reader = GetSlab(*channel, *agent, "k", 3, 11, slab);
   agent->Tell(Op::kLapsed, LeaseIds({{11}}));
-  Request batch;
+  ScriptedRequest batch;
   const std::vector<Item> items = agent->ExpectBatch(batch);
   EXPECT_TRUE(reader->lapsed());
   ASSERT_EQ(items.size(), 1u);
@@ -127,7 +127,7 @@ TEST_F(Notices, AReaderWhoseObjectIsGoneKeepsItsBytesAndNoLease) {
   auto replaced = GetSlab(*channel, *agent, "replaced", 3, 11, one);
   auto deleted = GetSlab(*channel, *agent, "deleted", 4, 12, two);
   agent->Tell(Op::kLapsed, LeaseIds({{11}, {12}}));
-  Request batch;
+  ScriptedRequest batch;
   ASSERT_EQ(agent->ExpectBatch(batch).size(), 2u);
   agent->Answers(batch, {{.item = 1, .code = 5, .payload = ErrorText("NO_OBJECT")},
                          {.item = 0, .payload = StreamObject(13, "replaced", 9, 5)}});

@@ -188,8 +188,8 @@ class RangesAtClient : public ScriptedTest {
     return Beside([&] { return channel.GetRange("k", kRange, base::kNoDeadline); });
   }
   // The next thing asked, which must be for the range.
-  static Request ExpectRange(AgentEnd& agent, uint32_t flags) {
-    Request batch;
+  static ScriptedRequest ExpectRange(AgentEnd& agent, uint32_t flags) {
+    ScriptedRequest batch;
     const std::vector<Item> items = agent.ExpectBatch(batch);
     EXPECT_EQ(items.size(), 1u);
     EXPECT_EQ(items.at(0).op, Op::kGetRange);
@@ -220,7 +220,7 @@ class RangesAtClient : public ScriptedTest {
     });
   }
   static void AnswerRead(AgentEnd& agent, uint64_t lease) {
-    const Request read = agent.Expect(Op::kRead);
+    const ScriptedRequest read = agent.Expect(Op::kRead);
     EXPECT_EQ(LeaseOf(read), lease);
     agent.Reply(read, base::ByteWriter().Raw(base::AsBytes("abc")));
   }
@@ -335,8 +335,8 @@ TEST_F(RangesAtClient, OfTwoLeasesForOneReaderOneIsReleased) {
   AgentEnd next = agent_.Accept(kShortTtl);
   auto one = ReadLater(*reader);
   auto two = ReadLater(*reader);
-  const Request first = ExpectRange(next, kGetNoDescriptors);
-  const Request second = ExpectRange(next, kGetNoDescriptors);
+  const ScriptedRequest first = ExpectRange(next, kGetNoDescriptors);
+  const ScriptedRequest second = ExpectRange(next, kGetNoDescriptors);
   next.Answers(first, {Stream(21, 3)});
   AnswerRead(next, 21);
   next.Answers(second, {Stream(22, 3)});

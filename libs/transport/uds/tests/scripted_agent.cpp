@@ -28,7 +28,7 @@ void AwaitReadable(int fd, const std::string& what) {
 
 // ---- one connection
 
-Request AgentEnd::Receive() {
+ScriptedRequest AgentEnd::Receive() {
   AwaitReadable(fd_.get(), "a request");
   std::vector<std::byte> buffer(kMaxRecord);
   const auto received = ReceiveRecord(fd_.get(), buffer, true);
@@ -38,9 +38,9 @@ Request AgentEnd::Receive() {
   return {.header = *header, .payload = {buffer.begin() + kHeaderSize, buffer.begin() + received->size}};
 }
 
-Request AgentEnd::Next(std::initializer_list<Op> expected) {
+ScriptedRequest AgentEnd::Next(std::initializer_list<Op> expected) {
   while (true) {
-    Request request = Receive();
+    ScriptedRequest request = Receive();
     if (std::ranges::find(expected, request.header.op) != expected.end()) return request;
     Need(request.header.op == Op::kRenew,
          fmt::format("operation {} was not expected", static_cast<int>(request.header.op)));
@@ -48,16 +48,16 @@ Request AgentEnd::Next(std::initializer_list<Op> expected) {
   }
 }
 
-Request AgentEnd::Expect(Op op) { return Next({op}); }
+ScriptedRequest AgentEnd::Expect(Op op) { return Next({op}); }
 
-std::pair<Request, Request> AgentEnd::Expect(Op one, Op other) {
-  Request first = Next({one, other});
-  Request second = Next({first.header.op == one ? other : one});
+std::pair<ScriptedRequest, ScriptedRequest> AgentEnd::Expect(Op one, Op other) {
+  ScriptedRequest first = Next({one, other});
+  ScriptedRequest second = Next({first.header.op == one ? other : one});
   if (first.header.op != one) std::swap(first, second);
   return {std::move(first), std::move(second)};
 }
 
-std::vector<Item> AgentEnd::ExpectBatch(Request& batch) {
+std::vector<Item> AgentEnd::ExpectBatch(ScriptedRequest& batch) {
   batch = Expect(Op::kBatch);
   base::ByteReader in = batch.in();
   std::vector<Item> items;
@@ -79,16 +79,16 @@ void AgentEnd::Send(const Header& header, base::ByteSpan payload, const std::vec
   Need(SendRecord(fd_.get(), parts, fds, true).ok(), "the client has hung up");
 }
 
-void AgentEnd::Reply(const Request& request, const base::ByteWriter& payload, const std::vector<int>& fds) {
+void AgentEnd::Reply(const ScriptedRequest& request, const base::ByteWriter& payload, const std::vector<int>& fds) {
   Send({.op = request.header.op, .request_id = request.header.request_id}, payload.bytes(), fds);
 }
 
-void AgentEnd::Refuse(const Request& request, absl::StatusCode code, std::string_view reason) {
+void AgentEnd::Refuse(const ScriptedRequest& request, absl::StatusCode code, std::string_view reason) {
   Send({.op = request.header.op, .request_id = request.header.request_id, .code = static_cast<uint32_t>(code)},
        ErrorText(reason).bytes(), {});
 }
 
-void AgentEnd::Answers(const Request& batch, const std::vector<Answer>& answers, const std::vector<int>& fds) {
+void AgentEnd::Answers(const ScriptedRequest& batch, const std::vector<Answer>& answers, const std::vector<int>& fds) {
   base::ByteWriter out;
   out.U16(static_cast<uint16_t>(answers.size()));
   for (const Answer& answer : answers) {
@@ -108,7 +108,7 @@ void AgentEnd::WaitUntilRead() {
   for (int i = 0; i < 2; ++i) Reply(Expect(Op::kRenew), base::ByteWriter().U16(0));
 }
 
-void AgentEnd::Greet(const Request& hello, base::Duration lease_ttl) {
+void AgentEnd::Greet(const ScriptedRequest& hello, base::Duration lease_ttl) {
   base::ByteWriter out;
   out.U64(1).Raw(std::vector<std::byte>(16));
   out.U32(static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(lease_ttl).count()));
@@ -124,7 +124,7 @@ ScriptedAgent::ScriptedAgent(const std::string& directory) : path_(directory + "
   listener_ = *std::move(listening);
 }
 
-AgentEnd ScriptedAgent::Meet(Request& hello) {
+AgentEnd ScriptedAgent::Meet(ScriptedRequest& hello) {
   AwaitReadable(listener_.get(), "a client");
   AgentEnd end(base::UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
   hello = end.Expect(Op::kHello);
@@ -135,7 +135,7 @@ AgentEnd ScriptedAgent::Meet(Request& hello) {
 }
 
 AgentEnd ScriptedAgent::Accept(base::Duration lease_ttl) {
-  Request hello;
+  ScriptedRequest hello;
   AgentEnd end = Meet(hello);
   end.Greet(hello, lease_ttl);
   return end;

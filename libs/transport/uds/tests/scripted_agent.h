@@ -15,7 +15,8 @@
 // or nothing for ten seconds, throws, which fails the test.
 namespace larder::transport::uds {
 
-struct Request {
+// Not Request: the agent has one, and programs of both have one destructor of that name.
+struct ScriptedRequest {
   Header header;
   std::vector<std::byte> payload;
   base::ByteReader in() const { return base::ByteReader(payload); }
@@ -40,14 +41,14 @@ class AgentEnd {
   AgentEnd(base::UniqueFd fd) : fd_(std::move(fd)) {}
 
   // The next request, which must be this one. RENEWs that come before it are answered: nothing has lapsed.
-  Request Expect(Op op);
+  ScriptedRequest Expect(Op op);
   // The next requests, these two in any order.
-  std::pair<Request, Request> Expect(Op one, Op other);
-  std::vector<Item> ExpectBatch(Request& batch);
-  void Reply(const Request& request, const base::ByteWriter& payload, const std::vector<int>& fds = {});
-  void Refuse(const Request& request, absl::StatusCode code, std::string_view reason);
+  std::pair<ScriptedRequest, ScriptedRequest> Expect(Op one, Op other);
+  std::vector<Item> ExpectBatch(ScriptedRequest& batch);
+  void Reply(const ScriptedRequest& request, const base::ByteWriter& payload, const std::vector<int>& fds = {});
+  void Refuse(const ScriptedRequest& request, absl::StatusCode code, std::string_view reason);
   // One record of answers to a BATCH.
-  void Answers(const Request& batch, const std::vector<Answer>& answers, const std::vector<int>& fds = {});
+  void Answers(const ScriptedRequest& batch, const std::vector<Answer>& answers, const std::vector<int>& fds = {});
   // A record of the agent's own.
   void Tell(Op op, const base::ByteWriter& payload);
   // Whether the client says nothing for `wait`.
@@ -55,14 +56,14 @@ class AgentEnd {
   // Returns once the client has read all that was said before: it has had an answer that came later.
   void WaitUntilRead();
   // Answers HELLO. `lease_ttl`: three renewals in it.
-  void Greet(const Request& hello, base::Duration lease_ttl = std::chrono::seconds(30));
+  void Greet(const ScriptedRequest& hello, base::Duration lease_ttl = std::chrono::seconds(30));
   void Close() { fd_.Reset(); }
 
   uint64_t earlier_bytes = 0;  // that HELLO told
 
  private:
-  Request Receive();
-  Request Next(std::initializer_list<Op> expected);
+  ScriptedRequest Receive();
+  ScriptedRequest Next(std::initializer_list<Op> expected);
   void Send(const Header& header, base::ByteSpan payload, const std::vector<int>& fds);
   base::UniqueFd fd_;
 };
@@ -72,7 +73,7 @@ class ScriptedAgent {
   // Listens at `directory`/data.sock.
   explicit ScriptedAgent(const std::string& directory);
   // The next client, whose HELLO is not answered yet.
-  AgentEnd Meet(Request& hello);
+  AgentEnd Meet(ScriptedRequest& hello);
   // The next client, greeted.
   AgentEnd Accept(base::Duration lease_ttl = std::chrono::seconds(30));
   // Nobody can connect any more.

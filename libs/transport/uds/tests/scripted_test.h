@@ -63,7 +63,7 @@ class ScriptedTest : public testing::Test {
                                                 uint64_t epoch, uint64_t lease, const Slab& slab,
                                                 bool has_descriptor = true) {
     auto got = Beside([&] { return channel.Get(key, base::kNoDeadline); });
-    const Request get = agent.Expect(Op::kGet);
+    const ScriptedRequest get = agent.Expect(Op::kGet);
     agent.Reply(get, SharedObject(lease, key, epoch, {slab.Extent(has_descriptor)}),
                 has_descriptor ? std::vector<int>{slab.fd.get()} : std::vector<int>());
     auto reader = got.get();
@@ -90,7 +90,7 @@ class ScriptedTest : public testing::Test {
   }
   // Answers WINDOW with memory to write `size` bytes to.
   void GiveWindow(AgentEnd& agent, uint64_t size) {
-    const Request asked = agent.Expect(Op::kWindow);
+    const ScriptedRequest asked = agent.Expect(Op::kWindow);
     windows_.push_back(*arena_->AllocateWindow("default", windows_.size() + 1, size));
     std::vector<WireExtent> extents;
     std::vector<base::UniqueFd> fds;
@@ -109,7 +109,7 @@ class ScriptedTest : public testing::Test {
     PutExtents(given, extents);
     agent.Reply(asked, given, numbers);
   }
-  static uint64_t LeaseOf(const Request& request) { return request.in().U64(); }
+  static uint64_t LeaseOf(const ScriptedRequest& request) { return request.in().U64(); }
   // Nothing maps `slab` but the agent, says the kernel.
   bool IsUnmapped(Slab slab) {
     slab = Slab();

@@ -24,7 +24,7 @@ class Successor : public ScriptedTest {
 
   // The new agent's answer to the first thing it is asked, which is for what readers had.
   static void AnswerAgain(AgentEnd& agent, const std::string& key, Answer answer) {
-    Request batch;
+    ScriptedRequest batch;
     const std::vector<Item> items = agent.ExpectBatch(batch);
     ASSERT_EQ(items.size(), 1u);
     base::ByteReader get = items[0].in();
@@ -33,7 +33,7 @@ class Successor : public ScriptedTest {
     EXPECT_EQ(get.Str(), key);
     agent.Answers(batch, {std::move(answer)});
   }
-  static uint64_t EarlierBytes(const Request& unmapped) { return unmapped.in().U64(); }
+  static uint64_t EarlierBytes(const ScriptedRequest& unmapped) { return unmapped.in().U64(); }
 };
 
 TEST_F(Successor, ReadersHaveTheirLeasesAgainThoughNobodyCalls) {
@@ -115,7 +115,7 @@ TEST_F(Successor, AStreamGoesOnWhereItWas) {
   agent->Close();
   AgentEnd next = agent_.Accept();
   AnswerAgain(next, "k", {.payload = StreamObject(21, "k", 3, base::kMiB)});
-  const Request again = next.Expect(Op::kRead);
+  const ScriptedRequest again = next.Expect(Op::kRead);
   base::ByteReader in = again.in();
   EXPECT_EQ(in.U64(), 21u);
   EXPECT_EQ(in.U64(), kInlineLimit) << "from where it was";
@@ -156,7 +156,7 @@ TEST_F(Successor, AStreamWhoseLeaseLapsedAsksForItAgain) {
   auto read = Beside([&] { return reader->Read(0, bytes); });
   agent->Refuse(agent->Expect(Op::kRead), absl::StatusCode::kAborted, "LEASE_LOST");
   AnswerAgain(*agent, "k", {.payload = StreamObject(12, "k", 3, base::kMiB)});
-  const Request again = agent->Expect(Op::kRead);
+  const ScriptedRequest again = agent->Expect(Op::kRead);
   EXPECT_EQ(LeaseOf(again), 12u);
   agent->Reply(again, base::ByteWriter().U8('x'));
   EXPECT_THAT(read.get(), IsOk());
@@ -194,11 +194,11 @@ TEST_F(Successor, WhoBeginsToWaitAfterManyFailedTriesSeesOneOfItsOwn) {
   // By now a pause between tries would be longer than a window; and one has just begun when `late` comes.
   agent_ = ScriptedAgent(directory());
   auto first = Beside([&] { return early->Read(0, byte_of_early); });
-  Request hello;
+  ScriptedRequest hello;
   agent_.Meet(hello).Close();
   auto second = Beside([&] { return late->Read(0, byte_of_late); });
   AgentEnd next = agent_.Accept();
-  Request batch;
+  ScriptedRequest batch;
   ASSERT_EQ(next.ExpectBatch(batch).size(), 2u);
   next.Answers(batch, {{.code = 5, .payload = ErrorText("NO_OBJECT")},
                        {.item = 1, .code = 5, .payload = ErrorText("NO_OBJECT")}});
@@ -279,7 +279,7 @@ TEST_F(Successor, AForkedChildLeavesAWriterToTheParent) {
   auto writing = Beside([&] { return writer->Write(slot); });
   GiveWindow(*agent, kSlots * kSlot);
   ASSERT_THAT(writing.get(), IsOk());
-  const Request on_its_way = agent->Expect(Op::kWrite);
+  const ScriptedRequest on_its_way = agent->Expect(Op::kWrite);
   const auto room = writer->Prepare(100);
   ASSERT_THAT(room, IsOk());
   std::ranges::fill(*room, std::byte{'p'});

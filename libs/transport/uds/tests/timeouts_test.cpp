@@ -75,7 +75,7 @@ TEST_F(Timeouts, AReadThatTakesTooLongMayBeAskedAgain) {
   EXPECT_THAT(reader->Read(0, one), StatusIs(absl::StatusCode::kDeadlineExceeded, "NO_ANSWER"));
   AgentEnd next = agent_.Accept();
   EXPECT_EQ(reader->Read(0, one).code(), absl::StatusCode::kDeadlineExceeded) << "its lease is not there yet";
-  Request batch;
+  ScriptedRequest batch;
   ASSERT_EQ(next.ExpectBatch(batch).size(), 1u);
   next.Answers(batch, {{.payload = StreamObject(21, "k", 3, base::kMiB)}});
   while (reader->lapsed()) std::this_thread::yield();
@@ -88,7 +88,7 @@ TEST_F(Timeouts, WhoWaitsForAnotherToConnectDoesSoUntilItsDeadline) {
   auto channel = Dial(agent);
   agent->Close();
   auto patient = Beside([&] { return channel->Redial(base::kNoDeadline); });
-  Request hello;
+  ScriptedRequest hello;
   AgentEnd next = agent_.Meet(hello);
   const auto other = channel->Redial(base::SystemClock().Now() + kShort);
   EXPECT_THAT(other.status(), StatusIs(absl::StatusCode::kUnavailable, "NO_AGENT"));

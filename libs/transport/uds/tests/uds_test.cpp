@@ -154,8 +154,8 @@ TEST_F(SealByScript, ARefusedWritesCreationIsDiscardedAfterItsSealIsAnswered) {
   auto writer = CreateW(*channel, *agent);
   ASSERT_THAT(writer->Write(base::AsBytes("x")), IsOk());
   auto sealed = Beside([&] { return writer->Seal({}).status(); });
-  const Request write = agent->Expect(Op::kWrite);
-  const Request seal = agent->Expect(Op::kSeal);
+  const ScriptedRequest write = agent->Expect(Op::kWrite);
+  const ScriptedRequest seal = agent->Expect(Op::kSeal);
   agent->Refuse(write, absl::StatusCode::kResourceExhausted, "ARENA_FULL");
   EXPECT_TRUE(agent->HearsNothing(std::chrono::milliseconds(50)));
   agent->Refuse(seal, absl::StatusCode::kInvalidArgument, "SIZE_MISMATCH");
