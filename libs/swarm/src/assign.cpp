@@ -24,18 +24,27 @@ class Chooser {
 
   std::vector<Assignment> Choose() {
     if (left_.empty()) return ChooseDuplicates();
-    const std::vector<uint32_t> blocks = Blocks();
+    const std::vector<Block> blocks = Blocks();
     ChooseRuns(blocks, true);
     ChooseRuns(blocks, false);  // last: who waits for what arrives must not be kept from what it could have now
     return std::move(chosen_);
   }
 
  private:
-  void ChooseRuns(const std::vector<uint32_t>& blocks, bool held) {
-    for (const uint32_t block : blocks) {
-      const uint32_t end = std::min(block + view_.run_length, left_.size());
-      for (uint32_t piece = left_.NextFrom(block); piece < end; piece = left_.NextFrom(piece + 1)) {
-        if (const auto parent = ParentFor(piece, held)) Take(*parent, piece, end, held);
+  // Pieces that one request may be for, as far as they are wanted.
+  struct Block {
+    uint32_t first;
+    uint32_t end;
+    uint32_t lead;    // in the order of these,
+    uint32_t copies;  // then of these
+    uint64_t tie;
+  };
+  static constexpr uint32_t kLast = std::numeric_limits<uint32_t>::max();
+
+  void ChooseRuns(const std::vector<Block>& blocks, bool held) {
+    for (const Block& block : blocks) {
+      for (uint32_t piece = left_.NextFrom(block.first); piece < block.end; piece = left_.NextFrom(piece + 1)) {
+        if (const auto parent = ParentFor(piece, held)) Take(*parent, piece, block.end, held);
       }
     }
   }
@@ -53,8 +62,10 @@ class Chooser {
     return copies;
   }
 
-  bool Leads(uint32_t piece) const {
-    return piece < view_.lead_end || (view_.urgent != nullptr && view_.urgent->Has(piece));
+  // Urgent ones are as good as each other: nobody reads them in their order, and many may wait for the same.
+  uint32_t LeadOf(uint32_t piece) const {
+    if (piece < view_.lead_end) return piece;
+    return view_.urgent != nullptr && view_.urgent->Has(piece) ? kLast - 1 : kLast;
   }
   uint32_t Coming(uint32_t piece) const {
     uint32_t coming = 0;
@@ -62,30 +73,28 @@ class Chooser {
     return coming;
   }
 
-  // The first pieces of all runs that hold something wanted, in the order they are to be asked for.
-  std::vector<uint32_t> Blocks() const {
-    struct Block {
-      uint32_t first;
-      uint32_t lead;    // in the order of these,
-      uint32_t copies;  // then of these
-      uint64_t tie;
-    };
+  // All that hold something wanted, in the order they are to be asked for.
+  std::vector<Block> Blocks() const {
     std::vector<Block> blocks;
     for (uint32_t piece = left_.NextFrom(0); piece < left_.size(); piece = left_.NextFrom(piece + 1)) {
       const uint32_t first = piece - piece % view_.run_length;
+      const uint32_t end = std::min(first + view_.run_length, left_.size());
       const uint32_t copies = Copies(piece) + Coming(piece);
-      const uint32_t lead = Leads(piece) ? piece : std::numeric_limits<uint32_t>::max();
-      if (!blocks.empty() && blocks.back().first == first) {
-        blocks.back().lead = std::min(blocks.back().lead, lead);
+      const uint32_t lead = LeadOf(piece);
+      const bool same = !blocks.empty() && blocks.back().end == end;
+      if (same && blocks.back().lead <= lead) {
         blocks.back().copies = std::min(blocks.back().copies, copies);
         continue;
       }
-      blocks.push_back({.first = first, .lead = lead, .copies = copies, .tie = Mixed(view_.seed ^ Mixed(first))});
+      if (same) blocks.back().end = piece;  // what nobody waits for does not go before it
+      blocks.push_back({.first = same ? piece : first,
+                        .end = end,
+                        .lead = lead,
+                        .copies = copies,
+                        .tie = Mixed(view_.seed ^ Mixed(piece))});
     }
     std::ranges::sort(blocks, {}, [](const Block& block) { return std::tie(block.lead, block.copies, block.tie); });
-    std::vector<uint32_t> order;
-    for (const Block& block : blocks) order.push_back(block.first);
-    return order;
+    return blocks;
   }
 
   // Who has the piece; or, if not `held`, awaits it, and nobody has it.

@@ -11,6 +11,8 @@ namespace {
 
 using absl::StatusCode;
 
+constexpr uint32_t kMuch = 8;  // an eighth of the pieces
+
 // These say that asking again cannot help.
 bool IsFinal(const absl::Status& why) {
   constexpr std::array<std::string_view, 6> kFinal = {"PROTOCOL_VERSION", "BAD_TICKET",  "TICKET_EXPIRED",
@@ -117,9 +119,9 @@ void FetchMachine::Fail(FetchParent& parent, const absl::Status& why, bool final
        .failure = {.node = parent.spec.node, .node_epoch = parent.spec.node_epoch, .why = why, .final = final}});
 }
 
-bool FetchMachine::HasSome() const {
-  if (ledger_) return !ledger_->held().empty();
-  return request_.held && !request_.held->empty();
+bool FetchMachine::HasMuch() const {
+  const PieceSet* held = ledger_ ? &ledger_->held() : request_.held ? &*request_.held : nullptr;
+  return held != nullptr && held->count() * kMuch > held->size();
 }
 
 void FetchMachine::OnConnected(ParentId id, Now now) {
@@ -132,7 +134,7 @@ void FetchMachine::OnConnected(ParentId id, Now now) {
          Encode(OpenFrame{.epoch = request_.epoch,
                           .node_epoch = parent->spec.node_epoch,
                           .piece_length = request_.piece_length,
-                          .super_seeding = !request_.wanted && !request_.streaming && !HasSome()}));
+                          .super_seeding = !request_.wanted && !request_.streaming && !HasMuch()}));
 }
 
 void FetchMachine::OnClosed(ParentId id, const absl::Status& why, Now now) {

@@ -97,8 +97,8 @@ class FetchMachine {
   void EndFlight(FetchParent& parent, uint32_t request, bool cancel);
   void CancelAll(FetchParent& parent);
   void PieceVerified(uint32_t piece);
-  // Verified pieces, maybe of an earlier fetch.
-  bool HasSome() const;
+  // So many verified pieces, maybe of an earlier fetch, that what is offered in turn would often be among them.
+  bool HasMuch() const;
   void ForgivePauses(Now now);
   void DialDue(Now now);
   void CheckStall(FetchParent& parent, Now now);

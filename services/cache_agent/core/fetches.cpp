@@ -408,7 +408,7 @@ void Fetches::Begin(const FlightPtr& flight, uint64_t attempt, const std::shared
   base::MutexLock lock(mutex_);
   if (flight->attempt == attempt && flight->phase == Phase::kFetching) {
     flight->fetch = std::move(fetch);
-    // What was wished for meanwhile.
+    // What was wished for meanwhile; and all that somebody waits for goes first.
     for (const swarm::PieceRun& pieces : flight->wished.Runs()) flight->fetch->Want(pieces);
     if (flight->wants_all) flight->fetch->Want(swarm::kAllPieces);
     AskNew(*flight, ChooseHolders(ViewOf(*flight)));  // who was met meanwhile

@@ -201,7 +201,7 @@ class Client:
         self, prefix: str = "", *, after: str = "", limit: Optional[int] = None, local: bool = False
     ) -> List[ObjectInfo]:
         """Sealed objects whose keys start with `prefix` and are above `after`, by key; at most `limit`. The cluster's,
-        or (`local`) what this node has."""
+        or (`local`) what this node has: an agent that is too old for that says BAD_LIMIT."""
         for text in (prefix, after):
             _check_utf8(text)
         found: list[ObjectInfo] = []

@@ -28,7 +28,7 @@ struct AssignView {
   std::span<const Parent> parents;      // kMaxParents at most
   uint32_t run_length = 1;              // pieces of one request, at most
   uint32_t lead_end = 0;                // pieces before this one go first, in order: somebody reads while they arrive
-  const PieceSet* urgent = nullptr;     // and so do these; null: none
+  const PieceSet* urgent = nullptr;     // these go next, the rarest first; null: none
   std::span<const InFlight> in_flight;  // asked for again, once nothing is wanted
   uint64_t seed = 0;                    // of ties
 };
