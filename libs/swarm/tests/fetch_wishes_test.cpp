@@ -106,6 +106,23 @@ TEST(FetchWishes, WhatSomebodyWaitsForComesBeforeTheRestOfAll) {
   }
 }
 
+TEST(FetchWishes, WhatSomebodyWaitsForIsAskedOfWhoSuperSeedsBeforeItIsOffered) {
+  SimulatedSwarm swarm(SomeBytes(16 * kMiB), kPiece, 1);
+  PieceSet offered(64);
+  offered.Add({0, 40});
+  for (const char* node : {"a", "b"}) swarm.Add({.node = node, .rate = 2e6, .offered = offered});
+  swarm.Begin();
+  swarm.Run(milliseconds(50));
+  const size_t before = swarm.asked.size();
+  swarm.Want({50, 2});
+  swarm.Run();
+  ASSERT_TRUE(swarm.result().has_value());
+  EXPECT_THAT(swarm.result()->status, IsOk());
+  ASSERT_GT(before, 0);
+  EXPECT_THAT((std::vector{swarm.asked.at(before).get.run.first, swarm.asked.at(before + 1).get.run.first}),
+              testing::UnorderedElementsAre(50, 51));
+}
+
 TEST(FetchWishes, WithNoneLeftNoPatienceRunsOut) {
   SimulatedSwarm swarm(SomeBytes(4 * kMiB), kPiece, 1);
   swarm.Add({.node = "a", .fault = Fault::kDie, .after = kPiece + 100 * kKiB});

@@ -109,7 +109,7 @@ class Fetch {
   virtual void AddParent(Parent parent) = 0;
   virtual void RemoveParent(std::string node) = 0;
   // These pieces, too, as far as there are such, and, unless they are all, before the others: somebody waits for them.
-  // Of who super-seeds, as it offers them. Who had nothing to give is asked again at once.
+  // Also of who super-seeds and has not offered them. Who had nothing to give is asked again at once.
   virtual void Want(PieceRun pieces) = 0;
   // Ends it with CANCELLED; what is verified stays.
   virtual void Cancel() = 0;
