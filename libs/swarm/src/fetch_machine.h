@@ -104,8 +104,6 @@ class FetchMachine {
   void CheckStall(FetchParent& parent, Now now);
   void SampleRates(Now now);
   void AssignPieces(Now now);
-  // What is urgent and neither here nor asked for.
-  PieceSet UrgentNow() const;
   // False if a run was longer than could be begun at once. `all`: super-seeders are asked for whatever they have.
   bool AssignOnce(bool all, Now now);
   // No parent is there but such that super-seed.

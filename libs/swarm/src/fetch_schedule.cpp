@@ -195,29 +195,18 @@ void FetchMachine::AssignPieces(Now now) {
   }
 }
 
-PieceSet FetchMachine::UrgentNow() const {
-  PieceSet urgent(ledger_->urgent().size());
-  for (const PieceRun& run : ledger_->urgent().Runs()) {
-    for (uint32_t piece = run.first; run.Has(piece); ++piece) {
-      if (ledger_->wanted().Has(piece)) urgent.Add(piece);
-    }
-  }
-  return urgent;
-}
-
 bool FetchMachine::AssignOnce(bool all, Now now) {
   std::vector<FetchParent*> open;
   std::deque<PieceSet> sets;  // of slow parents, and of those that super-seed
-  const PieceSet urgent = UrgentNow();
   std::vector<AssignView::Parent> parents;
   for (auto& [id, parent] : parents_) {
     if (parent.phase != FetchParent::Phase::kOpen) continue;
     open.push_back(&parent);
     const PieceSet* held = parent.held && !(all && parent.super_seeds) ? &*parent.held : nullptr;
-    if (held != nullptr && parent.super_seeds && !urgent.empty()) {
+    if (held != nullptr && parent.super_seeds && !ledger_->urgent().empty()) {
       // It has all, and somebody waits: that does not wait for its turn.
       PieceSet& reach = sets.emplace_back(*held);
-      for (const PieceRun& run : urgent.Runs()) reach.Add(run);
+      for (const PieceRun& run : ledger_->urgent().Runs()) reach.Add(run);
       held = &reach;
     }
     if (parent.slow_until > now) held = &sets.emplace_back(ScarceAt(parent, now));
