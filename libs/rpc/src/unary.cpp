@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "larder/base/status.h"
+#include "larder/rpc/happens_before.h"
 #include "larder/rpc/status.h"
 
 namespace larder::rpc {
@@ -27,6 +28,7 @@ class PendingCall::Later final : public Reactor {
   static std::shared_ptr<Later> Make(Context& context) {
     auto reactor = std::make_shared<Later>(context);
     reactor->self_ = reactor;
+    HappensBefore(reactor.get());
     return reactor;
   }
   explicit Later(Context& context) : context_(context) {}
@@ -35,9 +37,13 @@ class PendingCall::Later final : public Reactor {
     if (!ended_.exchange(true)) Finish(handle());
   }
   void OnCancel() override {
+    HappensAfter(this);
     if (!ended_.exchange(true)) Finish(absl::CancelledError("the client left, or the server stops"));
   }
-  void OnDone() override { const std::shared_ptr<Later> last = std::move(self_); }
+  void OnDone() override {
+    HappensAfter(this);
+    const std::shared_ptr<Later> last = std::move(self_);
+  }
 
  private:
   void Finish(const absl::Status& status) { rpc::Finish(context_, *this, status); }

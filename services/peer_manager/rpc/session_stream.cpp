@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "larder/base/status.h"
+#include "larder/rpc/happens_before.h"
 #include "larder/rpc/status.h"
 #include "rpc/peers_proto.h"
 
@@ -17,7 +18,10 @@ SessionStream::SessionStream(Manager& manager, SessionId id, rpc::Context& conte
       events_(std::move(events)),
       heard_(clock.BootNow()) {}
 
-void SessionStream::Begin() { StartRead(&incoming_); }
+void SessionStream::Begin() {
+  rpc::HappensBefore(this);
+  StartRead(&incoming_);
+}
 
 absl::StatusOr<BeatAnswer> SessionStream::Hear(const v1::SessionRequest& request) {
   if (request.sequence() <= sequence_) {
@@ -36,6 +40,7 @@ absl::StatusOr<BeatAnswer> SessionStream::Hear(const v1::SessionRequest& request
 }
 
 void SessionStream::OnReadDone(bool ok) {
+  rpc::HappensAfter(this);
   if (!ok) return End(absl::OkStatus());
   {
     base::MutexLock lock(mutex_);
@@ -43,6 +48,7 @@ void SessionStream::OnReadDone(bool ok) {
     heard_ = clock_.BootNow();
   }
   const absl::StatusOr<BeatAnswer> answer = Hear(incoming_);
+  rpc::HappensBefore(this);
   if (!answer.ok()) return End(answer.status());
   outgoing_ = ToProto(*answer, incoming_.sequence(), manager_.options().session);
   {
@@ -111,9 +117,13 @@ void SessionStream::Sweep(base::MonotonicTime now) {
                   session / std::chrono::milliseconds(1)));
 }
 
-void SessionStream::OnCancel() { End(absl::CancelledError("the agent left, or this manager stops")); }
+void SessionStream::OnCancel() {
+  rpc::HappensAfter(this);
+  End(absl::CancelledError("the agent left, or this manager stops"));
+}
 
 void SessionStream::OnDone() {
+  rpc::HappensAfter(this);
   if (!node_.empty()) manager_.Leave(node_, id_);
   events_.gone(*this);
 }

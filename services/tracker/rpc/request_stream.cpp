@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "larder/base/status.h"
+#include "larder/rpc/happens_before.h"
 #include "larder/rpc/status.h"
 #include "rpc/reply_proto.h"
 
@@ -11,7 +12,10 @@ namespace larder::tracker {
 RequestStream::RequestStream(Requests& requests, rpc::Context& context, const StreamLimits& limits, Gone gone)
     : requests_(requests), context_(context), limits_(limits), gone_(std::move(gone)) {}
 
-void RequestStream::Begin() { StartRead(&incoming_); }
+void RequestStream::Begin() {
+  rpc::HappensBefore(this);
+  StartRead(&incoming_);
+}
 
 void RequestStream::Stop() {
   Next next;
@@ -24,6 +28,7 @@ void RequestStream::Stop() {
 }
 
 void RequestStream::OnReadDone(bool ok) {
+  rpc::HappensAfter(this);
   Next next;
   if (ok) {
     v1::StreamRequest request = std::exchange(incoming_, {});
@@ -106,6 +111,7 @@ void RequestStream::OnWriteDone(bool ok) {
 }
 
 void RequestStream::OnCancel() {
+  rpc::HappensAfter(this);
   Next next;
   {
     base::MutexLock lock(mutex_);
@@ -115,7 +121,10 @@ void RequestStream::OnCancel() {
   Do(next);
 }
 
-void RequestStream::OnDone() { gone_(*this); }
+void RequestStream::OnDone() {
+  rpc::HappensAfter(this);
+  gone_(*this);
+}
 
 bool RequestStream::IsFull() const {
   return in_flight_ >= limits_.requests || locates_ >= limits_.locates || bytes_ >= limits_.bytes;

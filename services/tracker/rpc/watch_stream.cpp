@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "larder/base/status.h"
+#include "larder/rpc/happens_before.h"
 #include "larder/rpc/status.h"
 #include "rpc/watch_proto.h"
 
@@ -27,6 +28,7 @@ WatchStream::WatchStream(HistoryFeed& feed, RequestMetrics& metrics, rpc::Contex
 }
 
 void WatchStream::Begin(Consensus& consensus, const v1::WatchRequest& request) {
+  rpc::HappensBefore(this);
   page_size_ = request.page_size() == 0 ? kDefaultPage : request.page_size();
   if (const absl::Status status = FromProto(request, filter_); !status.ok()) return End(status);
   if (request.has_from()) return Follow(FromProto(request.from()));
@@ -117,9 +119,15 @@ void WatchStream::OnWriteDone(bool ok) {
   Do(next);
 }
 
-void WatchStream::OnCancel() { End(absl::CancelledError("the client left, or this member stops")); }
+void WatchStream::OnCancel() {
+  rpc::HappensAfter(this);
+  End(absl::CancelledError("the client left, or this member stops"));
+}
 
-void WatchStream::OnDone() { gone_(*this); }
+void WatchStream::OnDone() {
+  rpc::HappensAfter(this);
+  gone_(*this);
+}
 
 WatchStream::Next WatchStream::Decide() {
   Next next;
