@@ -13,6 +13,8 @@ import yaml
 
 
 def duration(seconds):
+    if seconds >= 2:
+        return f"{seconds:.2f} s"
     return f"{seconds * 1e6:.1f} us" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
 
 
@@ -79,7 +81,7 @@ def page(root):
                 for name, rival in figure["rivals"].items()
             )
             note = f" — {row['cause']}" if "cause" in row else ""
-            spread = f"{figure['spread']:.0%}" + (", noisy" if figure.get("noisy") else "")
+            spread = (f"{figure['spread']:.0%}" if "spread" in figure else "-") + (", noisy" if figure.get("noisy") else "")
             if "commit" in figure:
                 spread += f", commit {figure['commit']}"
             lines.append(f"{head} {human(figure)}{note} | {spread} | {beside} |")

@@ -6,6 +6,7 @@ usage: traffic.py read KEY…             reads the keys in turn, and holds the 
        traffic.py write PREFIX          puts PREFIX/0, PREFIX/1, …
        traffic.py write PREFIX COUNT    puts so many, and ends
        traffic.py check < KEYS          reads each key once, and ends; KEYS has one a line
+       traffic.py delete < KEYS         deletes each
 """
 import functools
 import hashlib
@@ -79,6 +80,9 @@ def main() -> None:
     elif what == "check":
         for key in sys.stdin.read().splitlines():
             attempt("check", key, lambda: check(key, client.get_bytes(key, timeout=TIMEOUT)))
+    elif what == "delete":
+        for key in sys.stdin.read().splitlines():
+            attempt("delete", key, lambda: client.delete(key))
     else:
         sys.exit(__doc__)
 

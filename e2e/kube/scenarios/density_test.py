@@ -3,6 +3,7 @@
 import time
 import unittest
 
+import figures
 import kube
 import pods
 import release
@@ -52,6 +53,9 @@ class Density(unittest.TestCase):
             f"{PODS} pods: without a volume {plain:.1f} s, with {up:.1f} s: ratio {ratio:.2f}; gone after {down:.1f} s"
         )
         print(publishing.describe())
+        figures.amount(
+            "kube.density", ratio, "x without", publish_p99=publishing.p99(), with_a_volume=up, without=plain
+        )
         for node in release.nodes():  # the kubelet tidies up some seconds after a pod is gone
             kube.wait_until(f"nothing is left on {node}", lambda: not left_over(node), 60)
         self.assertLessEqual(ratio, RATIO)

@@ -3,6 +3,7 @@
 import time
 import unittest
 
+import figures
 import processes
 import release
 
@@ -35,6 +36,8 @@ class Idle(unittest.TestCase):
         print(
             f"all: {sum(percent.values()):.2f} % of a processor (the aim is {AIM_PERCENT}), {sum(memory.values()):.0f} MiB"
         )
+        figures.amount("kube.idle_cpu", sum(percent.values()), "% of a processor")
+        figures.amount("kube.idle_memory", sum(memory.values()), "MiB")
         self.assertTrue(all(pids.values()))
         self.assertLess(sum(memory.values()), MEBIBYTES)
         self.assertLess(sum(percent.values()), CPU_PERCENT)

@@ -3,6 +3,7 @@
 import time
 import unittest
 
+import figures
 import kube
 import pods
 import processes
@@ -34,7 +35,9 @@ class Leader(unittest.TestCase):
             lost = traffic.check("leader", "seeder", writer.succeeded("write"))
             kube.wait_until("every tracker is Ready", lambda: all(map(release.is_ready, release.pods_of("tracker"))))
 
+        write = writer.longest_gap("write", begin, end)
+        figures.seconds("kube.leader_killed", write, longest_read_gap=reader.longest_gap("read", begin, end))
         self.assertEqual(reader.failures("read"), [])
         self.assertEqual(writer.failures("write"), [])
         self.assertEqual(lost, [], "acknowledged writes")
-        self.assertLess(writer.longest_gap("write", begin, end), NEXT_WRITE)
+        self.assertLess(write, NEXT_WRITE)

@@ -4,6 +4,7 @@ they have not read before."""
 import time
 import unittest
 
+import figures
 import kube
 import pods
 import release
@@ -57,10 +58,10 @@ class Power(unittest.TestCase):
             written = logs[-1][0].succeeded("write")
             missing = traffic.check("power", "seeder", written)
 
+        *reads, write = (log.longest_gap(op, begin, end) for log, op in logs)
+        figures.seconds("kube.power_off", max(reads), next_write=write, seen_by_all=seen)
         for log, op in logs:
             self.assertEqual(log.failures(op), [])
         self.assertEqual(missing, [], "acknowledged writes")
-        for log, op in logs[:-1]:
-            self.assertLess(log.longest_gap(op, begin, end), GAP)
-        writer = logs[-1][0]
-        self.assertLess(writer.longest_gap("write", begin, end), NEXT_WRITE)
+        self.assertLess(max(reads), GAP)
+        self.assertLess(write, NEXT_WRITE)

@@ -23,6 +23,7 @@ TRACKER_ADMIN = 7419
 AGENT_ADMIN = 7469
 COMPONENTS = ("agent", "tracker", "peer-manager")
 VALUES = kube.HERE / "values.yaml"
+UNINSTALL = ("uninstall", NAME, "--namespace", NAMESPACE, "--wait")
 
 
 def install(seconds=110):
@@ -51,10 +52,7 @@ def has_every_agent():
 
 
 def uninstall(seconds=120):
-    kube.helm(
-        *("uninstall", NAME, "--namespace", NAMESPACE, "--wait", "--timeout", f"{seconds}s"),
-        seconds=seconds + 30,
-    )
+    kube.helm(*UNINSTALL, "--timeout", f"{seconds}s", seconds=seconds + 30)
 
 
 def pods_of(component, node=None):
@@ -95,11 +93,13 @@ class Publishing:
     def count(self):
         return self._since().get(math.inf, 0)
 
-    def describe(self):
+    def p99(self):
+        """Seconds, at most: a bound of the histogram."""
         since = self._since()
-        count = since[math.inf]
-        bound = min(bound for bound, covered in since.items() if covered >= 0.99 * count)
-        return f"{count} volumes published, p99 at most {bound * 1000:.0f} ms"
+        return min(bound for bound, covered in since.items() if covered >= 0.99 * since[math.inf])
+
+    def describe(self):
+        return f"{self.count()} volumes published, p99 at most {self.p99() * 1000:.0f} ms"
 
     def _since(self):
         return {bound: covered - self._before[bound] for bound, covered in self._sum().items()}

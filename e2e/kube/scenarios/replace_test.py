@@ -5,6 +5,7 @@ is there, and what its own node acknowledged to its next agent; what lay in its 
 import time
 import unittest
 
+import figures
 import kube
 import pods
 import release
@@ -47,8 +48,10 @@ class Replace(unittest.TestCase):
             ]
             print(f"{len({line['key'] for line in missing})} of {len(gone_with_it)} went with the memory of {node}")
 
+        gap = reader.longest_gap("read", begin, end)
+        figures.seconds("kube.agent_replaced", gap, ready_again=back - begin)
         self.assertEqual(reader.failures("read") + reader.failures("mapped"), [])
         self.assertEqual([line for writer in writers for line in writer.failures("write")], [])
         self.assertEqual([line for line in missing if line["key"] not in gone_with_it], [], "acknowledged writes")
         self.assertEqual([line for line in missing if "(NO_HOLDER)" not in line["error"]], [], "lost otherwise")
-        self.assertLess(reader.longest_gap("read", begin, end), GAP if kube.exact else 10 * GAP)
+        self.assertLess(gap, GAP if kube.exact else 10 * GAP)

@@ -3,6 +3,7 @@
 import time
 import unittest
 
+import figures
 import kube
 import pods
 import release
@@ -30,8 +31,8 @@ class Rolling(unittest.TestCase):
         cls.enterClassContext(pods.waiting("rolling", release.TEST_POD, seeder=cls.nodes[0]))
         cls.keys = traffic.seed("rolling", "seeder", 20)
 
-    def rolled(self, component):
-        """Readers, writers, and the seconds of the roll."""
+    def rolled(self, component, keeps_all):
+        """`keeps_all`: whatever was acknowledged is there afterwards."""
         with traffic.running("rolling", release.TEST_POD) as going:
             for node in self.nodes:
                 going.read(node, self.keys)
@@ -43,28 +44,27 @@ class Rolling(unittest.TestCase):
             end = time.time()
             readers = [going.log(f"reader-{node}") for node in self.nodes]
             writers = [going.log(f"writer-{node}") for node in self.nodes]
+            written = [key for log in writers for key in log.succeeded("write")]
+            missing = traffic.check("rolling", "seeder", written) if keeps_all else []
             print(f"{component} rolled in {end - begin:.1f} s")
             for log, op in [*((log, "read") for log in readers), *((log, "write") for log in writers)]:
                 print(log.describe(op, begin, end))
+        gap = max(log.longest_gap("read", begin, end) for log in readers)
+        figures.seconds(f"kube.{component.replace('-', '_')}s_rolled", gap, rolled_in=end - begin)
         for log in readers:
             with self.subTest(pod=log.pod):
                 self.assertEqual(log.failures("read") + log.failures("mapped"), [])
                 self.assertLess(log.longest_gap("read", begin, end), GAP)
-        return writers
-
-    def rolled_without_loss(self, component):
-        """Of what holds no objects: whatever was acknowledged is there."""
-        writers = self.rolled(component)
-        written = [key for log in writers for key in log.succeeded("write")]
-        self.assertEqual([line for log in writers for line in log.failures("write")], [])
-        self.assertEqual(traffic.check("rolling", "seeder", written), [], "acknowledged writes")
+        if keeps_all:
+            self.assertEqual([line for log in writers for line in log.failures("write")], [])
+        self.assertEqual(missing, [], "acknowledged writes")
 
     def test_trackers(self):
-        self.rolled_without_loss("tracker")
+        self.rolled("tracker", keeps_all=True)
 
     def test_peer_managers(self):
-        self.rolled_without_loss("peer-manager")
+        self.rolled("peer-manager", keeps_all=True)
 
     def test_agents(self):
         """What lies in the memory of one node alone goes with its agent: only reads of what others have are held."""
-        self.rolled("agent")
+        self.rolled("agent", keeps_all=False)

@@ -27,6 +27,17 @@ def on_node(node, command):
 
 
 class Uninstall(unittest.TestCase):
+    def test_it_is_refused_while_a_pod_has_a_volume(self):
+        if not release.expects_csi():
+            self.skipTest("without the CSI driver no pod needs it to be removed")
+        before = kube.kubectl("-n", release.NAMESPACE, "get", "all", "-o", "name").stdout
+        with pods.namespace("holds"), pods.waiting("holds", release.TEST_POD, holder=release.nodes()[0]):
+            done = kube.helm(*release.UNINSTALL, "--timeout", "100s", check=False, seconds=130)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertRegex(done.stdout + done.stderr, r"holds +holder +n1")
+            pods.execute("holds", "holder", "larder", "list")
+        self.assertEqual(kube.kubectl("-n", release.NAMESPACE, "get", "all", "-o", "name").stdout, before)
+
     def test_nothing_is_left(self):
         # Pods that are gone just before: their volumes are unmounted by an agent that is about to go.
         with pods.namespace("last"), pods.waiting("last", release.TEST_POD, **{f"pod-{n}": n for n in release.nodes()}):
