@@ -7,6 +7,10 @@ larder.io/config: {{ . | sha256sum | trunc 16 | quote }}
 
 {{- define "larder.podDefaults" -}}
 automountServiceAccountToken: false
+{{ include "larder.podWithToken" . }}
+{{- end }}
+
+{{- define "larder.podWithToken" -}}
 enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
@@ -130,4 +134,11 @@ volumeMounts:
   - {name: content, mountPath: /content, readOnly: true}
   - {name: tmp, mountPath: /tmp}
   - {name: larder, mountPath: /run/larder, readOnly: true}
+{{- end }}
+
+{{/* Of what `helm uninstall` makes before it removes anything, and takes away again. Of its weight. */}}
+{{- define "larder.beforeRemoval" -}}
+helm.sh/hook: pre-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}

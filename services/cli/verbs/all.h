@@ -19,6 +19,7 @@ Verb PinVerb();
 Verb StatVerb();
 Verb TopVerb();
 Verb TrackerStatusVerb();
+Verb UninstallCheckVerb();
 Verb UnpinVerb();
 
 // In the order of help; the verbs of a group side by side.
