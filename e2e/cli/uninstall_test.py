@@ -108,7 +108,7 @@ class UninstallCheck(unittest.TestCase):
             [line.split() for line in done.stdout.splitlines()],
             [["NAMESPACE", "POD", "NODE"], ["web", "a", "n1"], ["web", "d", "n1"]],
         )
-        self.assertIn("2 pods have a volume of csi.larder.io", done.stderr)
+        self.assertIn("pods that have a volume of csi.larder.io, and could not be removed without it: 2", done.stderr)
         self.assertEqual(self.check("-q").stdout.splitlines(), ["web/a", "web/d"])
         self.assertEqual(json.loads(self.check("-o", "json").stdout)[1]["name"], "d")
 

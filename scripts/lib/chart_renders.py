@@ -10,8 +10,9 @@ EXCEPTIONS = {
     ("get-0", "hostPath"): "without the CSI driver the test reaches the sockets as any pod does",
 }
 EXCEPTIONS |= {(name, "hostPath"): EXCEPTIONS["get-0", "hostPath"] for name in ("get-1", "put")}
-# Containers whose pods have a Kubernetes token, and why.
-TOKENS = {"check": "asks the API server for pods that a removal would leave in Terminating"}
+# Workloads whose pods have a Kubernetes token, by component, and why; and all that the chart's roles may do.
+TOKENS = {"uninstall": "asks the API server for pods that a removal would leave in Terminating"}
+RULES = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
 SECRET = re.compile(r"password|passwd|secret|token|private.?key|BEGIN [A-Z ]*KEY", re.IGNORECASE)
 MEBIBYTES = {"Mi": 1, "Gi": 1024}
 
@@ -19,6 +20,10 @@ MEBIBYTES = {"Mi": 1, "Gi": 1024}
 def pod_of(document: dict) -> "dict | None":
     """The pod's specification, of a workload."""
     return document.get("spec", {}).get("template", {}).get("spec") if document["kind"] != "Pod" else document["spec"]
+
+
+def component_of(document: dict) -> "str | None":
+    return document["metadata"].get("labels", {}).get("app.kubernetes.io/component")
 
 
 def mebibytes(quantity: str) -> int:
@@ -49,7 +54,7 @@ def pod_problems(document: dict) -> "list[str]":
     if not pod:
         return []
     found = [f"has {name}" for name in ("hostNetwork", "hostPID", "hostIPC") if pod.get(name)]
-    if pod.get("automountServiceAccountToken", True) and not all(c["name"] in TOKENS for c in pod["containers"]):
+    if pod.get("automountServiceAccountToken", True) and component_of(document) not in TOKENS:
         found.append("mounts a token of Kubernetes")
     for container in pod["containers"] + pod.get("initContainers", []):
         name = container["name"]
@@ -89,6 +94,8 @@ def arena_problems(documents: "list[dict]", configuration) -> "list[str]":
 def problems(document: dict) -> "list[str]":
     """What is wrong with one object of a render."""
     found = pod_problems(document)
+    if document["kind"] in ("Role", "ClusterRole") and document["rules"] != RULES:
+        found.append(f"may do {document['rules']}")
     if document["kind"] == "ConfigMap":
         found += [
             f"{key} says '{match[0]}'" for key, text in document["data"].items() if (match := SECRET.search(text))

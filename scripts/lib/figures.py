@@ -81,7 +81,9 @@ def page(root):
                 for name, rival in figure["rivals"].items()
             )
             note = f" — {row['cause']}" if "cause" in row else ""
-            spread = (f"{figure['spread']:.0%}" if "spread" in figure else "-") + (", noisy" if figure.get("noisy") else "")
+            spread = (f"{figure['spread']:.0%}" if "spread" in figure else "-") + (
+                ", noisy" if figure.get("noisy") else ""
+            )
             if "commit" in figure:
                 spread += f", commit {figure['commit']}"
             lines.append(f"{head} {human(figure)}{note} | {spread} | {beside} |")

@@ -135,10 +135,3 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
   - {name: larder, mountPath: /run/larder, readOnly: true}
 {{- end }}
-
-{{/* Of what `helm uninstall` makes before it removes anything, and takes away again. Of its weight. */}}
-{{- define "larder.beforeRemoval" -}}
-helm.sh/hook: pre-delete
-helm.sh/hook-weight: {{ . | quote }}
-helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
-{{- end }}

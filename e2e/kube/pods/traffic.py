@@ -3,11 +3,11 @@
 each operation as a line of JSON: {"at", "took", "op", "key", "error"}, with times in seconds of the machine's clock.
 
 usage: traffic.py read KEY…             reads the keys in turn, and holds the first one's memory mapped all the while
-       traffic.py write PREFIX          puts PREFIX/0, PREFIX/1, …
+       traffic.py write PREFIX          puts PREFIX/0, PREFIX/1, …, and deletes them when it is told to end
        traffic.py write PREFIX COUNT    puts so many, and ends
        traffic.py check < KEYS          reads each key once, and ends; KEYS has one a line
-       traffic.py delete < KEYS         deletes each
 """
+import concurrent.futures
 import functools
 import hashlib
 import itertools
@@ -30,7 +30,9 @@ def bytes_of(key: str) -> bytes:
 
 def report(op: str, key: str, begin: float, error: "Exception | None") -> None:
     line = {"at": time.time(), "took": time.time() - begin, "op": op, "key": key}
-    print(json.dumps({**line, "error": f"{type(error).__name__}: {error}" if error else None}), flush=True)
+    # In one piece: several threads may do so.
+    sys.stdout.write(json.dumps({**line, "error": f"{type(error).__name__}: {error}" if error else None}) + "\n")
+    sys.stdout.flush()
 
 
 def attempt(op: str, key: str, act) -> None:
@@ -62,11 +64,22 @@ def read(client: larder.Client, keys: "list[str]") -> None:
             time.sleep(PAUSE)
 
 
-def write(client: larder.Client, prefix: str, count: "int | None" = None) -> None:
-    for number in itertools.count() if count is None else range(count):
-        key = f"{prefix}/{number}"
+def write_some(client: larder.Client, prefix: str, count: int) -> None:
+    for key in (f"{prefix}/{number}" for number in range(count)):
         attempt("write", key, lambda: client.put(key, bytes_of(key), timeout=TIMEOUT))
-        time.sleep(PAUSE)
+
+
+def write(client: larder.Client, prefix: str) -> None:
+    """Without end. Nodes drop no last copy: they would be full some tests later if what is written were to stay."""
+    keys = []
+    try:
+        for number in itertools.count():
+            keys.append(f"{prefix}/{number}")
+            attempt("write", keys[-1], lambda: client.put(keys[-1], bytes_of(keys[-1]), timeout=TIMEOUT))
+            time.sleep(PAUSE)
+    finally:
+        for key in keys:
+            attempt("delete", key, lambda: client.delete(key))
 
 
 def main() -> None:
@@ -76,13 +89,15 @@ def main() -> None:
     if what == "read":
         read(client, names)
     elif what == "write":
-        write(client, names[0], *map(int, names[1:]))
+        if len(names) == 1:
+            write(client, *names)
+        else:
+            write_some(client, names[0], int(names[1]))
     elif what == "check":
-        for key in sys.stdin.read().splitlines():
-            attempt("check", key, lambda: check(key, client.get_bytes(key, timeout=TIMEOUT)))
-    elif what == "delete":
-        for key in sys.stdin.read().splitlines():
-            attempt("delete", key, lambda: client.delete(key))
+        # Several at once: others write meanwhile.
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for key in sys.stdin.read().splitlines():
+                pool.submit(attempt, "check", key, lambda key=key: check(key, client.get_bytes(key, timeout=TIMEOUT)))
     else:
         sys.exit(__doc__)
 

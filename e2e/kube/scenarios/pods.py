@@ -31,13 +31,14 @@ def namespace(name):
         yield name
 
 
-def manifest(name, namespace, image, node=None, command=None, volume=True, restarts=True):
-    """A pod. Without a command it waits, to be used by `execute`. One that does not restart ends with its program."""
+def manifest(name, namespace, image, node=None, command=None, volume=True, restarts=True, grace=1):
+    """A pod. Without a command it waits, to be used by `execute`. One that does not restart ends with its program, which
+    has `grace` seconds for it when the pod is deleted."""
     # Always: while one works on these tests, other contents may have the same tag.
     container = {"name": "main", "image": image, "imagePullPolicy": "Always", "securityContext": RESTRICTED}
     if command:
         container["command"] = list(command)
-    spec = {"containers": [container], "terminationGracePeriodSeconds": 1, "automountServiceAccountToken": False}
+    spec = {"containers": [container], "terminationGracePeriodSeconds": grace, "automountServiceAccountToken": False}
     if not restarts:
         spec["restartPolicy"] = "Never"
     if node:

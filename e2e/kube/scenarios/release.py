@@ -45,6 +45,12 @@ def install(seconds=110):
         kube.kubectl("get", "csidriver", DRIVER)
 
 
+def revision():
+    """The last one that Helm knows of."""
+    history = kube.helm("history", NAME, "--namespace", NAMESPACE, "-o", "json").stdout
+    return max(entry["revision"] for entry in json.loads(history))
+
+
 def has_every_agent():
     (agents,) = kube.items("daemonsets", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=agent")
     status = agents["status"]

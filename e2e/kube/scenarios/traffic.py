@@ -71,11 +71,10 @@ class Traffic:
         self._namespace = namespace
         self._image = image
         self._names = []
-        self._writers = []
 
     def _start(self, name, node, *arguments):
         command = [*PROGRAM, *arguments]
-        pods.create(pods.manifest(name, self._namespace, self._image, node, command, restarts=False))
+        pods.create(pods.manifest(name, self._namespace, self._image, node, command, restarts=False, grace=60))
         self._names.append(name)
         kube.wait_until(f"{name} has done something", lambda: self.log(name).operations)
 
@@ -85,7 +84,6 @@ class Traffic:
     def write(self, node, prefix="written"):
         """Keys below the prefix."""
         self._start(f"writer-{node}", node, "write", prefix)
-        self._writers.append(f"writer-{node}")
 
     def log(self, name):
         """AssertionError with the end of it if the pod does not run any more: what it printed is then not all."""
@@ -106,15 +104,9 @@ class Traffic:
         kube.wait_until(f"{name}: {op} succeeds {count} times more", lambda: succeeded() >= wanted, seconds, pause=1)
 
     def stop(self):
-        """The pods are gone then, and what they wrote: nodes drop no last copy, and would be full some scenarios later."""
-        try:
-            for name in self._writers:
-                keys = "\n".join(self.log(name).succeeded("write"))
-                pods.execute(self._namespace, name, *PROGRAM, "delete", input=keys, seconds=300)
-        finally:
-            if self._names:
-                pods.delete(self._namespace, *self._names)
-            self._names, self._writers = [], []
+        if self._names:
+            pods.delete(self._namespace, *self._names)
+            self._names = []
 
 
 @contextlib.contextmanager

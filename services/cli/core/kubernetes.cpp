@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "larder/base/file.h"
@@ -16,7 +18,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kPodsOfAPage = 200;  // some MiB
+constexpr int kPodsOfAPage = 50;  // some MiB
 constexpr uint64_t kLongestToken = 64 << 10;
 constexpr size_t kShown = 200;  // characters of an answer that is none
 
@@ -30,16 +32,23 @@ absl::Status BadAnswer(std::string_view what, std::string_view answer) {
                      answer.substr(0, kShown));
 }
 
-// Its kubelet has unmounted the volumes of a pod that has ended, and has none of one without a node.
+// Its kubelet unmounts the volumes of a pod that has ended, and has none of one without a node.
 bool HoldsVolumes(const Json& pod) {
   const std::string phase = pod.value("/status/phase"_json_pointer, "");
   return phase != "Succeeded" && phase != "Failed" && !pod.value("/spec/nodeName"_json_pointer, "").empty();
 }
 
 bool HasVolumeOf(const Json& pod, std::string_view driver) {
-  const Json volumes = pod.value("/spec/volumes"_json_pointer, Json::array());
-  return std::ranges::any_of(
-      volumes, [&](const Json& volume) { return volume.value("/csi/driver"_json_pointer, std::string()) == driver; });
+  const Json& spec = pod.at("spec");
+  return spec.contains("volumes") && std::ranges::any_of(spec.at("volumes"), [&](const Json& volume) {
+           return volume.value("/csi/driver"_json_pointer, std::string()) == driver;
+         });
+}
+
+// Most of a pod, which nobody here reads.
+bool IsNeeded(int, Json::parse_event_t event, const Json& parsed) {
+  static const std::set<std::string> kUnneeded = {"managedFields", "annotations", "containers", "initContainers"};
+  return event != Json::parse_event_t::key || !kUnneeded.contains(parsed.get<std::string>());
 }
 
 PodRef RefOf(const Json& pod) {
@@ -84,7 +93,7 @@ absl::StatusOr<std::string> KubernetesApi::Get(const std::string& path, const Ht
   const httplib::Result result = client.Get(path, query, {});
   if (!result) {
     const bool stranger = result.error() == httplib::Error::SSLServerVerification;
-    return base::Error(absl::StatusCode::kUnavailable, "NO_KUBERNETES", "the API server at {}:{} does not answer: {}",
+    return base::Error(absl::StatusCode::kUnavailable, "NO_API_SERVER", "the API server at {}:{} does not answer: {}",
                        host_, port_,
                        stranger ? "ca.crt does not vouch for its certificate" : httplib::to_string(result.error()));
   }
@@ -107,7 +116,7 @@ absl::StatusOr<std::vector<PodRef>> PodsOfDriver(
     if (!next.empty()) query.emplace("continue", next);
     LARDER_ASSIGN_OR_RETURN(const std::string text, get("/api/v1/pods", query));
     try {  // which one throws that is no JSON, or has a field of another type
-      const Json page = Json::parse(text);
+      const Json page = Json::parse(text, IsNeeded);
       if (page.at("kind") != "PodList") return BadAnswer("no list of pods", text);
       for (const Json& pod : page.at("items")) {
         if (HoldsVolumes(pod) && HasVolumeOf(pod, driver)) pods.push_back(RefOf(pod));

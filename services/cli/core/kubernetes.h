@@ -23,7 +23,7 @@ class KubernetesApi {
   // INVALID_ARGUMENT (NO_KUBERNETES) where either is not there.
   static absl::StatusOr<KubernetesApi> OfThisPod(const config::Environment& env, const std::filesystem::path& account);
 
-  // The body that a GET of `path` with `query` has. UNAVAILABLE (NO_KUBERNETES) if nobody whom ca.crt vouches for
+  // The body that a GET of `path` with `query` has. UNAVAILABLE (NO_API_SERVER) if nobody whom ca.crt vouches for
   // answers within `timeout`, PERMISSION_DENIED (KUBERNETES_REFUSES) if the account may not, INTERNAL
   // (KUBERNETES_ANSWER) for any other answer but 200.
   absl::StatusOr<std::string> Get(const std::string& path, const HttpQuery& query, base::Duration timeout) const;

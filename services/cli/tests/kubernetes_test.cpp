@@ -59,7 +59,7 @@ TEST(PodsOfDriver, AreAskedForPageByPage) {
   });
   ASSERT_THAT(pods, base::IsOk());
   EXPECT_EQ(pods->size(), 2u);
-  EXPECT_THAT(asked, ElementsAre(HttpQuery{{"limit", "200"}}, HttpQuery{{"limit", "200"}, {"continue", "x+/="}}));
+  EXPECT_THAT(asked, ElementsAre(HttpQuery{{"limit", "50"}}, HttpQuery{{"limit", "50"}, {"continue", "x+/="}}));
 }
 
 TEST(PodsOfDriver, OfAClusterWithoutPodsAreNone) {
@@ -76,12 +76,23 @@ TEST(PodsOfDriver, WhatIsNoListOfPodsIsNotTakenForNone) {
   }
 }
 
+TEST(PodsOfDriver, WhatElseAPodHasDoesNotMatter) {
+  json fat = Pod("a", "csi.larder.io");
+  fat["metadata"]["annotations"] = {{"text", R"({"csi": {"driver": "csi.larder.io"}})"}};
+  fat["metadata"]["managedFields"] = {{{"fieldsV1", {{"f:spec", {{"f:volumes", json::object()}}}}}}};
+  fat["spec"]["containers"] = fat["spec"]["initContainers"] = {{{"name", "main"}, {"volumeMounts", json::array()}}};
+  json other = Pod("b", "csi.other.io");
+  other["metadata"]["annotations"] = fat["metadata"]["annotations"];
+  LARDER_ASSERT_OK_AND_ASSIGN(const auto pods, PodsIn(Page({fat, other})));
+  EXPECT_THAT(pods, ElementsAre(PodRef{.ns = "web", .name = "a", .node = "n1"}));
+}
+
 TEST(PodsOfDriver, AnErrorOnTheWayComesBack) {
   const auto pods =
       PodsOfDriver("csi.larder.io", [](const std::string&, const HttpQuery&) -> absl::StatusOr<std::string> {
-        return base::Error(absl::StatusCode::kUnavailable, "NO_KUBERNETES", "gone");
+        return base::Error(absl::StatusCode::kUnavailable, "NO_API_SERVER", "gone");
       });
-  EXPECT_EQ(base::Reason(pods.status()), "NO_KUBERNETES");
+  EXPECT_EQ(base::Reason(pods.status()), "NO_API_SERVER");
 }
 
 TEST(KubernetesApi, IsThatOfAPodAlone) {

@@ -36,8 +36,8 @@ absl::Status UninstallCheck(Context& context, const Arguments& arguments) {
   }
   if (pods.empty()) return absl::OkStatus();
   return base::Error(absl::StatusCode::kFailedPrecondition, "DRIVER_IN_USE",
-                     "{} pods have a volume of {}, and could not be removed without it (remove them first)",
-                     pods.size(), driver);
+                     "pods that have a volume of {}, and could not be removed without it: {} (remove them first)",
+                     driver, pods.size());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "larder/base/status.h"
+#include "larder/rpc/happens_before.h"
 #include "larder/rpc/process.h"
 #include "rpc/peers_proto.h"
 
@@ -81,6 +82,7 @@ grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* PeerManagerRpc
                                     last = std::move(sessions_.extract(gone.id()).mapped());
                                     gone_.NotifyAll();
                                   }});
+    rpc::HappensBefore(session.get());
     sessions_.emplace(id, session);
   }
   if (refusal.ok()) {

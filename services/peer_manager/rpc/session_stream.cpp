@@ -18,10 +18,7 @@ SessionStream::SessionStream(Manager& manager, SessionId id, rpc::Context& conte
       events_(std::move(events)),
       heard_(clock.BootNow()) {}
 
-void SessionStream::Begin() {
-  rpc::HappensBefore(this);
-  StartRead(&incoming_);
-}
+void SessionStream::Begin() { StartRead(&incoming_); }
 
 absl::StatusOr<BeatAnswer> SessionStream::Hear(const v1::SessionRequest& request) {
   if (request.sequence() <= sequence_) {
@@ -41,6 +38,7 @@ absl::StatusOr<BeatAnswer> SessionStream::Hear(const v1::SessionRequest& request
 
 void SessionStream::OnReadDone(bool ok) {
   rpc::HappensAfter(this);
+  rpc::HappensAfter(&incoming_);
   if (!ok) return End(absl::OkStatus());
   {
     base::MutexLock lock(mutex_);
@@ -48,7 +46,7 @@ void SessionStream::OnReadDone(bool ok) {
     heard_ = clock_.BootNow();
   }
   const absl::StatusOr<BeatAnswer> answer = Hear(incoming_);
-  rpc::HappensBefore(this);
+  rpc::HappensBefore(&incoming_);
   if (!answer.ok()) return End(answer.status());
   outgoing_ = ToProto(*answer, incoming_.sequence(), manager_.options().session);
   {
@@ -124,6 +122,7 @@ void SessionStream::OnCancel() {
 
 void SessionStream::OnDone() {
   rpc::HappensAfter(this);
+  rpc::HappensAfter(&incoming_);
   if (!node_.empty()) manager_.Leave(node_, id_);
   events_.gone(*this);
 }

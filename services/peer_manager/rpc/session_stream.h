@@ -50,7 +50,7 @@ class SessionStream final : public grpc::ServerBidiReactor<peers::v1::SessionReq
   rpc::Context& context_;  // until Finish
   const base::Clock& clock_;
   const Events events_;
-  // Of the reactions, which gRPC calls one after the other.
+  // Of OnReadDone and OnDone, which gRPC calls one after the other.
   peers::v1::SessionRequest incoming_;
   peers::v1::SessionResponse outgoing_;
   std::string node_;  // empty until a hello was taken

@@ -12,10 +12,7 @@ namespace larder::tracker {
 RequestStream::RequestStream(Requests& requests, rpc::Context& context, const StreamLimits& limits, Gone gone)
     : requests_(requests), context_(context), limits_(limits), gone_(std::move(gone)) {}
 
-void RequestStream::Begin() {
-  rpc::HappensBefore(this);
-  StartRead(&incoming_);
-}
+void RequestStream::Begin() { StartRead(&incoming_); }
 
 void RequestStream::Stop() {
   Next next;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "larder/base/status.h"
+#include "larder/rpc/happens_before.h"
 #include "rpc/answers.h"
 
 namespace larder::tracker {
@@ -75,6 +76,7 @@ grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>* TrackerRpc::Stre
     base::MutexLock lock(mutex_);
     last = std::move(streams_.extract(&gone).mapped());
   });
+  rpc::HappensBefore(stream.get());
   bool stopping = false;
   {
     base::MutexLock lock(mutex_);
@@ -92,6 +94,7 @@ grpc::ServerWriteReactor<v1::WatchResponse>* TrackerRpc::Watch(rpc::Context* con
     base::MutexLock lock(mutex_);
     last = std::move(watches_.extract(&gone).mapped());
   });
+  rpc::HappensBefore(watch.get());
   bool stopping = false;
   {
     base::MutexLock lock(mutex_);

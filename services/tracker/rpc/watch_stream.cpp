@@ -28,7 +28,6 @@ WatchStream::WatchStream(HistoryFeed& feed, RequestMetrics& metrics, rpc::Contex
 }
 
 void WatchStream::Begin(Consensus& consensus, const v1::WatchRequest& request) {
-  rpc::HappensBefore(this);
   page_size_ = request.page_size() == 0 ? kDefaultPage : request.page_size();
   if (const absl::Status status = FromProto(request, filter_); !status.ok()) return End(status);
   if (request.has_from()) return Follow(FromProto(request.from()));

@@ -5,13 +5,14 @@
 
 namespace larder::rpc {
 
-// gRPC calls a reactor on a thread of its choice, after what its maker wrote before handing it over. Debian's gRPC is
-// not instrumented, so the thread sanitizer does not see that order, and a reactor of ours tells it: HappensBefore when
-// all is written that the callbacks read without a lock, HappensAfter first in each callback that reads it. Of one and
-// the same reactor. Nothing in other builds. Thread-safe.
+// gRPC calls a reactor on a thread of its choice, after what its maker wrote before handing it over, and a callback
+// after what the one before it wrote. Debian's gRPC is not instrumented, so the thread sanitizer does not see that
+// order, and is told: HappensBefore by who has written all that a callback reads without a lock, HappensAfter first in
+// that callback. `what` names the order: the reactor for what its maker wrote, a member for what one callback leaves to
+// the next. Nothing in other builds. Thread-safe.
 #ifdef __SANITIZE_THREAD__
-inline void HappensBefore(void* reactor) { __tsan_release(reactor); }
-inline void HappensAfter(void* reactor) { __tsan_acquire(reactor); }
+inline void HappensBefore(void* what) { __tsan_release(what); }
+inline void HappensAfter(void* what) { __tsan_acquire(what); }
 #else
 inline void HappensBefore(void*) {}
 inline void HappensAfter(void*) {}
