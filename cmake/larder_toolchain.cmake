@@ -33,7 +33,7 @@ endif()
 set(LARDER_GRPC_ENVIRONMENT "")
 if(LARDER_SANITIZE STREQUAL "thread")
   set(LARDER_GRPC_ENVIRONMENT
-    "TSAN_OPTIONS=ignore_noninstrumented_modules=1 suppressions=${CMAKE_SOURCE_DIR}/scripts/lib/tsan.supp")
+    "TSAN_OPTIONS=ignore_noninstrumented_modules=1 history_size=7 suppressions=${CMAKE_SOURCE_DIR}/scripts/lib/tsan.supp")
 endif()
 # Of tests that measure from outside what a program holds, a list of one: what was freed is to go soon.
 set(LARDER_MEASURED_ENVIRONMENT "${LARDER_GRPC_ENVIRONMENT}")

@@ -28,7 +28,7 @@ class PendingCall::Later final : public Reactor {
   static std::shared_ptr<Later> Make(Context& context) {
     auto reactor = std::make_shared<Later>(context);
     reactor->self_ = reactor;
-    HappensBefore(reactor.get());
+    ReactorMade(reactor.get());
     return reactor;
   }
   explicit Later(Context& context) : context_(context) {}
@@ -37,11 +37,11 @@ class PendingCall::Later final : public Reactor {
     if (!ended_.exchange(true)) Finish(handle());
   }
   void OnCancel() override {
-    HappensAfter(this);
+    const InCallback order(this);
     if (!ended_.exchange(true)) Finish(absl::CancelledError("the client left, or the server stops"));
   }
   void OnDone() override {
-    HappensAfter(this);
+    InLastCallback(this);
     const std::shared_ptr<Later> last = std::move(self_);
   }
 

@@ -1,15 +1,19 @@
 // Two calls of one service that race on purpose: proves that the thread sanitizer, under scripts/lib/tsan.supp, still
-// reports what goes wrong in a handler. Built for that sanitizer only.
+// reports what goes wrong in a handler and in a stream's callbacks. Built for that sanitizer only.
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string_view>
 #include <thread>
 
 #include "larder/base/clock.h"
 #include "larder/base/testing/temp_dir.h"
 #include "larder/observe/logger.h"
 #include "larder/rpc/channel.h"
+#include "larder/rpc/happens_before.h"
 #include "larder/rpc/server.h"
 #include "tests/echo_service.h"
 
@@ -21,48 +25,93 @@ int unguarded = 0;
 // In a function of its own, so that the report names it.
 [[gnu::noinline]] void PlantedRace() { ++unguarded; }
 
-// The first call writes and stays; the second writes after it, while nothing has ordered the two: what they wait with
-// is relaxed.
-Reactor* Handle(Context* context, std::atomic<int>& arrived, std::atomic<int>& written) {
-  const int mine = arrived.fetch_add(1, std::memory_order_relaxed);
-  while (arrived.load(std::memory_order_relaxed) < 2) std::this_thread::yield();
-  while (written.load(std::memory_order_relaxed) < mine) std::this_thread::yield();
-  PlantedRace();
-  written.fetch_add(1, std::memory_order_relaxed);
-  while (written.load(std::memory_order_relaxed) < 2) std::this_thread::yield();
-  return Unary(context, [] { return absl::OkStatus(); });
-}
+// Of two calls the first writes and stays; the second writes after it, while nothing has ordered the two: what they
+// wait with is relaxed.
+class Rendezvous {
+ public:
+  void Race() {
+    const int mine = arrived_.fetch_add(1, std::memory_order_relaxed);
+    while (arrived_.load(std::memory_order_relaxed) < 2) std::this_thread::yield();
+    while (written_.load(std::memory_order_relaxed) < mine) std::this_thread::yield();
+    PlantedRace();
+    written_.fetch_add(1, std::memory_order_relaxed);
+    while (written_.load(std::memory_order_relaxed) < 2) std::this_thread::yield();
+  }
 
-void RaceInAHandler() {
+ private:
+  std::atomic<int> arrived_ = 0, written_ = 0;
+};
+
+// Races in the handler of Say, and where a message of Talk was read.
+class RacingService final : public testing::Echo::CallbackService {
+ public:
+  Reactor* Say(Context* context, const testing::SayRequest*, testing::SayResponse*) override {
+    met_.Race();
+    return Unary(context, [] { return absl::OkStatus(); });
+  }
+  grpc::ServerBidiReactor<testing::SayRequest, testing::SayResponse>* Talk(Context*) override {
+    class Stream final : public grpc::ServerBidiReactor<testing::SayRequest, testing::SayResponse> {
+     public:
+      explicit Stream(Rendezvous& met) : met_(met) {
+        ReactorMade(this);
+        StartRead(&request_);
+      }
+      void OnReadDone(bool) override {
+        const InCallback order(this);
+        met_.Race();
+        Finish(grpc::Status::OK);
+      }
+      void OnDone() override {
+        InLastCallback(this);
+        delete this;
+      }
+
+     private:
+      Rendezvous& met_;
+      testing::SayRequest request_;
+    };
+    return new Stream(met_);
+  }
+
+ private:
+  Rendezvous met_;
+};
+
+// Two of `call` at once.
+void Twice(const std::function<void(const std::shared_ptr<grpc::Channel>&)>& call) {
   const base::SystemClock clock;
   const base::TempDir dir;
   observe::Logger log({.output = [](std::string_view) {}}, clock);
-  std::atomic<int> arrived = 0, written = 0;
-  EchoService echo;
-  echo.OnSay([&](Context* context, const testing::SayRequest*, testing::SayResponse*) {
-    return Handle(context, arrived, written);
-  });
+  RacingService service;
   Server server({.unix_path = dir / "s"}, log);
-  server.Add(echo);
+  server.Add(service);
   if (!server.Start().ok()) std::abort();
-  const auto call = [&] {
-    if (!Say(DialUnix(dir / "s"), "x").ok()) std::abort();
-  };
-  std::thread other(call);
-  call();
+  std::thread other([&] { call(DialUnix(dir / "s")); });
+  call(DialUnix(dir / "s"));
   other.join();
   server.Stop(base::kNoDeadline);
+  std::exit(0);
 }
 
-TEST(PlantedRaceDeathTest, IsReported) {
+constexpr int kRacesWereReported = 66;  // the sanitizer's exit code
+constexpr char kReport[] = "ThreadSanitizer: data race.*PlantedRace";
+
+TEST(PlantedRaceDeathTest, InAHandlerIsReported) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  constexpr int kRacesWereReported = 66;  // the sanitizer's exit code
-  EXPECT_EXIT(
-      {
-        RaceInAHandler();
-        std::exit(0);
-      },
-      ::testing::ExitedWithCode(kRacesWereReported), "ThreadSanitizer: data race.*PlantedRace");
+  EXPECT_EXIT(Twice([](const auto& channel) {
+                if (!Say(channel, "x").ok()) std::abort();
+              }),
+              ::testing::ExitedWithCode(kRacesWereReported), kReport);
+}
+
+TEST(PlantedRaceDeathTest, WhereAMessageWasReadIsReported) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(Twice([](const auto& channel) {
+                grpc::ClientContext context;
+                const auto talk = testing::Echo::NewStub(channel)->Talk(&context);
+                if (!talk->Write({}) || !talk->Finish().ok()) std::abort();
+              }),
+              ::testing::ExitedWithCode(kRacesWereReported), kReport);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "larder/base/mutex.h"
+#include "larder/rpc/happens_before.h"
 #include "larder/rpc/status.h"
 
 namespace larder::cache_agent {
@@ -29,6 +30,7 @@ class GrpcStream final : grpc::ClientBidiReactor<Request, Response> {
   GrpcStream(Events events, const std::function<void(grpc::ClientContext*, Reactor*)>& begin)
       : events_(std::move(events)) {
     begin(&context_, this);
+    rpc::ReactorMade(this);
     this->AddHold();  // writes begin outside of reactions
     this->StartRead(&incoming_);
     this->StartCall();
@@ -55,15 +57,20 @@ class GrpcStream final : grpc::ClientBidiReactor<Request, Response> {
 
  private:
   void OnReadDone(bool ok) override LARDER_EXCLUDES(mutex_) {
+    const rpc::InCallback order(this);
+    rpc::HappensAfter(&incoming_);
     if (!ok) {
       Break();
       return ReleaseHold();
     }
-    events_.received(std::exchange(incoming_, {}));
+    Response response = std::exchange(incoming_, {});
+    rpc::HappensBefore(&incoming_);
+    events_.received(std::move(response));
     this->StartRead(&incoming_);
   }
 
   void OnWriteDone(bool ok) override LARDER_EXCLUDES(mutex_) {
+    const rpc::InCallback order(this);
     if (!ok) return Break();
     base::MutexLock lock(mutex_);
     outgoing_.pop_front();
@@ -71,6 +78,7 @@ class GrpcStream final : grpc::ClientBidiReactor<Request, Response> {
   }
 
   void OnDone(const grpc::Status& status) override LARDER_EXCLUDES(mutex_) {
+    rpc::InLastCallback(this);
     bool tell = false;
     {
       base::MutexLock lock(mutex_);

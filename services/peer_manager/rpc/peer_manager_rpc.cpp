@@ -82,7 +82,7 @@ grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* PeerManagerRpc
                                     last = std::move(sessions_.extract(gone.id()).mapped());
                                     gone_.NotifyAll();
                                   }});
-    rpc::HappensBefore(session.get());
+    rpc::ReactorMade(session.get());
     sessions_.emplace(id, session);
   }
   if (refusal.ok()) {

@@ -37,8 +37,7 @@ absl::StatusOr<BeatAnswer> SessionStream::Hear(const v1::SessionRequest& request
 }
 
 void SessionStream::OnReadDone(bool ok) {
-  rpc::HappensAfter(this);
-  rpc::HappensAfter(&incoming_);
+  const rpc::InCallback order(this);
   if (!ok) return End(absl::OkStatus());
   {
     base::MutexLock lock(mutex_);
@@ -46,7 +45,6 @@ void SessionStream::OnReadDone(bool ok) {
     heard_ = clock_.BootNow();
   }
   const absl::StatusOr<BeatAnswer> answer = Hear(incoming_);
-  rpc::HappensBefore(&incoming_);
   if (!answer.ok()) return End(answer.status());
   outgoing_ = ToProto(*answer, incoming_.sequence(), manager_.options().session);
   {
@@ -58,6 +56,7 @@ void SessionStream::OnReadDone(bool ok) {
 }
 
 void SessionStream::OnWriteDone(bool ok) {
+  const rpc::InCallback order(this);
   std::optional<absl::Status> end;
   {
     base::MutexLock lock(mutex_);
@@ -116,13 +115,12 @@ void SessionStream::Sweep(base::MonotonicTime now) {
 }
 
 void SessionStream::OnCancel() {
-  rpc::HappensAfter(this);
+  const rpc::InCallback order(this);
   End(absl::CancelledError("the agent left, or this manager stops"));
 }
 
 void SessionStream::OnDone() {
-  rpc::HappensAfter(this);
-  rpc::HappensAfter(&incoming_);
+  rpc::InLastCallback(this);
   if (!node_.empty()) manager_.Leave(node_, id_);
   events_.gone(*this);
 }

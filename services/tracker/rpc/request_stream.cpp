@@ -25,10 +25,12 @@ void RequestStream::Stop() {
 }
 
 void RequestStream::OnReadDone(bool ok) {
-  rpc::HappensAfter(this);
+  const rpc::InCallback order(this);
+  rpc::HappensAfter(&incoming_);
   Next next;
   if (ok) {
     v1::StreamRequest request = std::exchange(incoming_, {});
+    rpc::HappensBefore(&incoming_);
     const size_t bytes = request.ByteSizeLong();
     {
       base::MutexLock lock(mutex_);
@@ -92,6 +94,7 @@ void RequestStream::Answer(v1::StreamResponse response, size_t request_bytes, bo
 }
 
 void RequestStream::OnWriteDone(bool ok) {
+  const rpc::InCallback order(this);
   Next next;
   {
     base::MutexLock lock(mutex_);
@@ -108,7 +111,7 @@ void RequestStream::OnWriteDone(bool ok) {
 }
 
 void RequestStream::OnCancel() {
-  rpc::HappensAfter(this);
+  const rpc::InCallback order(this);
   Next next;
   {
     base::MutexLock lock(mutex_);
@@ -119,7 +122,7 @@ void RequestStream::OnCancel() {
 }
 
 void RequestStream::OnDone() {
-  rpc::HappensAfter(this);
+  rpc::InLastCallback(this);
   gone_(*this);
 }
 

@@ -76,7 +76,7 @@ grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>* TrackerRpc::Stre
     base::MutexLock lock(mutex_);
     last = std::move(streams_.extract(&gone).mapped());
   });
-  rpc::HappensBefore(stream.get());
+  rpc::ReactorMade(stream.get());
   bool stopping = false;
   {
     base::MutexLock lock(mutex_);
@@ -94,7 +94,7 @@ grpc::ServerWriteReactor<v1::WatchResponse>* TrackerRpc::Watch(rpc::Context* con
     base::MutexLock lock(mutex_);
     last = std::move(watches_.extract(&gone).mapped());
   });
-  rpc::HappensBefore(watch.get());
+  rpc::ReactorMade(watch.get());
   bool stopping = false;
   {
     base::MutexLock lock(mutex_);

@@ -102,6 +102,7 @@ void WatchStream::KeepAlive() {
 }
 
 void WatchStream::OnWriteDone(bool ok) {
+  const rpc::InCallback order(this);
   bool resume = false;
   Next next;
   {
@@ -119,12 +120,12 @@ void WatchStream::OnWriteDone(bool ok) {
 }
 
 void WatchStream::OnCancel() {
-  rpc::HappensAfter(this);
+  const rpc::InCallback order(this);
   End(absl::CancelledError("the client left, or this member stops"));
 }
 
 void WatchStream::OnDone() {
-  rpc::HappensAfter(this);
+  rpc::InLastCallback(this);
   gone_(*this);
 }
 

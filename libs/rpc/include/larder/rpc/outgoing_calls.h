@@ -12,6 +12,7 @@
 
 #include "larder/base/clock.h"
 #include "larder/base/mutex.h"
+#include "larder/rpc/happens_before.h"
 #include "larder/rpc/status.h"
 
 namespace larder::rpc {
@@ -49,8 +50,10 @@ class OutgoingCalls {
       calls_.insert(&call.context);
       if (closing_) call.context.TryCancel();
     }
+    HappensBefore(&call);
     begin(&call.context, &call.request, &call.response,
           [this, held, done = std::move(done)](const grpc::Status& status) {
+            HappensAfter(&**held);
             const absl::Status ended = FromGrpc(status, (*held)->context);
             done(ended.ok() ? absl::StatusOr<Response>(std::move((*held)->response)) : ended);
             Forget(&(*held)->context);
