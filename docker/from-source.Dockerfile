@@ -7,7 +7,7 @@ WORKDIR /src
 COPY scripts/lib/packages.sh scripts/lib/
 RUN bash -c 'source scripts/lib/packages.sh && larder_install build'
 COPY . .
-RUN cmake --preset release \
+RUN cmake --preset release -DLARDER_TESTS=OFF \
     && cmake --build build/release --target larder larder-agent larder-tracker larder-peer-manager
 RUN for image in agent tracker peer-manager cli; do \
       docker/stage "$image" --bin build/release/bin --out "/images/$image" || exit 1; \
