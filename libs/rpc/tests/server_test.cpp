@@ -26,6 +26,7 @@
 #include "larder/rpc/acceptor.h"
 #include "larder/rpc/address.h"
 #include "larder/rpc/channel.h"
+#include "larder/rpc/happens_before.h"
 #include "tests/echo_service.h"
 
 namespace larder::rpc {
@@ -145,8 +146,12 @@ TEST_F(ServerTest, ReflectionListsItsServices) {
   grpc::ClientContext context;
   grpc::GenericStub stub(DialUnix(path_));
   std::promise<grpc::Status> done;
+  HappensBefore(&done);
   stub.UnaryCall(&context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", {}, &request, &response,
-                 [&](grpc::Status status) { done.set_value(std::move(status)); });
+                 [&](grpc::Status status) {
+                   HappensAfter(&done);
+                   done.set_value(std::move(status));
+                 });
   ASSERT_TRUE(done.get_future().get().ok());
   grpc::Slice answer;
   ASSERT_TRUE(response.DumpToSingleSlice(&answer).ok());

@@ -12,6 +12,7 @@
 #include "larder/base/testing/status_matchers.h"
 #include "larder/object/ids.h"
 #include "larder/rpc/channel.h"
+#include "larder/rpc/happens_before.h"
 #include "tests/agent_under_test.h"
 
 namespace larder::cache_agent {
@@ -86,7 +87,11 @@ class AnyBytes : public AppTest {
     grpc::ByteBuffer response;
     std::promise<grpc::Status> done;
     const std::string name = "/" + method.service()->full_name() + "/" + method.name();
-    stub_.UnaryCall(&context, name, {}, &request, &response, [&](grpc::Status status) { done.set_value(status); });
+    rpc::HappensBefore(&done);
+    stub_.UnaryCall(&context, name, {}, &request, &response, [&](grpc::Status status) {
+      rpc::HappensAfter(&done);
+      done.set_value(status);
+    });
     return done.get_future().get().error_code();
   }
 
