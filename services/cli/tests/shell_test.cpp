@@ -33,7 +33,7 @@ std::string Offered(const std::string& words) {
 
 TEST(BashCompletion, OffersVerbs) {
   EXPECT_EQ(Offered("larder im"), "import\n");
-  EXPECT_EQ(Offered("larder -e x -q un"), "unpin\n");
+  EXPECT_EQ(Offered("larder -e x -q unp"), "unpin\n");
   EXPECT_EQ(Offered(R"(larder config "")"), "show check\n");
 }
 
