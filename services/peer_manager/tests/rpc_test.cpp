@@ -33,6 +33,7 @@ using base::IsOk;
 using base::StatusIs;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 constexpr base::Duration kSession = seconds(10);
@@ -237,6 +238,7 @@ TEST_F(PeerManagerRpcTest, WhatIsNoSessionEndsSayingWhy) {
                {{"sequence: 1 hello { node: 'a' zone: '" + long_text + "' }"}, "BAD_FIELD", "hello.zone"},
                {{"sequence: 1 hello { node: 'a' rack: '" + long_text + "' }"}, "BAD_FIELD", "hello.rack"}};
   for (const auto& one : cases) {
+    ASSERT_TRUE(Soon([&] { return NoSessions(); })) << "there is room for a few";
     Session session(*stub_);
     absl::Status last;
     for (const std::string& text : one.said) last = session.Say(text).status();
@@ -263,7 +265,9 @@ TEST_F(PeerManagerRpcTest, ASessionOfWhichNothingComesEnds) {
   rpc_.Sweep();
   clock_.Advance(milliseconds(1));
   rpc_.Sweep();
-  EXPECT_THAT(silent.End(), StatusIs(StatusCode::kDeadlineExceeded, "SESSION_SILENT"));
+  // Cancelled, if the manager had not heard yet that its answer went out.
+  EXPECT_THAT(silent.End(),
+              AnyOf(StatusIs(StatusCode::kDeadlineExceeded, "SESSION_SILENT"), StatusIs(StatusCode::kCancelled)));
   EXPECT_THAT(mute.End(), StatusIs(StatusCode::kDeadlineExceeded, "SESSION_SILENT"));
   EXPECT_THAT(lively.Beat(3, 6), IsOk());
 }
