@@ -33,10 +33,10 @@ absl::StatusOr<std::string> TakeText(base::ByteReader& in, size_t size) {
   return std::string(text);
 }
 
-template <size_t kSize>
-std::array<std::byte, kSize> Whole(const base::ByteWriter& out) {
-  std::array<std::byte, kSize> record{};
-  std::ranges::copy(out.bytes().first(kSize), record.begin());
+template <size_t Size>
+std::array<std::byte, Size> Whole(const base::ByteWriter& out) {
+  std::array<std::byte, Size> record{};
+  std::ranges::copy(out.bytes().first(Size), record.begin());
   return record;
 }
 

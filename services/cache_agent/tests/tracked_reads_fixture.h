@@ -44,11 +44,11 @@ class TrackedReadsTest : public TrackedPeerTest, public testing::WithParamInterf
     return object;
   }
   static const std::string& Bytes() {
-    static const std::string bytes = [] {
+    static const std::string kBytes = [] {
       const std::vector<std::byte> sample = object::SampleBytes(base::kMiB + 77);
       return std::string(base::AsText(sample));
     }();
-    return bytes;
+    return kBytes;
   }
   // A read that the cluster sends to node b, whose fetch has begun.
   Read Begin() {
