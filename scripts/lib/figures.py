@@ -84,7 +84,7 @@ def page(root):
             spread = (f"{figure['spread']:.0%}" if "spread" in figure else "-") + (
                 ", noisy" if figure.get("noisy") else ""
             )
-            if "commit" in figure:
+            if figure.get("commit", kept["commit"]) != kept["commit"]:
                 spread += f", commit {figure['commit']}"
             lines.append(f"{head} {human(figure)}{note} | {spread} | {beside} |")
     return "\n".join(lines) + "\n"

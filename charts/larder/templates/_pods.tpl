@@ -7,10 +7,11 @@ larder.io/config: {{ . | sha256sum | trunc 16 | quote }}
 
 {{- define "larder.podDefaults" -}}
 automountServiceAccountToken: false
-{{ include "larder.podWithToken" . }}
+{{ include "larder.podCommon" . }}
 {{- end }}
 
-{{- define "larder.podWithToken" -}}
+{{/* Of those, what a pod with a Kubernetes token has, too. */}}
+{{- define "larder.podCommon" -}}
 enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
