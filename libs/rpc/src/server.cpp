@@ -21,6 +21,7 @@
 #include "larder/rpc/acceptor.h"
 #include "larder/rpc/address.h"
 #include "larder/rpc/channel.h"
+#include "src/calls_order.h"
 
 namespace larder::rpc {
 namespace {
@@ -172,6 +173,7 @@ absl::Status Server::Start() {
   }
   if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   for (grpc::Service* service : impl_->services) builder.RegisterService(service);
+  CallsBegin(builder, impl_.get());
   impl_->server = builder.BuildAndStart();
   if (impl_->server == nullptr) {
     impl_->port = 0;
@@ -207,6 +209,7 @@ void Server::Stop(base::Deadline deadline) {
     impl_->server->Shutdown(WallDeadline(deadline));
   }
   impl_->server.reset();
+  CallsHaveEnded(impl_.get());
 }
 
 uint16_t Server::port() const { return static_cast<uint16_t>(impl_->port); }

@@ -1,11 +1,13 @@
 // Two calls of one service that race on purpose: proves that the thread sanitizer, under scripts/lib/tsan.supp, still
-// reports what goes wrong in a handler and in a stream's callbacks. Built for that sanitizer only.
+// reports what goes wrong in a handler and in a stream's callbacks; and calls that do not race, which it is silent
+// about. Built for that sanitizer only.
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <thread>
 
@@ -93,6 +95,19 @@ void Twice(const std::function<void(const std::shared_ptr<grpc::Channel>&)>& cal
   std::exit(0);
 }
 
+// Reads what was written before the server's start, in a call that comes as it starts.
+class ConfiguredService final : public testing::Echo::CallbackService {
+ public:
+  Reactor* Say(Context* context, const testing::SayRequest*, testing::SayResponse*) override {
+    const bool configured = configured_ == 1;
+    return Unary(context, [configured] { return configured ? absl::OkStatus() : absl::InternalError("unset"); });
+  }
+  void Configure() { configured_ = 1; }
+
+ private:
+  int configured_ = 0;
+};
+
 constexpr int kRacesWereReported = 66;  // the sanitizer's exit code
 constexpr char kReport[] = "ThreadSanitizer: data race.*PlantedRace";
 
@@ -112,6 +127,31 @@ TEST(PlantedRaceDeathTest, WhereAMessageWasReadIsReported) {
                 if (!talk->Write({}) || !talk->Finish().ok()) std::abort();
               }),
               ::testing::ExitedWithCode(kRacesWereReported), kReport);
+}
+
+TEST(OrderTest, ACallSeesWhatWasDoneBeforeTheStartOfItsServer) {
+  const base::SystemClock clock;
+  const base::TempDir dir;
+  observe::Logger log({.output = [](std::string_view) {}}, clock);
+  EchoService other;
+  Server before({.unix_path = dir / "s"}, log);  // its threads run the calls of later servers, too
+  before.Add(other);
+  ASSERT_TRUE(before.Start().ok());
+  for (int i = 0; i < 20; ++i) {
+    const auto path = dir / std::to_string(i);
+    std::thread client([&] {
+      grpc::ClientContext context;
+      context.set_wait_for_ready(true);
+      EXPECT_TRUE(Say(DialUnix(path), testing::SayRequest(), context).ok());
+    });
+    ConfiguredService service;
+    Server server({.unix_path = path}, log);
+    server.Add(service);
+    service.Configure();
+    ASSERT_TRUE(server.Start().ok());
+    client.join();
+    server.Stop(base::kNoDeadline);
+  }
 }
 
 }  // namespace
