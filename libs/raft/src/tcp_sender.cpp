@@ -16,6 +16,7 @@ namespace larder::raft {
 namespace {
 
 constexpr size_t kFramesAtOnce = 128;
+constexpr uint64_t kSmallFrame = 1024;  // heartbeats, what answers them, and few small entries
 constexpr auto kFirstBackoff = std::chrono::milliseconds(20);
 constexpr auto kLongestBackoff = std::chrono::seconds(1);
 
@@ -38,14 +39,28 @@ bool TcpSender::Send(FrameKind kind, std::string payload) {
     fits = payload.size() <= options_.frame_limit &&
            queued + size <= (application ? options_.application_limit : options_.queue_limit);
     if (fits) {
+      if (idle_fd_ >= 0 && size <= kSmallFrame && SendAtOnce(kind, payload)) return true;
       queued += size;
       queue_.push_back({.kind = kind, .payload = std::move(payload)});
+      idle_fd_ = -1;
     } else if (!application) {
       dropped_ = true;
     }
   }
   base::Wake(wake_.get());
   return fits;
+}
+
+bool TcpSender::SendAtOnce(FrameKind kind, std::string& payload) {
+  FrameHeader header = HeaderOf(options_.group, kind, base::AsBytes(payload));
+  std::array<iovec, 2> parts{
+      {{.iov_base = header.data(), .iov_len = header.size()}, {.iov_base = payload.data(), .iov_len = payload.size()}}};
+  const msghdr message{.msg_iov = parts.data(), .msg_iovlen = parts.size()};
+  const ssize_t sent = ::sendmsg(idle_fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent == static_cast<ssize_t>(header.size() + payload.size())) return true;
+  // Full, or lost, which the thread sees to.
+  begun_ = static_cast<size_t>(std::max<ssize_t>(0, sent));
+  return false;
 }
 
 void TcpSender::SetAddress(std::string address) {
@@ -94,7 +109,7 @@ void TcpSender::Serve(int fd) {
     BytesOf(FrameKind::kHello) += writing_.front().size();
   }
   while (!stopping_) {
-    TakeQueued();
+    TakeQueued(fd);
     TellDropped();
     const short events = writing_.empty() ? POLLIN : POLLIN | POLLOUT;
     std::array<pollfd, 2> polled{{{.fd = fd, .events = events}, {.fd = wake_.get(), .events = POLLIN}}};
@@ -106,11 +121,13 @@ void TcpSender::Serve(int fd) {
   }
 }
 
-void TcpSender::TakeQueued() {
+void TcpSender::TakeQueued(int fd) {
   std::deque<Queued> taken;
   {
     base::MutexLock lock(mutex_);
     taken.swap(queue_);
+    idle_fd_ = taken.empty() && writing_.empty() ? fd : -1;
+    if (begun_ != 0) written_ = std::exchange(begun_, 0);
   }
   for (Queued& queued : taken) {
     const FrameHeader header = HeaderOf(options_.group, queued.kind, base::AsBytes(queued.payload));
@@ -157,6 +174,8 @@ void TcpSender::DropAll(bool served) {
     dropped_ = dropped_ || served || !queue_.empty();
     queue_.clear();
     application_bytes_ = message_bytes_ = 0;
+    idle_fd_ = -1;
+    begun_ = 0;
   }
   writing_.clear();
   written_ = 0;

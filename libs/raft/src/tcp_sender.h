@@ -46,7 +46,10 @@ class TcpSender {
   void Serve(int fd);
   // Writes what can be written at once; false if the connection is lost.
   bool WriteSome(int fd);
-  void TakeQueued() LARDER_EXCLUDES(mutex_);
+  // Sends may use `fd` themselves from then on, if nothing is left to the thread.
+  void TakeQueued(int fd) LARDER_EXCLUDES(mutex_);
+  // Writes what can be written at once, past the queue; the rest of a frame that was begun is queued.
+  bool SendAtOnce(FrameKind kind, std::string& payload) LARDER_REQUIRES(mutex_);
   void TellDropped() LARDER_EXCLUDES(mutex_);
   // Tells so, if anything was: what a connection had taken may be lost, too.
   void DropAll(bool served) LARDER_EXCLUDES(mutex_);
@@ -64,6 +67,8 @@ class TcpSender {
   uint64_t application_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
   uint64_t message_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
   bool dropped_ LARDER_GUARDED_BY(mutex_) = false;
+  int idle_fd_ LARDER_GUARDED_BY(mutex_) = -1;  // the connection, while all that was sent is on it
+  size_t begun_ LARDER_GUARDED_BY(mutex_) = 0;  // bytes of the first in queue_ that are
   // The thread's own.
   std::deque<Outgoing> writing_;
   size_t written_ = 0;  // of the first

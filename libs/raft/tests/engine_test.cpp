@@ -368,7 +368,7 @@ TEST(Engine, LongEntriesAreOnTheirWayByTheirBytes) {
     Settle({{1, &one}, {2, &two}});
   }
   const auto beat = [&] {
-    for (int i = 0; i < 2; ++i) ASSERT_THAT(one.engine->Tick(), IsOk());
+    for (uint64_t i = 0; i < EngineOptions().heartbeat_ticks; ++i) ASSERT_THAT(one.engine->Tick(), IsOk());
     one.Run();
   };
   std::deque<std::string> on_the_way;  // to the third, which takes one after the other

@@ -52,7 +52,7 @@ TEST(Replica, ALoneVoterSaysNothingBeforeItsTermIsDurable) {
   EXPECT_THAT(one->sent, Not(IsEmpty()));
   one->Propose("y");
   one->sent.clear();
-  one->Tick(2);
+  one->Tick(EngineOptions().heartbeat_ticks);
   ASSERT_THAT(one->writes, Not(IsEmpty()));
   EXPECT_THAT(one->sent, Not(IsEmpty())) << "from then on beside its own writes";
   EXPECT_THAT(one->died, IsOk());

@@ -172,6 +172,33 @@ TEST(TcpTransport, DeliversInOrderAndWhole) {
   EXPECT_EQ(b.received().front().first, kA);
 }
 
+TEST(TcpTransport, WhatGoesPastTheQueueKeepsItsPlace) {
+  Member b(OptionsOf(kB));
+  Member a(OptionsOf(kA, {{kB, b.transport().address()}}));
+  std::vector<std::string> sent;
+  for (size_t i = 0; i < 500; ++i) {
+    for (const size_t size : {10, 5000, 10}) {
+      sent.push_back(fmt::format("{}:", sent.size()) + std::string(size, 'x'));
+      a.transport().Send(kB, sent.back());
+    }
+    ASSERT_EQ(b.AwaitMessages(sent.size()), sent) << "and then the queue is empty";
+  }
+}
+
+TEST(TcpTransport, SmallFramesAreWholeAfterTheSocketWasFull) {
+  Member slow(OptionsOf(kB));
+  slow.Hold();
+  Member a(OptionsOf(kA, {{kB, slow.transport().address()}}));
+  std::vector<std::string> sent;
+  for (size_t bytes = 0; bytes < 24 * base::kMiB; bytes += sent.back().size()) {  // more than the kernel takes
+    sent.push_back(fmt::format("{}:", sent.size()) + std::string(300 + sent.size() % 600, 'x'));
+    a.transport().Send(kB, sent.back());
+  }
+  slow.Release();
+  EXPECT_TRUE(slow.AwaitMessages(sent.size()) == sent);
+  EXPECT_EQ(a.unreachable(), 0);
+}
+
 TEST(TcpTransport, DeliversWhatTheApplicationSendsInOrderWithMessages) {
   Member b(OptionsOf(kB), true);
   Member a(OptionsOf(kA, {{kB, b.transport().address()}}));
