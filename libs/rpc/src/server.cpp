@@ -22,6 +22,7 @@
 #include "larder/rpc/address.h"
 #include "larder/rpc/channel.h"
 #include "src/calls_order.h"
+#include "src/window.h"
 
 namespace larder::rpc {
 namespace {
@@ -103,6 +104,8 @@ void Server::Impl::SetLimits(grpc::ServerBuilder& builder) const {
   builder.SetMaxReceiveMessageSize(limits.message_bytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.streams);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
   if (limits.quota != nullptr) builder.SetResourceQuota(*limits.quota);
 }
 
