@@ -48,7 +48,6 @@ absl::Status ServeLoop::Start() {
   if (!epoll_ || !WatchListener() || ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, inbox_->fd(), &event) != 0) {
     return base::ErrnoError(errno, "make an event loop");
   }
-  next_check_ = state_.parts.clock.Now() + kCheckEvery;
   thread_ = std::thread([this] { Run(); });
   ::pthread_setname_np(thread_.native_handle(), "larder-pieces");
   return absl::OkStatus();
@@ -114,6 +113,7 @@ void ServeLoop::Add(base::UniqueFd fd) {
   auto served = std::make_unique<Served>(std::move(fd), state_, [inbox = inbox_, id] { inbox->PiecesChanged(id); });
   epoll_event event{.events = EPOLLIN, .data = {.u64 = id}};
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, served->connection.fd(), &event) != 0) return;
+  if (connections_.empty()) next_check_ = state_.parts.clock.Now() + kCheckEvery;
   connections_.emplace(id, std::move(served));
 }
 
@@ -176,7 +176,7 @@ void ServeLoop::CheckTimeouts() {
   if (now >= accept_again_) {
     accept_again_ = WatchListener() ? base::kNoDeadline : base::DeadlineAfter(now, kAcceptPause);
   }
-  if (now < next_check_) return;
+  if (connections_.empty() || now < next_check_) return;
   next_check_ = now + kCheckEvery;
   std::vector<std::pair<uint64_t, absl::Status>> late;
   for (const auto& [id, served] : connections_) {
@@ -187,8 +187,10 @@ void ServeLoop::CheckTimeouts() {
 }
 
 int ServeLoop::WaitMilliseconds() const {
-  base::Deadline next = std::min<base::Deadline>(next_check_, accept_again_);
+  base::Deadline next = accept_again_;
+  if (!connections_.empty()) next = std::min<base::Deadline>(next, next_check_);
   for (const auto& [at, id] : limited_) next = std::min(next, at);
+  if (next == base::kNoDeadline) return -1;
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - state_.parts.clock.Now());
   return static_cast<int>(std::clamp<int64_t>(wait.count(), 0, kCheckEvery.count()));
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 #include <string>
@@ -32,6 +33,20 @@ bool Readable(int fd) {
 }
 
 }  // namespace
+
+bool KernelKeepsCallers() {
+  static const bool kKeeps = [] {
+    std::array<int, 2> pair{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) return false;
+    const base::UniqueFd one(pair[0]), other(pair[1]);
+    int pidfd = -1;
+    socklen_t length = sizeof pidfd;
+    if (::getsockopt(one.get(), SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) != 0) return false;
+    ::close(pidfd);
+    return true;
+  }();
+  return kKeeps;
+}
 
 base::Duration BootNow() {
   timespec now{};

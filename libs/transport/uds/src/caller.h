@@ -26,6 +26,9 @@ struct Queued {
   base::Duration until{};
 };
 
+// Whether the kernel keeps hold of who connected (Linux 6.5): nobody's Queued is looked at then.
+bool KernelKeepsCallers();
+
 base::Duration BootNow();
 // Whether a listening socket has nobody in its queue.
 bool QueueIsEmpty(int listening);

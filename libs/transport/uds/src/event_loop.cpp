@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 namespace larder::transport::uds {
@@ -16,7 +17,7 @@ constexpr size_t kReady = 256;                          // descriptors looked at
 
 }  // namespace
 
-EventLoop::EventLoop(std::function<void()> tick, base::Duration period, const base::Clock& clock)
+EventLoop::EventLoop(std::function<bool()> tick, base::Duration period, const base::Clock& clock)
     : tick_(std::move(tick)), period_(period), clock_(clock) {}
 EventLoop::~EventLoop() { Stop(); }
 
@@ -113,27 +114,34 @@ void EventLoop::RunTurn(std::span<const epoll_event> ready) {
   turns_.Took(group, now - begun);
 }
 
-void EventLoop::RunPosted() {
+bool EventLoop::RunPosted() {
   std::vector<std::function<void()>> tasks;
   {
     base::MutexLock lock(mutex_);
     tasks.swap(posted_);
   }
   for (auto& task : tasks) task();
+  return !tasks.empty();
 }
 
 void EventLoop::Run() {
-  auto next_tick = std::chrono::steady_clock::now() + period_;
+  using Clock = std::chrono::steady_clock;
+  std::optional<Clock::time_point> next_tick = Clock::now() + period_;
   std::array<epoll_event, kReady> events{};
   while (true) {
-    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next_tick - std::chrono::steady_clock::now());
-    const int count =
-        ::epoll_wait(epoll_.get(), events.data(), events.size(), static_cast<int>(std::max<int64_t>(0, wait.count())));
+    int wait = -1;
+    if (next_tick) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next_tick - Clock::now());
+      wait = static_cast<int>(std::max<int64_t>(0, left.count()));
+    }
+    const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), wait);
     RunTurn(std::span(events).first(static_cast<size_t>(std::max(0, count))));
-    RunPosted();
-    if (const auto now = std::chrono::steady_clock::now(); now >= next_tick) {
-      tick_();
-      next_tick = now + period_;
+    const bool posted = RunPosted();
+    const auto now = Clock::now();
+    if (!next_tick && (count > 0 || posted)) next_tick = now + period_;
+    if (next_tick && now >= *next_tick) {
+      next_tick.reset();
+      if (tick_()) next_tick = now + period_;
     }
     base::MutexLock lock(mutex_);
     if (stopping_ && posted_.empty()) return;

@@ -26,8 +26,9 @@ class EventLoop {
   using Handler = std::function<void(uint32_t events)>;
   using Group = Turns::Group;
 
-  // `tick` runs on the loop's thread about every `period` of real time. `clock` measures turns.
-  EventLoop(std::function<void()> tick, base::Duration period, const base::Clock& clock);
+  // `tick` runs on the loop's thread about every `period` of real time; when it returns false, not before a descriptor
+  // was ready or a task was posted. `clock` measures turns.
+  EventLoop(std::function<bool()> tick, base::Duration period, const base::Clock& clock);
   ~EventLoop();
   absl::Status Start();
   // Joins. What was posted before runs; not from the loop's thread. Idempotent.
@@ -47,9 +48,10 @@ class EventLoop {
   void Run();
   // Handles ready descriptors of the group whose turn it is; what is left is ready at the next turn, too.
   void RunTurn(std::span<const epoll_event> ready);
-  void RunPosted() LARDER_EXCLUDES(mutex_);
+  // Whether there was anything.
+  bool RunPosted() LARDER_EXCLUDES(mutex_);
 
-  std::function<void()> tick_;
+  std::function<bool()> tick_;
   base::Duration period_;
   const base::Clock& clock_;
   base::UniqueFd epoll_;

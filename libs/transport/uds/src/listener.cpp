@@ -22,7 +22,7 @@ constexpr base::Duration kRevokeLimit = std::chrono::seconds(5);
 }  // namespace
 
 UdsListener::UdsListener(const object::ListenSettings& settings)
-    : server_{.settings = settings}, loop_([this] { CheckConnections(); }, kTick, *settings.clock) {
+    : server_{.settings = settings}, loop_([this] { return CheckConnections(); }, kTick, *settings.clock) {
   server_.loop = &loop_;
   server_.from = settings.clock->Now();
   server_.offloaded = &offloaded_;
@@ -182,8 +182,9 @@ bool UdsListener::AdmitStranger(int32_t stranger) {
   return true;
 }
 
-void UdsListener::CheckConnections() {
-  const auto look = [&, paused = std::exchange(paused_, false)](Entrance& entrance) {
+bool UdsListener::CheckConnections() {
+  const bool paused = std::exchange(paused_, false);
+  const auto look = [&](Entrance& entrance) {
     if (paused) loop_.Modify(entrance.socket.get(), EPOLLIN);
     if (const base::Duration looked = BootNow(); QueueIsEmpty(entrance.socket.get())) entrance.queue_empty = looked;
   };
@@ -202,6 +203,7 @@ void UdsListener::CheckConnections() {
   for (const auto& connection : late) connection->Close("hello_timeout");
   for (const auto& connection : stalled) connection->Close("slow");
   for (const auto& connection : holding) connection->Close("revoked");
+  return !connections_.empty() || !KernelKeepsCallers();
 }
 
 }  // namespace larder::transport::uds

@@ -35,7 +35,8 @@ class UdsListener final : public object::Listener {
   void Accept(const EntrancePtr& entrance);
   // Room for one more that has not said HELLO; false if whom it counts for has as many as it may.
   bool AdmitStranger(int32_t stranger);
-  void CheckConnections();
+  // Whether there is anything to check soon.
+  bool CheckConnections();
 
   ServerContext server_;
   base::UniqueFd lock_;

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 
 #include <array>
+#include <atomic>
 #include <future>
 #include <vector>
 
@@ -18,7 +19,7 @@ base::UniqueFd Descriptor(unsigned ready) { return base::UniqueFd(::eventfd(read
 TEST(EventLoop, WhoAsksSeldomWaitsForOneEventOfAllOthers) {
   constexpr int kMany = 21, kFloods = 3, kCalls = 200;
   base::ManualClock clock;
-  EventLoop loop([] {}, std::chrono::hours(1), clock);
+  EventLoop loop([] { return false; }, std::chrono::hours(1), clock);
   ASSERT_THAT(loop.Start(), base::IsOk());
   const base::UniqueFd asks = Descriptor(0);
   std::vector<base::UniqueFd> floods;  // ready all the time
@@ -57,7 +58,7 @@ TEST(EventLoop, GroupsThatAskAllTheTimeHaveAsMuchOfItEach) {
   constexpr auto kLong = std::chrono::microseconds(200), kShort = std::chrono::microseconds(25);
   constexpr int kLongs = 100;
   base::ManualClock clock;
-  EventLoop loop([] {}, std::chrono::hours(1), clock);
+  EventLoop loop([] { return false; }, std::chrono::hours(1), clock);
   ASSERT_THAT(loop.Start(), base::IsOk());
   const std::array<base::UniqueFd, 4> ready = {Descriptor(1), Descriptor(1), Descriptor(1), Descriptor(1)};
   int longs = 0, shorts = 0, shorts_then = 0;
@@ -85,7 +86,7 @@ TEST(EventLoop, GroupsThatAskAllTheTimeHaveAsMuchOfItEach) {
 
 TEST(EventLoop, WhoeverIsOfAGroupHasTurnsOfIt) {
   base::ManualClock clock;
-  EventLoop loop([] {}, std::chrono::hours(1), clock);
+  EventLoop loop([] { return false; }, std::chrono::hours(1), clock);
   ASSERT_THAT(loop.Start(), base::IsOk());
   // Two groups of two each: whose turn it is alternates.
   const std::array<base::UniqueFd, 4> ready = {Descriptor(1), Descriptor(1), Descriptor(1), Descriptor(1)};
@@ -105,6 +106,41 @@ TEST(EventLoop, WhoeverIsOfAGroupHasTurnsOfIt) {
   done.get_future().wait();
   loop.Stop();
   EXPECT_THAT(had, testing::Each(testing::Ge(50)));
+}
+
+TEST(EventLoop, TicksAsLongAsItIsWantedAndAgainAfterWork) {
+  constexpr base::Duration kPeriod = std::chrono::milliseconds(1);
+  const base::ManualClock clock;
+  std::atomic<int> ticks = 0, others = 0;
+  const auto reached = [](const std::atomic<int>& count, int wanted) {
+    for (int now = count; now < wanted; now = count) count.wait(now);
+  };
+  EventLoop loop(
+      [&] {
+        const bool more = ++ticks < 3;
+        ticks.notify_all();
+        return more;
+      },
+      kPeriod, clock);
+  EventLoop other(
+      [&] {
+        ++others;
+        others.notify_all();
+        return true;
+      },
+      kPeriod, clock);
+  ASSERT_THAT(loop.Start(), base::IsOk());
+  ASSERT_THAT(other.Start(), base::IsOk());
+  reached(ticks, 3);
+  reached(others, others + 20);
+  EXPECT_EQ(ticks, 3) << "it wanted no more";
+  loop.Post([] {});
+  reached(ticks, 4);
+  const base::UniqueFd fd = Descriptor(1);
+  loop.Post([&] { ASSERT_THAT(loop.Add(fd.get(), EPOLLIN, [&](uint32_t) { loop.Remove(fd.get()); }), base::IsOk()); });
+  reached(ticks, 5);
+  other.Stop();
+  loop.Stop();
 }
 
 }  // namespace

@@ -181,7 +181,7 @@ TEST_F(Uds, WhoWaitsWhenTheAgentStopsIsNotToldThatItsSessionHasEnded) {
 TEST(EventLoop, ADescriptorDoesNotInheritTheEventsOfItsNumber) {
   std::promise<void> turn_over;
   const base::ManualClock still;  // so both are of one turn
-  EventLoop loop([] {}, std::chrono::hours(1), still);
+  EventLoop loop([] { return false; }, std::chrono::hours(1), still);
   ASSERT_THAT(loop.Start(), IsOk());
   std::array<base::UniqueFd, 2> ready;
   base::UniqueFd successor;
