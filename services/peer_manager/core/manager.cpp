@@ -25,9 +25,9 @@ constexpr observe::GaugeDecl<> kTrackerAnswers = {
     .help = "0 while no tracker with a quorum answers: nobody leads for long, and no node is fenced."};
 
 // Between two rounds: a fraction of the shorter time that is to be kept.
-constexpr int kRounds = 50;
+constexpr int kRounds = 25;
 constexpr base::Duration kShortestRound = std::chrono::milliseconds(5);
-constexpr base::Duration kLongestRound = std::chrono::milliseconds(100);
+constexpr base::Duration kLongestRound = std::chrono::milliseconds(200);
 constexpr size_t kFencesPerRound = 32;
 // Of a session: between two readings of the tracker's nodes.
 constexpr int kReadings = 5;

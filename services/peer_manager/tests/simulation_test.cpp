@@ -26,7 +26,7 @@ using std::chrono::seconds;
 
 constexpr base::Duration kSession = seconds(10);
 constexpr base::Duration kTtl = seconds(5);
-constexpr base::Duration kRound = milliseconds(100);
+constexpr base::Duration kRound = milliseconds(200);
 constexpr int kAgents = 6;
 constexpr int kManagers = 2;
 
