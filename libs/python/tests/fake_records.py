@@ -12,7 +12,7 @@ HEADER = struct.Struct("<4sHHQIIQ")
 PAGE = mmap.PAGESIZE
 MAX_CONNECTIONS = 64
 MAX_BYTES = 1 << 30  # of all objects
-PATIENCE = 20.0  # seconds a test waits for what must come
+PATIENCE = 60.0  # seconds a test waits for what must come
 
 HELLO, CREATE, WINDOW, WRITE, SEAL, PUT, DISCARD, GET, READ = range(1, 10)
 RELEASE, RENEW, UNMAPPED, STAT, LIST, DELETE, PIN, PING, EXTENTS, BATCH, REVOKE, LAPSED = range(10, 22)

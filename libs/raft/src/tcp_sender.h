@@ -12,7 +12,7 @@
 
 namespace larder::raft {
 
-// The way to one other member: a queue, and a thread that dials and writes.
+// The way to one other member: a queue, and a thread that dials, and writes what its senders cannot write at once.
 class TcpSender {
  public:
   // `options` outlives it.
@@ -48,7 +48,7 @@ class TcpSender {
   bool WriteSome(int fd);
   // Sends may use `fd` themselves from then on, if nothing is left to the thread.
   void TakeQueued(int fd) LARDER_EXCLUDES(mutex_);
-  // Writes what can be written at once, past the queue; the rest of a frame that was begun is queued.
+  // Writes to idle_fd_. False: not all of it, and it is to be queued, whole; begun_ says how much of it is written.
   bool SendAtOnce(FrameKind kind, std::string& payload) LARDER_REQUIRES(mutex_);
   void TellDropped() LARDER_EXCLUDES(mutex_);
   // Tells so, if anything was: what a connection had taken may be lost, too.

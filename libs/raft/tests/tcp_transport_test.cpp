@@ -187,9 +187,11 @@ TEST(TcpTransport, WhatGoesPastTheQueueKeepsItsPlace) {
 
 TEST(TcpTransport, SmallFramesAreWholeAfterTheSocketWasFull) {
   Member slow(OptionsOf(kB));
-  slow.Hold();
   Member a(OptionsOf(kA, {{kB, slow.transport().address()}}));
-  std::vector<std::string> sent;
+  std::vector<std::string> sent{"connected"};
+  a.transport().Send(kB, sent.back());
+  slow.AwaitMessages(1);
+  slow.Hold();
   for (size_t bytes = 0; bytes < 24 * base::kMiB; bytes += sent.back().size()) {  // more than the kernel takes
     sent.push_back(fmt::format("{}:", sent.size()) + std::string(300 + sent.size() % 600, 'x'));
     a.transport().Send(kB, sent.back());

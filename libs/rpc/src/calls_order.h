@@ -32,6 +32,7 @@ class CallBegins final : public grpc::experimental::ServerInterceptorFactoryInte
   void* const server_;
 };
 
+// For services with generated handlers; generic ones would need their own context.
 class CallEnds final : public grpc::ContextAllocator {
  public:
   explicit CallEnds(void* ended) : ended_(ended) {}

@@ -22,7 +22,6 @@
 #include "larder/rpc/address.h"
 #include "larder/rpc/channel.h"
 #include "src/calls_order.h"
-#include "src/window.h"
 
 namespace larder::rpc {
 namespace {
@@ -104,9 +103,12 @@ void Server::Impl::SetLimits(grpc::ServerBuilder& builder) const {
   builder.SetMaxReceiveMessageSize(limits.message_bytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.streams);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
-  if (limits.quota != nullptr) builder.SetResourceQuota(*limits.quota);
+  if (limits.quota != nullptr) {
+    builder.SetResourceQuota(*limits.quota);
+  } else {
+    // Pings that wake both sides after each small message; under a quota windows shrink by them.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  }
 }
 
 // Gives the socket bound at `aside` its mode and then its name, replacing whatever had it.

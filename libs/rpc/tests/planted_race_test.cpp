@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -139,9 +140,10 @@ TEST(OrderTest, ACallSeesWhatWasDoneBeforeTheStartOfItsServer) {
   ASSERT_TRUE(before.Start().ok());
   for (int i = 0; i < 20; ++i) {
     const auto path = dir / std::to_string(i);
-    std::thread client([&] {
+    std::jthread client([&] {
       grpc::ClientContext context;
       context.set_wait_for_ready(true);
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(1));
       EXPECT_TRUE(Say(DialUnix(path), testing::SayRequest(), context).ok());
     });
     ConfiguredService service;

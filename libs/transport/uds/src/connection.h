@@ -38,7 +38,7 @@ struct Entrance {
   // Counts as their process where those who come cannot be told apart by theirs: all are one pod's. 0: they can.
   int32_t as_pid = 0;
   base::UniqueFd socket;
-  base::Duration queue_empty = BootNow();  // when nobody waited to be accepted
+  base::Duration queue_empty = BootNow();  // when nobody waited to be accepted; kept before Linux 6.5 only
   size_t connections = 0;                  // that came by it and are open
 };
 

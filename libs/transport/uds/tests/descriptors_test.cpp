@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +60,24 @@ class DescriptorsShort : public AgentSide {
   Capabilities capabilities_ = {};
   std::array<int, 2> pair_ = {-1, -1};
 };
+
+TEST_F(DescriptorsShort, WhoComesMeanwhileIsServedAfterwards) {
+  const base::UniqueFd client(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  base::UniqueFd next_fd(::dup(client.get()));
+  const rlimit none = {.rlim_cur = static_cast<rlim_t>(next_fd.get()), .rlim_max = files_.rlim_max};
+  next_fd.Reset();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+  (dir_.path() / kSocketName).string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const int connected = ::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  // Each is a turn of the listener's loop, in which it tries to accept or has given that up for a while.
+  for (int i = 0; i < 5; ++i) listener_->RecheckDoors();
+  EXPECT_EQ(connections_, 0);
+  const rlimit few = {.rlim_cur = kFewFiles, .rlim_max = files_.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  ASSERT_EQ(connected, 0);
+  EXPECT_THAT(Ask(client.get(), Op::kHello, HelloOf("")).status(), IsOk());
+}
 
 TEST_F(DescriptorsShort, ObjectsAreCopiedAndTheConnectionStays) {
   auto channel = *Dial(dir_.path().string(), {});
