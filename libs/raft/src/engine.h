@@ -20,7 +20,7 @@ struct EngineOptions {
   MemberId self;
   uint64_t seed = 0;  // of election timeouts
   uint64_t election_ticks = 10;
-  uint64_t heartbeat_ticks = 3;
+  uint64_t heartbeat_ticks = 2;
   // 12 MiB on their way to one member, and one entry more: less than the transport's queue takes, so that nothing is
   // dropped of what a member far behind is sent.
   uint64_t message_bytes = 128 * base::kKiB;

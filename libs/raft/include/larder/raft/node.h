@@ -76,7 +76,7 @@ struct NodeOptions {
   uint64_t boot = 0;  // differs between starts of one member
   base::Duration tick = std::chrono::milliseconds(50);
   uint64_t election_ticks = 10;  // at least, and less than twice that
-  uint64_t heartbeat_ticks = 3;
+  uint64_t heartbeat_ticks = 2;
   // Called on a thread of the node when it cannot go on: the disk failed, the engine panicked, the log holds what
   // cannot be. It does nothing more then; the process should end, naming the cause.
   std::function<void(absl::Status)> on_fatal;
