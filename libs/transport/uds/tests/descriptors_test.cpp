@@ -63,6 +63,7 @@ class DescriptorsShort : public AgentSide {
 
 TEST_F(DescriptorsShort, WhoComesMeanwhileIsServedAfterwards) {
   const base::UniqueFd client(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  listener_->RecheckDoors();  // a sanitizer that sees the type for the first time needs descriptors to look at it
   base::UniqueFd next_fd(::dup(client.get()));
   const rlimit none = {.rlim_cur = static_cast<rlim_t>(next_fd.get()), .rlim_max = files_.rlim_max};
   next_fd.Reset();
