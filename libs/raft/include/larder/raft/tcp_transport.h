@@ -40,9 +40,8 @@ struct TcpTransportOptions {
 // once, and again when it is lost: followers say nothing to each other until they elect, which should wait for no name.
 // A frame that is damaged, too long or of another cluster ends its connection, and nothing of it reaches `receive`.
 //
-// One thread receives (`receive`, `receive_application`, `refused`), one for each member sends what cannot be sent at
-// once
-// (`unreachable`). A callback that blocks holds up its thread: `receive` all members' messages.
+// One thread receives (`receive`, `receive_application`, `refused`), and one for each member sends what its caller
+// could not send at once (`unreachable`). A callback that blocks holds up its thread: `receive` all members' messages.
 class TcpTransport : public Transport {
  public:
   // Listens. UNAVAILABLE (CANNOT_LISTEN) if it cannot, INVALID_ARGUMENT (BAD_ADDRESS) for an address that is none.
