@@ -376,7 +376,9 @@ absl::StatusOr<object::ObjectStat> TrackedPeer::Joined(const ObjectId& id,
                                    .live = copy.live,
                                    .last_seen = copy.node == node_ ? base::Duration::zero() : copy.last_seen});
   }
-  if (found->info.state == object::ObjectState::kDeleted) {
+  // A creation of this node that is no longer here has ended; only the cluster has not been told of that yet.
+  const bool ended = found->info.state == object::ObjectState::kCreating && found->creator == node_ && !here.ok();
+  if (ended || found->info.state == object::ObjectState::kDeleted) {
     // Being created here, or not told of yet; else it was deleted, and this node has not heard of that.
     const bool own = here.ok() && (here->info.state == object::ObjectState::kCreating ||
                                    publisher_.IsPending(id, here->info.epoch) || placement.conflict);

@@ -280,6 +280,23 @@ TEST_F(TrackedPeerTest, StatOfWhatTheClusterWasNotToldOfYetIsTheNodes) {
   EXPECT_TRUE(stat.Get().value().placement->conflict);
 }
 
+TEST_F(TrackedPeerTest, StatOfACreationThatEndedHereDoesNotWaitForTheClusterToHearOfIt) {
+  ClusterObject creating{.info = {.state = object::ObjectState::kCreating}, .creator = "a"};
+  const CreateGrant grant = Begin({.key = "k"});
+  auto stat = StatLater("k");
+  AnswerLocate(std::vector{creating});
+  EXPECT_EQ(stat.Get().value().info.state, object::ObjectState::kCreating);
+  EXPECT_THAT(caller_->Discard(grant), IsOk());
+  EXPECT_THAT(cluster_.open(), ElementsAre("abandon k 7"));
+  stat = StatLater("k");
+  AnswerLocate(std::vector{creating});
+  EXPECT_THAT(stat.Get(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+  creating.creator = "b";
+  stat = StatLater("k");
+  AnswerLocate(std::vector{creating});
+  EXPECT_EQ(stat.Get().value().info.state, object::ObjectState::kCreating);
+}
+
 TEST_F(TrackedPeerTest, DeletesAreTheClustersFirst) {
   PutTracked("k", "hello");
   auto deleted = DeleteLater("k");

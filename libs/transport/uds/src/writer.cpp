@@ -86,6 +86,8 @@ class UdsWriter final : public object::ObjectWriter {
   absl::Status CheckOpen();
   CreationLease creation() const { return {.lease = lease_.id, .epoch = lease_.epoch}; }
   base::ByteWriter DiscardRequest() const;
+  // Ends the creation before its failure is told: who asks this agent for the key next finds nothing of it.
+  void EndAtAgent();
   void TellDiscard() { session_->link.Tell(Op::kDiscard, DiscardRequest().bytes()); }
   // Gives back what is shared, after the agent has stopped copying from it, or the connection has ended.
   void GiveUp();
@@ -142,9 +144,16 @@ absl::Status UdsWriter::Forked() const {
                            "it was begun before a fork and is the parent's: create it again"));
 }
 
+void UdsWriter::EndAtAgent() {
+  // Out of time, a call would take the connection with it; a lapsed one has ended there.
+  const bool answers = !lease_.lapsed.load(std::memory_order_relaxed) && std::chrono::steady_clock::now() < deadline_;
+  if (!answers) return TellDiscard();
+  session_->link.Call(Op::kDiscard, DiscardRequest().bytes(), deadline_).status().IgnoreError();
+}
+
 absl::Status UdsWriter::Fail(const absl::Status& why) {
   GiveUp();
-  if (mode_ != Mode::kEnded) TellDiscard();
+  if (mode_ != Mode::kEnded) EndAtAgent();
   mode_ = Mode::kEnded;
   return Named(why);
 }
@@ -327,7 +336,7 @@ absl::StatusOr<object::SealResult> UdsWriter::Seal(const base::Digest& expected)
   mode_ = Mode::kEnded;  // also by failure
   const absl::StatusOr<Reply> reply = session_->link.Wait(*seal, deadline_);
   if (!written.ok() || !reply.ok()) {
-    TellDiscard();  // not before: a creation that is being sealed takes no end, and SIZE_MISMATCH leaves it as it was
+    EndAtAgent();  // not before: a creation that is being sealed takes no end, and SIZE_MISMATCH leaves it as it was
     return Named(written.ok() ? reply.status() : written);
   }
   base::ByteReader in(reply->payload);

@@ -159,8 +159,23 @@ TEST_F(SealByScript, ARefusedWritesCreationIsDiscardedAfterItsSealIsAnswered) {
   agent->Refuse(write, absl::StatusCode::kResourceExhausted, "ARENA_FULL");
   EXPECT_TRUE(agent->HearsNothing(std::chrono::milliseconds(50)));
   agent->Refuse(seal, absl::StatusCode::kInvalidArgument, "SIZE_MISMATCH");
-  EXPECT_EQ(LeaseOf(agent->Expect(Op::kDiscard)), 5u);
+  const ScriptedRequest discard = agent->Expect(Op::kDiscard);
+  EXPECT_EQ(LeaseOf(discard), 5u);
+  EXPECT_EQ(sealed.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  agent->Reply(discard, {});
   EXPECT_THAT(sealed.get(), base::StatusIs(absl::StatusCode::kResourceExhausted, "ARENA_FULL"));
+}
+
+TEST_F(SealByScript, WhatFailsIsToldOnceItsCreationHasEnded) {
+  std::optional<AgentEnd> agent;
+  auto channel = Dial(agent);
+  auto writer = CreateW(*channel, *agent);
+  auto buffer = Beside([&] { return writer->Buffer(base::kMiB).status(); });
+  agent->Refuse(agent->Expect(Op::kWindow), absl::StatusCode::kInternal, "OUT_OF_ORDER");
+  const ScriptedRequest discard = agent->Expect(Op::kDiscard);
+  EXPECT_EQ(buffer.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  agent->Reply(discard, {});
+  EXPECT_THAT(buffer.get(), base::StatusIs(absl::StatusCode::kInternal, "OUT_OF_ORDER"));
 }
 
 // Told that its session has ended, a client would give up; without an answer it connects to the next agent.

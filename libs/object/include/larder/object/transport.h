@@ -20,9 +20,10 @@
 
 namespace larder::object {
 
-// The client's side of one creation. Dropped unsealed, it discards. One caller at a time. A call that takes longer than
-// DialOptions::call_timeout ends the creation, as any error does: DEADLINE_EXCEEDED (NO_ANSWER); a seal may have
-// happened. In a forked child: UNAVAILABLE (CONNECTION_LOST), and the parent's creation is untouched.
+// The client's side of one creation. Dropped unsealed, it discards. One caller at a time. Any error ends the creation,
+// at the agent as well before the call returns, if the agent answers. A call that takes longer than
+// DialOptions::call_timeout does, too: DEADLINE_EXCEEDED (NO_ANSWER); a seal may have happened. In a forked child:
+// UNAVAILABLE (CONNECTION_LOST), and the parent's creation is untouched.
 class ObjectWriter {
  public:
   virtual ~ObjectWriter() = default;
