@@ -140,6 +140,13 @@ void Link::Tell(Op op, base::ByteSpan payload, base::ByteSpan tail) {
   has_untold_.store(true, std::memory_order_relaxed);
 }
 
+void Link::TellAndWait(Op op, base::ByteSpan payload, base::Deadline deadline) {
+  const absl::StatusOr<uint64_t> id = Begin(op, payload, {}, false, deadline);
+  if (!id.ok()) return Tell(op, payload);
+  Slot answered;
+  Await(*id, deadline, answered, Late::kIsForgotten).IgnoreError();
+}
+
 absl::Status Link::SendUntold() {
   if (!has_untold_.load(std::memory_order_relaxed) || broken()) return absl::OkStatus();
   base::MutexLock lock(mutex_);
@@ -246,7 +253,7 @@ bool Link::AtEnd() const {
   return broken() || ::poll(&hung_up, 1, 0) > 0;
 }
 
-absl::Status Link::Await(uint64_t id, base::Deadline deadline, Slot& slot) {
+absl::Status Link::Await(uint64_t id, base::Deadline deadline, Slot& slot, Late late) {
   if (InChild()) return Lost();  // the answer is the parent's
   base::MutexLock lock(mutex_);
   absl::Status ended;
@@ -258,10 +265,12 @@ absl::Status Link::Await(uint64_t id, base::Deadline deadline, Slot& slot) {
       if (lost()) {
         ended = Lost();
       } else if (std::chrono::steady_clock::now() >= deadline) {
-        broken_ = true;
-        ::shutdown(fd_.get(), SHUT_RDWR);
-        changed_.NotifyAll();
         ended = NoAnswer();
+        if (late == Late::kBreaks) {
+          broken_ = true;
+          ::shutdown(fd_.get(), SHUT_RDWR);
+          changed_.NotifyAll();
+        }
       }
     }
     if (done || !ended.ok()) {

@@ -63,6 +63,9 @@ class Link {
   // A request without an answer; best effort. Never blocks: what an agent does not take now goes out ahead of the next
   // request, or at SendUntold.
   void Tell(Op op, base::ByteSpan payload, base::ByteSpan tail = {}) LARDER_EXCLUDES(mutex_);
+  // Tell, that waits for the answer until `deadline`. Without one in time the link lives on: for what the agent reads
+  // no memory of the client for.
+  void TellAndWait(Op op, base::ByteSpan payload, base::Deadline deadline) LARDER_EXCLUDES(mutex_);
   // Sends what Tell could not, as far as the agent takes it now: UNAVAILABLE (WOULD_BLOCK) if that is not all.
   absl::Status SendUntold() LARDER_EXCLUDES(mutex_);
 
@@ -95,8 +98,10 @@ class Link {
   };
   absl::StatusOr<uint64_t> Start(Op op, base::ByteSpan payload, base::ByteSpan tail, Slot slot, base::Deadline deadline)
       LARDER_EXCLUDES(mutex_);
+  enum class Late { kBreaks, kIsForgotten };
   // The slot of a request, answered or, if this fails, as far as it got.
-  absl::Status Await(uint64_t id, base::Deadline deadline, Slot& slot) LARDER_EXCLUDES(mutex_);
+  absl::Status Await(uint64_t id, base::Deadline deadline, Slot& slot, Late late = Late::kBreaks)
+      LARDER_EXCLUDES(mutex_);
   absl::Status Send(Op op, uint64_t id, base::ByteSpan payload, base::ByteSpan tail, base::Deadline deadline);
   // Waits until the socket may take more, reading meanwhile if nobody else does: the agent takes nothing from who does
   // not read what it has sent.

@@ -86,7 +86,7 @@ class UdsWriter final : public object::ObjectWriter {
   absl::Status CheckOpen();
   CreationLease creation() const { return {.lease = lease_.id, .epoch = lease_.epoch}; }
   base::ByteWriter DiscardRequest() const;
-  // Ends the creation before its failure is told: who asks this agent for the key next finds nothing of it.
+  // Ends the creation before its failure is told: who asks this agent for the key next finds it no longer CREATING.
   void EndAtAgent();
   void TellDiscard() { session_->link.Tell(Op::kDiscard, DiscardRequest().bytes()); }
   // Gives back what is shared, after the agent has stopped copying from it, or the connection has ended.
@@ -145,10 +145,8 @@ absl::Status UdsWriter::Forked() const {
 }
 
 void UdsWriter::EndAtAgent() {
-  // Out of time, a call would take the connection with it; a lapsed one has ended there.
-  const bool answers = !lease_.lapsed.load(std::memory_order_relaxed) && std::chrono::steady_clock::now() < deadline_;
-  if (!answers) return TellDiscard();
-  session_->link.Call(Op::kDiscard, DiscardRequest().bytes(), deadline_).status().IgnoreError();
+  if (lease_.lapsed.load(std::memory_order_relaxed)) return TellDiscard();  // it has ended there
+  session_->link.TellAndWait(Op::kDiscard, DiscardRequest().bytes(), deadline_);
 }
 
 absl::Status UdsWriter::Fail(const absl::Status& why) {

@@ -37,6 +37,20 @@ TEST_F(Timeouts, ACallOfAWriterThatTakesTooLongEndsItsCreation) {
   }
 }
 
+TEST_F(Timeouts, ARefusedCallWaitsNoLongerForItsDiscardAndTheConnectionLivesOn) {
+  std::optional<AgentEnd> agent;
+  auto channel = Dial(agent, {.call_timeout = std::chrono::seconds(2)});
+  auto writer = CreateW(*channel, *agent);
+  auto buffer = Beside([&] { return writer->Buffer(base::kMiB).status(); });
+  agent->Refuse(agent->Expect(Op::kWindow), absl::StatusCode::kInternal, "OUT_OF_ORDER");
+  const ScriptedRequest discard = agent->Expect(Op::kDiscard);
+  EXPECT_THAT(buffer.get(), StatusIs(absl::StatusCode::kInternal, "OUT_OF_ORDER"));
+  agent->Reply(discard, {});
+  auto got = Beside([&] { return channel->Get("k", base::kNoDeadline).status(); });
+  agent->Refuse(agent->Expect(Op::kGet), absl::StatusCode::kNotFound, "NO_OBJECT");
+  EXPECT_THAT(got.get(), StatusIs(absl::StatusCode::kNotFound, "NO_OBJECT"));
+}
+
 TEST_F(Timeouts, AWriterThatIsDroppedOrDiscardedWaitsNoLongerForBytesOnTheirWay) {
   const std::vector<std::byte> bytes(kInlineLimit + 1);
   std::optional<AgentEnd> agent;

@@ -20,10 +20,10 @@
 
 namespace larder::object {
 
-// The client's side of one creation. Dropped unsealed, it discards. One caller at a time. Any error ends the creation,
-// at the agent as well before the call returns, if the agent answers. A call that takes longer than
-// DialOptions::call_timeout does, too: DEADLINE_EXCEEDED (NO_ANSWER); a seal may have happened. In a forked child:
-// UNAVAILABLE (CONNECTION_LOST), and the parent's creation is untouched.
+// The client's side of one creation. Dropped unsealed, it discards. One caller at a time. Any error but MIXED_WRITE
+// ends the creation, at an agent that answers before the call returns; what was sealed stays (UNAVAILABLE: its ack
+// policy failed). A call that takes longer than DialOptions::call_timeout ends it, too: DEADLINE_EXCEEDED (NO_ANSWER);
+// a seal may have happened. In a forked child: UNAVAILABLE (CONNECTION_LOST), and the parent's creation is untouched.
 class ObjectWriter {
  public:
   virtual ~ObjectWriter() = default;
