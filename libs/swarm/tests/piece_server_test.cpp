@@ -1,6 +1,10 @@
 // What a server does for a child that it cannot trust.
 #include "larder/swarm/piece_server.h"
 
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
 #include <atomic>
 #include <thread>
 
@@ -421,6 +425,33 @@ TEST(ServerLimits, ConnectionsWithoutATicketAreBounded) {
   RawPeer fourth(parent.server->address());
   fourth.Say(Hello(parent) + Open());
   EXPECT_EQ(fourth.Next()->header.kind, FrameKind::kManifest);
+}
+
+TEST(ServerLimits, WhoComesWhileThereAreNoDescriptorsIsServedAfterwards) {
+  Ends ends;
+  TestParent parent("node-a", {.threads = 1, .ended = ends.Listener()});
+  parent.source.Add(kObject, kEpoch, Sealed("x", kPiece));
+  const std::string address = parent.server->address();
+  const int port = std::stoi(address.substr(address.rfind(':') + 1));
+  sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(static_cast<uint16_t>(port))};
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  RawPeer before(address);  // a sanitizer that sees a type for the first time needs descriptors to look at it
+  before.Say(Hello(parent) + Open());
+  ASSERT_TRUE(before.Next().has_value());
+  base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  base::UniqueFd next(::dup(fd.get()));
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit none = {.rlim_cur = static_cast<rlim_t>(next.get()), .rlim_max = files.rlim_max};
+  next.Reset();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const int connected = ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  const std::string why = connected == 0 ? ends.Next() : "";
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  ASSERT_EQ(why, "EMFILE");
+  RawPeer child = RawPeer::Of(std::move(fd));
+  child.Say(Hello(parent) + Open());
+  ASSERT_TRUE(child.Next().has_value());
 }
 
 TEST(ServerLimits, ConnectionsAreBounded) {

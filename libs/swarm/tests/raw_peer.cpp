@@ -25,6 +25,12 @@ RawPeer::RawPeer(const base::UniqueFd& listener) {
   EXPECT_TRUE(static_cast<bool>(fd_));
 }
 
+RawPeer RawPeer::Of(base::UniqueFd connected) {
+  RawPeer peer;
+  peer.fd_ = std::move(connected);
+  return peer;
+}
+
 void RawPeer::Reset() {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

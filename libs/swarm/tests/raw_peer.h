@@ -14,6 +14,8 @@ class RawPeer {
   explicit RawPeer(const std::string& address);
   // The next connection.
   explicit RawPeer(const base::UniqueFd& listener);
+  // One that a test has made.
+  static RawPeer Of(base::UniqueFd connected);
 
   void Say(std::string_view bytes) const;
   struct Frame {
@@ -28,6 +30,7 @@ class RawPeer {
   std::optional<absl::Status> NextError();
 
  private:
+  RawPeer() = default;
   bool Fill(size_t size);
   base::UniqueFd fd_;
   std::string in_;
