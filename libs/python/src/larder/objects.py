@@ -233,7 +233,8 @@ class ObjectWriter:
             return self.result
 
     def discard(self) -> None:
-        """Gives an unsealed creation up; nothing of it remains. Idempotent."""
+        """Gives an unsealed creation up; nothing of it remains. Idempotent. The agent is told, not waited for: stat()
+        may find it CREATING for an instant."""
         with self._alone():
             if self.result is None and not self._discarded:
                 self._discarded = True
