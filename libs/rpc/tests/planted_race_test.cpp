@@ -1,12 +1,13 @@
 // Two calls of one service that race on purpose: proves that the thread sanitizer, under scripts/lib/tsan.supp, still
-// reports what goes wrong in a handler and in a stream's callbacks; and calls that do not race, which it is silent
-// about. Built for that sanitizer only.
+// reports what goes wrong in a handler, in a stream's callbacks and in a client's; and calls that do not race, which it
+// is silent about. Built for that sanitizer only.
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "larder/observe/logger.h"
 #include "larder/rpc/channel.h"
 #include "larder/rpc/happens_before.h"
+#include "larder/rpc/outgoing_calls.h"
 #include "larder/rpc/server.h"
 #include "tests/echo_service.h"
 
@@ -81,11 +83,10 @@ class RacingService final : public testing::Echo::CallbackService {
 };
 
 // Two of `call` at once.
-void Twice(const std::function<void(const std::shared_ptr<grpc::Channel>&)>& call) {
+void Twice(grpc::Service& service, const std::function<void(const std::shared_ptr<grpc::Channel>&)>& call) {
   const base::SystemClock clock;
   const base::TempDir dir;
   observe::Logger log({.output = [](std::string_view) {}}, clock);
-  RacingService service;
   Server server({.unix_path = dir / "s"}, log);
   server.Add(service);
   if (!server.Start().ok()) std::abort();
@@ -114,19 +115,46 @@ constexpr char kReport[] = "ThreadSanitizer: data race.*PlantedRace";
 
 TEST(PlantedRaceDeathTest, InAHandlerIsReported) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(Twice([](const auto& channel) {
-                if (!Say(channel, "x").ok()) std::abort();
-              }),
+  RacingService service;
+  EXPECT_EXIT(Twice(service,
+                    [](const auto& channel) {
+                      if (!Say(channel, "x").ok()) std::abort();
+                    }),
               ::testing::ExitedWithCode(kRacesWereReported), kReport);
 }
 
 TEST(PlantedRaceDeathTest, WhereAMessageWasReadIsReported) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(Twice([](const auto& channel) {
-                grpc::ClientContext context;
-                const auto talk = testing::Echo::NewStub(channel)->Talk(&context);
-                if (!talk->Write({}) || !talk->Finish().ok()) std::abort();
-              }),
+  RacingService service;
+  EXPECT_EXIT(Twice(service,
+                    [](const auto& channel) {
+                      grpc::ClientContext context;
+                      const auto talk = testing::Echo::NewStub(channel)->Talk(&context);
+                      if (!talk->Write({}) || !talk->Finish().ok()) std::abort();
+                    }),
+              ::testing::ExitedWithCode(kRacesWereReported), kReport);
+}
+
+TEST(PlantedRaceDeathTest, WhereAClientIsAnsweredIsReported) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EchoService service;
+  Rendezvous met;
+  EXPECT_EXIT(Twice(service,
+                    [&met](const auto& channel) {
+                      const auto stub = testing::Echo::NewStub(channel);
+                      OutgoingCalls calls;
+                      std::promise<void> answered;
+                      calls.Ask<testing::SayRequest, testing::SayResponse>(
+                          {}, std::chrono::minutes(1),
+                          [&](const auto&) {
+                            met.Race();
+                            answered.set_value();
+                          },
+                          [&stub](auto* context, auto* sent, auto* received, auto then) {
+                            stub->async()->Say(context, sent, received, std::move(then));
+                          });
+                      answered.get_future().wait();
+                    }),
               ::testing::ExitedWithCode(kRacesWereReported), kReport);
 }
 
